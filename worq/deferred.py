@@ -1,0 +1,208 @@
+"""The handle of one incarnation of a task, and of its outcome. Source: SPEC.md, section 8."""
+
+import importlib
+import os
+from typing import Any, NamedTuple, Protocol, Self, cast
+
+from worq import checks
+from worq.const import COMPLETED, FAILED, SUCCESS, State, Status
+from worq.failures import TaskFailure
+from worq.urls import is_process_local, without_password
+from worq.values import OutcomeKind, Token
+
+# A fork has another pid, another run of a program another number.
+_RUN = os.urandom(8).hex()
+
+
+class TaskId(Protocol):
+    """Anything that has an id and a name, and perhaps a `token`."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+class Held(NamedTuple):
+    """An outcome that has been fetched: the result, or the TaskFailure as its consumer sees it.
+
+    `source_id` is the task that a failure first happened to, None for the task itself: then the
+    failure of that task is the `__cause__` of the value. [DEF-4]
+    """
+
+    kind: OutcomeKind
+    value: object
+    source_id: str | None = None
+
+    @property
+    def failure(self) -> TaskFailure | None:
+        """What to raise instead of returning the value."""
+        return None if self.kind == "result" else cast("TaskFailure", self.value)
+
+    @property
+    def origin(self) -> TaskFailure:
+        """The failure as it first happened."""
+        failure = cast("TaskFailure", self.value)
+        return failure if self.source_id is None else cast("TaskFailure", failure.__cause__)
+
+
+class Home(NamedTuple):
+    """The queue that a Deferred belongs to: the URL without its password, and the name.
+
+    `process` names the process that the queue lives in; None if others can reach it.
+    """
+
+    url: str
+    queue: str
+    process: str | None
+
+    @classmethod
+    def of(cls, url: str, queue: str) -> Self:
+        """The home of a queue that is open in this process."""
+        return cls(without_password(url), queue, _this_process() if is_process_local(url) else None)
+
+    def check_reachable(self) -> None:
+        """ValueError for a queue in the memory of another process. [ENV-API-6]"""
+        if self.process not in (None, _this_process()):
+            raise ValueError(
+                f"url: {self.url!r} [{self.queue}] is in the memory of another process"
+            )
+
+
+class DeferredBroker(Protocol):
+    """What a Deferred needs of a broker."""
+
+    @property
+    def home(self) -> Home: ...
+
+    def fetch(self, task: TaskId, timeout: float | None) -> Held | None: ...
+
+    def status(self, result: TaskId) -> State | None: ...
+
+
+class Deferred:
+    """The handle of one incarnation of a task, and of its outcome. Not thread-safe.
+
+    `wait`, `value`, `status` and `bool()` may fetch the outcome, which takes it from the queue: one
+    consumer gets it [POP-5]. From then on this object holds it and leaves the queue alone [DEF-1].
+    If a lost connection makes one of them raise, the Deferred is as it was.
+    """
+
+    __slots__ = ("__weakref__", "_broker", "_held", "_home", "_seen", "id", "name", "token")
+
+    def __init__(self, broker: DeferredBroker, task: TaskId) -> None:
+        """`task`: what has the id, the name and, if it was submitted here, the token."""
+        self.id = task.id
+        self.name = task.name
+        self.token: Token | None = getattr(task, "token", None)
+        self._home = broker.home
+        self._broker: DeferredBroker | None = broker
+        self._held: Held | None = None
+        self._seen: State | None = None
+
+    def has_value(self) -> bool:
+        """Whether an outcome is held; never touches the queue. [DEF-7]"""
+        return self._held is not None
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait for the outcome, at most `timeout` seconds (None: for ever). Is it held now? [DEF-2]
+
+        True for failures and expiries too, False at once for a result that is for another task. A
+        task should not wait for another: with all workers waiting, none is left to do the work.
+        """
+        timeout_s = checks.seconds_or_forever("timeout", timeout)
+        if self._held is None:
+            self._held = self._bound().fetch(self, timeout_s)
+        return self._held is not None
+
+    def __bool__(self) -> bool:
+        return self.wait(0)
+
+    @property
+    def value(self) -> Any:
+        """The result. [DEF-3]
+
+        Raises the TaskFailure or TaskExpired, or AttributeError if there is no outcome yet.
+        """
+        self.wait(0)
+        if self._held is None:
+            raise AttributeError(f"there is no outcome yet: {self!r}")
+        if (failure := self._held.failure) is not None:
+            # It may be raised often, and would collect the traces of all of them.
+            raise failure.with_traceback(None)
+        return self._held.value
+
+    @property
+    def status(self) -> Status | None:
+        """`'success'` or `'failed'`, or the state of the task; None if it is absent. [DEF-6]"""
+        if self._held is None:
+            self._seen = self._bound().status(self)
+            if self._seen == COMPLETED:
+                self.wait(0)
+        return self._last_seen()
+
+    def bind(self, broker: DeferredBroker) -> None:
+        """Use this broker, for a Deferred that was pickled. [ENV-API-6]
+
+        Raises ValueError if it speaks for another queue.
+        """
+        self._home.check_reachable()
+        if broker.home != self._home:
+            raise ValueError(
+                f"broker: one of {_show(self._home)} is needed, not of {_show(broker.home)}"
+            )
+        self._broker = broker
+
+    @property
+    def held(self) -> Held | None:
+        """The outcome, if it has been fetched; never touches the queue."""
+        return self._held
+
+    @property
+    def home(self) -> Home:
+        """The queue that it belongs to."""
+        return self._home
+
+    def __repr__(self) -> str:
+        state = self._last_seen() or "incomplete"
+        return f"<Deferred {self.name} [{self._home.queue}:{self.id}] {state}>"
+
+    def __getstate__(self) -> tuple[object, ...]:
+        return self._home, self.id, self.name, self.token, self._held
+
+    def __setstate__(self, state: Any) -> None:
+        """What a pickle holds; a broker is found when one is needed. [ENV-API-6]"""
+        self._home, self.id, self.name, self.token, self._held = state
+        self._broker = self._seen = None
+
+    def __copy__(self) -> "Deferred":
+        copied = Deferred.__new__(Deferred)
+        copied.__setstate__(self.__getstate__())
+        if self._broker is not None:
+            copied.bind(self._broker)
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "Deferred":
+        del memo
+        return self.__copy__()
+
+    def _last_seen(self) -> Status | None:
+        if self._held is None:
+            return self._seen
+        return FAILED if self._held.failure else SUCCESS
+
+    def _bound(self) -> DeferredBroker:
+        if self._broker is None:
+            self._home.check_reachable()
+            # By name: the broker's module imports this one.
+            reopen = importlib.import_module("worq.core").reopen
+            self._broker = cast("DeferredBroker", reopen(self._home.url, self._home.queue))
+        return self._broker
+
+
+def _this_process() -> str:
+    return f"{os.getpid()}-{_RUN}"
+
+
+def _show(home: Home) -> str:
+    return f"{home.url} [{home.queue}]"

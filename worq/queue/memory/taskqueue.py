@@ -1,0 +1,167 @@
+"""The operations of a memory queue: the lock, a look at the clock, and then the rules."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
+
+from worq.backend import AbstractTaskQueue, Ticket
+from worq.const import DEFAULT, MESSAGE_BYTES_MAX, TASK_EXPIRED, Sentinel, State
+from worq.errors import QueueClosed
+from worq.queue.memory.stores import STORES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from worq.clock import Clock
+    from worq.queue.memory.tasks import Record
+    from worq.values import Claim, Finished, Outcome, Submitted, Token
+
+URL = re.compile(r"memory://[\w.-]*")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class TaskQueue(AbstractTaskQueue):
+    """A queue in this process, shared by all of the same name and URL: `memory://`, `memory://db`.
+
+    It lives until the last of them is closed and it holds no task. [ENV-API-8] A forked child
+    shares nothing: what it inherited is closed there, and what it opens is empty.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str = DEFAULT,
+        *,
+        clock: Clock | None = None,
+        message_bytes_max: int = MESSAGE_BYTES_MAX,
+    ) -> None:
+        """`clock`: None for the one that the queue runs on; ValueError if it runs on another."""
+        super().__init__(url, name, clock=clock, message_bytes_max=message_bytes_max)
+        if URL.fullmatch(url) is None:
+            raise ValueError(f"url: memory:// or memory://name is needed, not {url!r}")
+        self._closed = ""
+        self._store = STORES.open(self)
+
+    def close(self) -> None:
+        """Unblock whoever waits on this object. Idempotent. [ENV-WAIT-7]"""
+        with self._store.lock:
+            if self._closed:
+                return
+            self._closed = f"{self!r} is closed"
+            self._store.waiting.wake_owned_by(self)
+        STORES.close(self, self._store)
+
+    def disown(self) -> None:
+        """Belong to a forked child, where this object can't reach what its parent does."""
+        self._closed = self._closed or f"{self!r} was opened before the fork: open it in the child"
+
+    def _apply(self, act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """One operation: deadlines first [TIM-2], then what it does, then whom it concerns."""
+        store = self._store
+        with store.lock:
+            self._look()
+            try:
+                return act(*args, **kwargs)
+            finally:
+                store.settle()
+
+    def _look(self) -> None:
+        if self._closed:
+            raise QueueClosed(self._closed)
+        self._store.look()
+
+    def _wait(
+        self, timeout_ms: int | None, look: Callable[[], R], record: Record | None
+    ) -> R | None:
+        """What `look` finds, as soon as it finds something; None when the timeout passes first.
+
+        Woken when something becomes of the task of `record`; without one, when a task is ready.
+        """
+        answer = look()
+        if answer is not None or timeout_ms == 0:
+            return answer
+        store = self._store
+        waiter = store.waiter(self, record, timeout_ms)
+        while answer is None and not store.is_over(waiter):
+            store.sleep(waiter)
+            self._look()
+            answer = look()
+        return answer
+
+    def _claim(self, timeout_ms: int | None) -> Claim | None:
+        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)
+
+    def _pop(
+        self, task_id: str, timeout_ms: int | None, incarnation: bytes | None
+    ) -> Outcome | Sentinel | None:
+        return self._apply(self._pop_found, task_id, timeout_ms, incarnation)
+
+    def _pop_found(
+        self, task_id: str, timeout_ms: int | None, incarnation: bytes | None
+    ) -> Outcome | Sentinel | None:
+        tasks = self._store.tasks
+        record = tasks.find(task_id, incarnation)
+        if record is None:
+            return TASK_EXPIRED
+        # However long it waits, it is for this incarnation. [ENV-WAIT-5]
+        return self._wait(timeout_ms, partial(tasks.pop, record), record)
+
+    def _submit(
+        self,
+        task: Ticket,
+        message: bytes,
+        args: Mapping[str, bytes | None],
+        outcome: Outcome | None,
+    ) -> Submitted:
+        return self._apply(self._store.tasks.submit, task, message, args, outcome)
+
+    def _finish(
+        self, task_id: str, outcome: Outcome, retention_ms: int | None, token: Token | None
+    ) -> Finished:
+        return self._apply(self._store.tasks.finish, task_id, outcome, retention_ms, token)
+
+    def _heartbeat(self, task_id: str, lease_ms: int, token: Token | None) -> bool:
+        return self._apply(self._store.tasks.heartbeat, task_id, lease_ms, token)
+
+    def _release(self, task_id: str, token: Token | None) -> bool:
+        return self._apply(self._store.tasks.release, task_id, token)
+
+    def _discard(self, task_id: str, incarnation: bytes | None) -> bool:
+        return self._apply(self._store.tasks.discard, task_id, incarnation)
+
+    def _purge(self) -> int:
+        return self._apply(self._store.tasks.purge)
+
+    def _size(self) -> int:
+        return self._apply(self._store.tasks.size)
+
+    def _status(self, task_id: str, incarnation: bytes | None) -> State | None:
+        return self._apply(self._store.tasks.status, task_id, incarnation)
+
+    def _defer(self, task: Ticket, message: bytes, args: frozenset[str]) -> bool:
+        return self._apply(self._store.tasks.defer, task, message, args)
+
+    def _reserve_argument(
+        self,
+        argument_id: str,
+        deferred_id: str,
+        incarnation: bytes | None,
+        deferred_incarnation: bytes | None,
+    ) -> tuple[bool, bytes | None]:
+        reserve = self._store.tasks.reserve_argument
+        return self._apply(reserve, argument_id, deferred_id, incarnation, deferred_incarnation)
+
+    def _set_argument(
+        self, task_id: str, argument_id: str, message: bytes, incarnation: bytes | None
+    ) -> bool:
+        supply = self._store.tasks.set_argument
+        return self._apply(supply, task_id, argument_id, message, incarnation)
+
+    def _get_arguments(
+        self, task_id: str, token: Token | None
+    ) -> dict[str, bytes | Literal[Sentinel.TASK_EXPIRED]]:
+        return self._apply(self._store.tasks.get_arguments, task_id, token)

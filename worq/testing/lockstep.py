@@ -1,0 +1,132 @@
+"""Model and queues in lockstep: each operation goes to both, and the answers must be the same.
+
+After each operation the whole state that can be seen from outside is compared as well. A difference
+is a `Disagreement`, which prints the history as a program to paste into a test.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from worq.backend import AbstractTaskQueue
+from worq.clock import ManualClock
+from worq.testing.driver import Do, Program, Tick, carry_out, project
+from worq.testing.programs import as_code
+from worq_model import operations as ops
+from worq_model.invariants import broken
+from worq_model.queue import next_deadline_ms, step
+from worq_model.table import Row
+from worq_model.values import EMPTY, State
+
+
+class Disagreement(AssertionError):
+    """The queue did not answer as the model does."""
+
+
+class Lockstep:
+    """Some queues of one backend, each beside its model, under one manual clock.
+
+    Each queue is a sequence of clients: queue objects that reach the same queue. They are empty at
+    first, and belong to the caller; `wind_up` leaves them empty.
+    """
+
+    def __init__(self, queues: Sequence[Sequence[AbstractTaskQueue]], clock: ManualClock) -> None:
+        self.clock = clock
+        self.queues = queues
+        self.states: list[State] = [EMPTY for _ in self.queues]
+        self.rows: Counter[Row] = Counter()
+        self._ids: list[dict[str, None]] = [{} for _ in self.queues]
+        self._log: list[tuple[Do | Tick, str]] = []
+
+    def run(self, program: Iterable[Do | Tick], *, observe: bool = True) -> None:
+        for do in program:
+            if isinstance(do, Tick):
+                self.tick(do.ms)
+            else:
+                self.do(do, observe=observe)
+
+    def tick(self, ms: int) -> None:
+        """Let time pass; what is due happens with the next operation, or to those who wait."""
+        self._log.append((Tick(ms), ""))
+        self.clock.advance(ms)
+
+    def do(self, do: Do, *, observe: bool = True) -> ops.Reply:
+        """Carry out one operation on both sides; the model's answer. `observe`: look at all there is afterwards."""
+        reply = self._compare(do)
+        if observe:
+            for look in self._looks(do.queue):
+                self._compare(look, log=False)
+        return reply
+
+    def next_deadline_ms(self) -> int | None:
+        """How long until something happens by itself; None if nothing will."""
+        deadlines = [next_deadline_ms(state) for state in self.states]
+        return min((at - self.clock.now_ms() for at in deadlines if at is not None), default=None)
+
+    def wind_up(self) -> None:
+        """End every task as a client would, so that nothing may be left of any queue."""
+        for queue, state in enumerate(self.states):
+            for start in state.last_starts:
+                self.tick(max(0, start.deadline_ms - self.clock.now_ms()))
+            for task in state.tasks:
+                self._compare(Do(ops.Discard(task.id), queue))
+            self._compare(Do(ops.Size(), queue))
+
+    def history(self) -> str:
+        """What was done, as a program to paste, with the model's answers."""
+        lines = [f"    {as_code(entry)},{'  # ' + note if note else ''}" for entry, note in self._log]
+        return "\n".join(["PROGRAM = (", *lines, ")"])
+
+    def _compare(self, do: Do, *, log: bool = True) -> ops.Reply:
+        before = self.states[do.queue]
+        done = step(before, do.operation, now_ms=self.clock.now_ms())
+        expected = project(do, done.reply)
+        note = f"{as_code(expected)}  [{' '.join(sorted(done.clauses))}]"
+        if log:
+            self._log.append((do, note))
+        try:
+            got = carry_out(self.queues[do.queue][do.client], do)
+        except Exception as error:
+            raise Disagreement(self._report(do, expected, error, log=log)) from error
+        if got != expected or type(got) is not type(expected):
+            raise Disagreement(self._report(do, expected, got, log=log))
+        self._note(do, done.state, done.rows)
+        return done.reply
+
+    def _note(self, do: Do, state: State, rows: tuple[Row, ...]) -> None:
+        violated = broken(state)
+        assert not violated, f"the model itself breaks {violated}:\n{self.history()}"
+        self.states[do.queue] = state
+        self.rows.update(rows)
+        for task in state.tasks:
+            self._ids[do.queue].setdefault(task.id)
+
+    def _looks(self, queue: int) -> Iterable[Do]:
+        yield Do(ops.Size(), queue)
+        for task_id in self._ids[queue]:
+            yield Do(ops.Status(task_id), queue)
+            yield Do(ops.GetArguments(task_id), queue)
+
+    def _report(self, do: Do, expected: object, got: object, *, log: bool) -> str:
+        where = "it answered" if log else f"afterwards {as_code(do)} answered"
+        clauses = " ".join(
+            sorted(step(self.states[do.queue], do.operation, now_ms=self.clock.now_ms()).clauses)
+        )
+        return "\n".join(
+            [
+                f"the queue does not do what the model does [{clauses}]",
+                self.history(),
+                f"# after the last operation {where}:",
+                f"# expected {as_code(expected)}",
+                f"# got      {as_code(got)}",
+            ]
+        )
+
+
+def replay(
+    queues: Sequence[Sequence[AbstractTaskQueue]], clock: ManualClock, program: Program
+) -> Counter[Row]:
+    """Run a program on empty queues to its end and wind up; the rows of the table that it took."""
+    lockstep = Lockstep(queues, clock)
+    lockstep.run(program)
+    lockstep.wind_up()
+    return lockstep.rows

@@ -1,0 +1,320 @@
+"""The queue machine: random operations of several clients on several queues, in lockstep with the model.
+
+Draws are symbolic ("the current token", "a stale one") and are resolved against the model alone, so that
+histories collide often, shrink well, and stay valid programs whatever is cut out of them. Two machines drive
+the same operations: one with a rule for each, one with a single rule that draws from all (Hypothesis
+switches whole rules off in some runs, which helps the first and would starve the second).
+"""
+
+from collections.abc import Hashable
+from typing import Any, ClassVar, Literal
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from worq.testing.bench import Bench
+from worq.testing.driver import Do
+from worq_model import operations as ops
+from worq_model.values import EXPIRED, Options, Outcome, Token, find
+
+IDS = ("a", "b", "\N{SNOWMAN}:{a} b")
+RETENTIONS_MS = (1, 3, 5002, None)
+LEASES_MS = (5002, 5004)  # the shortest there are: 2·heartrate + 5 s
+
+Which = Literal["any", "current", "stale"]
+
+ids = st.sampled_from(IDS)
+whiches = st.sampled_from(("any", "current", "current", "stale"))
+messages = st.binary(max_size=4)
+options = st.builds(
+    Options,
+    st.sampled_from((False, False, False, True)),
+    st.booleans(),
+    st.sampled_from(LEASES_MS),
+    st.sampled_from(RETENTIONS_MS),
+    st.sampled_from((1, 1, 2)),
+)
+arguments = st.dictionaries(ids, whiches, max_size=2)
+fetched = st.sampled_from((None,) * 6 + (Outcome("failure", b"fetched", "x"), EXPIRED))
+places = st.fixed_dictionaries(
+    {
+        "queue": st.sampled_from((0, 0, 0, 1)),
+        "client": st.sampled_from((0, 1)),
+        "api": st.booleans(),
+    }
+)
+
+
+class Machine(RuleBasedStateMachine):
+    """What both machines share. A subclass names its bench; `make_machine` does that."""
+
+    bench: ClassVar[Bench]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lockstep = self.bench.lockstep()
+        self._incarnations = 0
+        self._failed = False
+        self._known: dict[tuple[int, str], list[Hashable]] = {}
+
+    def teardown(self) -> None:
+        if not self._failed:
+            self.bench.done(self.lockstep)
+
+    def do(self, operation: ops.Operation, place: dict[str, Any]) -> ops.Reply:
+        self._failed = True
+        reply = self.lockstep.do(Do(operation, **place))
+        self._failed = False
+        return reply
+
+    def tick(self, to: Literal["little", "before", "at", "after"], little: int) -> None:
+        """A few milliseconds, or to the next deadline, give or take one. [TIM-1]"""
+        left_ms = self.lockstep.next_deadline_ms()
+        if to == "little" or left_ms is None:
+            self.lockstep.tick(little)
+        else:
+            self.lockstep.tick(max(0, left_ms + {"before": -1, "at": 0, "after": 1}[to]))
+
+    # Names become values here, with the help of the model only.
+
+    def fresh(self, queue: int, task_id: str) -> bytes:
+        """A new incarnation of an id; those before it are stale, or will be."""
+        self._incarnations += 1
+        made = self._incarnations.to_bytes(16, "big")
+        self._known.setdefault((queue, task_id), [b"\xff" * 16]).append(made)
+        return made
+
+    def incarnation(self, queue: int, task_id: str, which: Which) -> Hashable:
+        if which == "any":
+            return None
+        task = find(self.lockstep.states[queue], task_id)
+        if which == "current" and task is not None:
+            return task.incarnation
+        known = self._known.get((queue, task_id), [b"\xff" * 16])
+        return next(made for made in reversed(known) if task is None or made != task.incarnation)
+
+    def token(self, queue: int, task_id: str, which: Which, behind: int) -> Token | None:
+        """`behind`: of an earlier start of the incarnation there."""
+        incarnation = self.incarnation(queue, task_id, which)
+        if incarnation is None:
+            return None
+        task = find(self.lockstep.states[queue], task_id)
+        last = [s.token.start for s in self.lockstep.states[queue].last_starts if s.id == task_id]
+        start = task.start if task is not None else max(last, default=1)
+        return Token(incarnation, max(0, start - behind))
+
+    def submission(self, task_id: str, place: dict[str, Any], again: bool) -> Hashable:
+        """The incarnation to submit with: the one that is there, as after a lost reply, or a fresh one."""
+        task = find(self.lockstep.states[place["queue"]], task_id)
+        return (
+            task.incarnation if again and task is not None else self.fresh(place["queue"], task_id)
+        )
+
+
+behinds = st.sampled_from((0, 0, 0, 1))
+agains = st.sampled_from((False, False, False, True))
+ticks = st.sampled_from(("little", "before", "at", "at", "after"))
+littles = st.integers(0, 6)
+
+
+class RulesMachine(Machine):
+    """A rule for each operation."""
+
+    @rule(
+        place=places,
+        task_id=ids,
+        message=messages,
+        args=arguments,
+        options=options,
+        outcome=fetched,
+        again=agains,
+    )
+    def submit(
+        self,
+        place: dict[str, Any],
+        task_id: str,
+        message: bytes,
+        args: dict[str, Which],
+        options: Options,
+        outcome: Outcome | None,
+        again: bool,
+    ) -> None:
+        incarnation = self.submission(task_id, place, again)
+        pairs = tuple(
+            (arg, self.incarnation(place["queue"], arg, which)) for arg, which in args.items()
+        )
+        self.do(ops.Submit(task_id, incarnation, message, pairs, outcome, options), place)
+
+    @rule(
+        place=places,
+        task_id=ids,
+        message=messages,
+        args=st.sets(ids, min_size=1),
+        options=options,
+        again=agains,
+    )
+    def defer(
+        self,
+        place: dict[str, Any],
+        task_id: str,
+        message: bytes,
+        args: set[str],
+        options: Options,
+        again: bool,
+    ) -> None:
+        incarnation = self.submission(task_id, place, again)
+        self.do(ops.Defer(task_id, incarnation, message, tuple(sorted(args)), options), place)
+
+    @rule(place=places)
+    def claim(self, place: dict[str, Any]) -> None:
+        self.do(ops.Claim(), place)
+
+    @rule(
+        place=places,
+        task_id=ids,
+        message=messages,
+        failed=st.booleans(),
+        retention_ms=st.sampled_from((0, *RETENTIONS_MS)),
+        which=whiches,
+        behind=behinds,
+    )
+    def finish(
+        self,
+        place: dict[str, Any],
+        task_id: str,
+        message: bytes,
+        failed: bool,
+        retention_ms: int | None,
+        which: Which,
+        behind: int,
+    ) -> None:
+        token = self.token(place["queue"], task_id, which, behind)
+        outcome = Outcome("failure" if failed else "result", message)
+        self.do(ops.Finish(task_id, outcome, retention_ms, token), place)
+
+    @rule(place=places, task_id=ids, lease_ms=st.integers(0, 6), which=whiches, behind=behinds)
+    def heartbeat(
+        self, place: dict[str, Any], task_id: str, lease_ms: int, which: Which, behind: int
+    ) -> None:
+        self.do(
+            ops.Heartbeat(task_id, lease_ms, self.token(place["queue"], task_id, which, behind)),
+            place,
+        )
+
+    @rule(place=places, task_id=ids, which=whiches, behind=behinds)
+    def release(self, place: dict[str, Any], task_id: str, which: Which, behind: int) -> None:
+        self.do(ops.Release(task_id, self.token(place["queue"], task_id, which, behind)), place)
+
+    @rule(place=places, task_id=ids, which=whiches)
+    def pop(self, place: dict[str, Any], task_id: str, which: Which) -> None:
+        self.do(ops.Pop(task_id, self.incarnation(place["queue"], task_id, which)), place)
+
+    @rule(place=places, task_id=ids, which=whiches)
+    def discard(self, place: dict[str, Any], task_id: str, which: Which) -> None:
+        self.do(ops.Discard(task_id, self.incarnation(place["queue"], task_id, which)), place)
+
+    @rule(place=places)
+    def purge(self, place: dict[str, Any]) -> None:
+        self.do(ops.Purge(), place)
+
+    @rule(place=places, task_id=ids, which=whiches)
+    def status(self, place: dict[str, Any], task_id: str, which: Which) -> None:
+        self.do(ops.Status(task_id, self.incarnation(place["queue"], task_id, which)), place)
+
+    @rule(place=places, task_id=ids, which=whiches)
+    def undefer(self, place: dict[str, Any], task_id: str, which: Which) -> None:
+        self.do(ops.Undefer(task_id, self.incarnation(place["queue"], task_id, which)), place)
+
+    @rule(place=places, argument_id=ids, deferred_id=ids, which=whiches, deferred=whiches)
+    def reserve(
+        self,
+        place: dict[str, Any],
+        argument_id: str,
+        deferred_id: str,
+        which: Which,
+        deferred: Which,
+    ) -> None:
+        queue = place["queue"]
+        incarnation = self.incarnation(queue, argument_id, which)
+        deferred_incarnation = self.incarnation(queue, deferred_id, deferred)
+        self.do(
+            ops.ReserveArgument(argument_id, deferred_id, incarnation, deferred_incarnation), place
+        )
+
+    @rule(place=places, task_id=ids, argument_id=ids, message=messages, which=whiches)
+    def set_argument(
+        self, place: dict[str, Any], task_id: str, argument_id: str, message: bytes, which: Which
+    ) -> None:
+        incarnation = self.incarnation(place["queue"], task_id, which)
+        self.do(ops.SetArgument(task_id, argument_id, message, incarnation), place)
+
+    @rule(place=places, task_id=ids, which=whiches, behind=behinds)
+    def get_arguments(self, place: dict[str, Any], task_id: str, which: Which, behind: int) -> None:
+        self.do(
+            ops.GetArguments(task_id, self.token(place["queue"], task_id, which, behind)), place
+        )
+
+    @rule(to=ticks, little=littles)
+    def time_passes(self, to: Any, little: int) -> None:
+        self.tick(to, little)
+
+
+HERE: dict[str, Any] = {"queue": 0, "client": 0, "api": False}
+KINDS = (
+    "submit", "submit", "feed", "claim", "claim", "finish", "fail", "beat", "release", "pop", "discard", "purge",
+    "defer", "reserve", "set", "arguments", "time", "time",
+)  # fmt: skip
+
+
+class OneRuleMachine(Machine):
+    """One rule that draws from all operations: short programs over few values, which Hypothesis shrinks best."""
+
+    @rule(kind=st.sampled_from(KINDS), one=ids, other=ids, which=whiches, options=options, to=ticks)
+    def operate(
+        self, kind: str, one: str, other: str, which: Which, options: Options, to: Any
+    ) -> None:
+        if kind == "time":
+            self.tick(to, 2)
+        else:
+            self.do(self._operation(kind, one, other, which, options), HERE)
+
+    def _operation(
+        self, kind: str, one: str, other: str, which: Which, options: Options
+    ) -> ops.Operation:
+        match kind:
+            case "submit":
+                return ops.Submit(one, self.fresh(0, one), b"m", (), None, options)
+            case "feed":
+                return ops.Submit(one, self.fresh(0, one), b"m", ((other, None),), None, options)
+            case "claim":
+                return ops.Claim()
+            case "finish":
+                return ops.Finish(one, Outcome("result", b"r"), 3, self.token(0, one, which, 0))
+            case "fail":
+                return ops.Finish(one, Outcome("failure", b"f"), 3, self.token(0, one, which, 0))
+            case "beat":
+                return ops.Heartbeat(one, 4, self.token(0, one, which, 0))
+            case "release":
+                return ops.Release(one, self.token(0, one, which, 0))
+            case "pop":
+                return ops.Pop(one, self.incarnation(0, one, which))
+            case "discard":
+                return ops.Discard(one, self.incarnation(0, one, which))
+            case "purge":
+                return ops.Purge()
+            case "defer":
+                return ops.Defer(one, self.fresh(0, one), b"m", (other,), options)
+            case "reserve":
+                return ops.ReserveArgument(other, one, self.incarnation(0, other, which))
+            case "set":
+                return ops.SetArgument(one, other, b"s", self.incarnation(0, one, which))
+            case _:
+                return ops.GetArguments(one, self.token(0, one, which, 0))
+
+
+MACHINES: tuple[type[Machine], ...] = (RulesMachine, OneRuleMachine)
+
+
+def make_machine(machine: type[Machine], bench: Bench) -> type[Machine]:
+    """The machine, bound to the queues of a bench: `run_state_machine_as_test` takes it."""
+    return type(machine.__name__, (machine,), {"bench": bench})

@@ -1,0 +1,89 @@
+"""The values that cross between a client and a backend. Source: SPEC.md, sections 4 and 5."""
+
+import os
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, Protocol
+
+from worq.const import FAIL, OnError
+
+INCARNATION_BYTES = 16
+
+
+class Token(NamedTuple):
+    """Names one incarnation of an id and, with `start` > 0, one claim of it. [TOK-1]"""
+
+    incarnation: bytes
+    start: int = 0
+
+    @classmethod
+    def new(cls) -> "Token":
+        """A token for a task that is about to be submitted: 16 random bytes, not claimed."""
+        return cls(os.urandom(INCARNATION_BYTES), 0)
+
+
+class Submittable(Protocol):
+    """What a backend reads of the task it is given; times in seconds. SPEC.md, section 5."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def token(self) -> Token | None: ...
+    @property
+    def ignore_result(self) -> bool: ...
+    @property
+    def on_error(self) -> OnError: ...
+    @property
+    def heartrate(self) -> float: ...
+    @property
+    def result_timeout(self) -> float: ...
+    @property
+    def attempts(self) -> int: ...
+
+
+class Request(NamedTuple):
+    """The plainest `Submittable`: a task as a backend sees it. Without a token, one is made for it."""
+
+    id: str
+    token: Token | None = None
+    ignore_result: bool = False
+    on_error: OnError = FAIL
+    heartrate: float = 30.0
+    result_timeout: float = 3600.0
+    attempts: int = 1
+
+
+OutcomeKind = Literal["result", "failure", "expired"]
+
+
+class Outcome(NamedTuple):
+    """How a task ended. `message` is None for an expiry; `source_id` is the task that it first happened to, None for the task itself. [OUT-3]"""
+
+    kind: OutcomeKind
+    message: bytes | None = None
+    source_id: str | None = None
+
+
+EXPIRED = Outcome("expired")
+
+
+class Submitted(NamedTuple):
+    """The answer to a submit; `argument_id` names the first argument that is unavailable. [SUB-1] [SUB-2] [SUB-3]"""
+
+    status: Literal["accepted", "duplicate", "unavailable"]
+    argument_id: str | None = None
+
+
+class Claim(NamedTuple):
+    """One start of a task, leased to whoever holds it. `arguments` maps the id of each argument to its outcome. [CLM-1] [CLM-4]"""
+
+    id: str
+    token: Token
+    message: bytes
+    arguments: Mapping[str, Outcome]
+
+
+class Finished(NamedTuple):
+    """The answer to a finish: was the claim current, and which dependent got the outcome. [FIN-1] [FIN-2]"""
+
+    accepted: bool
+    dependent_id: str | None = None
