@@ -1,4 +1,4 @@
-"""What a backend is: the contract, and the operations of the API reference on top of it. Source: SPEC.md, sections 5 to 7.
+"""What a backend is: the contract, and the operations of the API reference on top. SPEC.md, sections 5 to 7.
 
 The public operations check what they are given and count in seconds; a backend implements the
 operations with an underscore, which get checked values and whole milliseconds.
@@ -19,7 +19,10 @@ LEASE_MARGIN_S = 5
 
 
 class Ticket(NamedTuple):
-    """A checked `Submittable`, as a backend gets it. `retention_ms` is None for ever; `lease_ms` is 2·heartrate + 5 s. [CLM-1]"""
+    """A checked `Submittable`, as a backend gets it.
+
+    `retention_ms` is None for ever; `lease_ms` is 2·heartrate + 5 s. [CLM-1]
+    """
 
     id: str
     incarnation: bytes
@@ -77,15 +80,22 @@ class AbstractTaskQueue(ABC):
         )
 
     def claim(self, timeout: float | None = None) -> Claim | None:
-        """Lease the oldest ready task; None if there was none for `timeout` seconds (None: wait for ever). [CLM-1] [CLM-2]
+        """Lease the oldest ready task; None if there was none for `timeout` seconds (None: wait for ever).
 
+        [CLM-1] [CLM-2]
         A crash after this leaves it leased until 2·heartrate + 5 s have passed. [TIM-3] [TIM-4]
         """
         timeout_s = checks.seconds_or_forever("timeout", timeout)
         return self._claim(checks.milliseconds_or_forever(timeout_s))
 
     def finish(
-        self, task_id: str, message: bytes, timeout: float, *, token: Token | None = None, failed: bool = False
+        self,
+        task_id: str,
+        message: bytes,
+        timeout: float,
+        *,
+        token: Token | None = None,
+        failed: bool = False,
     ) -> Finished:
         """End a claim with an outcome, to be kept for `timeout` seconds (infinity: for ever). [FIN-1] to [FIN-4]"""
         retention_s = checks.seconds_or_forever("timeout", _not_none("timeout", timeout))
@@ -109,7 +119,10 @@ class AbstractTaskQueue(ABC):
     def pop(
         self, task_id: str, timeout: float | None = 0, *, token: Token | None = None
     ) -> Outcome | Sentinel | None:
-        """Take the outcome. RESERVED, TASK_EXPIRED, or None if there is none yet after `timeout` seconds. [POP-1] to [POP-5]"""
+        """Take the outcome; RESERVED, TASK_EXPIRED, or None if there is none after `timeout` seconds.
+
+        [POP-1] to [POP-5]
+        """
         timeout_s = checks.seconds_or_forever("timeout", timeout)
         return self._pop(
             checks.name("task_id", task_id),
@@ -187,7 +200,9 @@ class AbstractTaskQueue(ABC):
     def undefer_task(self, task_id: str, *, token: Token | None = None) -> None:
         """Refuse a PENDING task with ValueError; else no effect. [UND-1] [UND-2]"""
         if self.status(task_id, token=token) == PENDING:
-            raise ValueError(f"task_id: the task misses an argument; the last one enqueues it: {task_id!r}")
+            raise ValueError(
+                f"task_id: the task misses an argument; the last one enqueues it: {task_id!r}"
+            )
 
     def reserve_argument(
         self,
@@ -235,7 +250,11 @@ class AbstractTaskQueue(ABC):
 
     @abstractmethod
     def _submit(
-        self, task: Ticket, message: bytes, args: Mapping[str, bytes | None], outcome: Outcome | None
+        self,
+        task: Ticket,
+        message: bytes,
+        args: Mapping[str, bytes | None],
+        outcome: Outcome | None,
     ) -> Submitted:
         """`args`: argument id → incarnation, or None."""
 
@@ -322,8 +341,11 @@ def _token(argument: str, token: object) -> Token | None:
         return None
     if not isinstance(token, Token):
         raise TypeError(f"{argument}: a Token is needed, not {token!r}")
-    if not isinstance(token.incarnation, bytes) or len(token.incarnation) != INCARNATION_BYTES:
-        raise ValueError(f"{argument}: {INCARNATION_BYTES} bytes of incarnation are needed, not {token!r}")
+    incarnation: object = token.incarnation
+    if not isinstance(incarnation, bytes) or len(incarnation) != INCARNATION_BYTES:
+        raise ValueError(
+            f"{argument}: {INCARNATION_BYTES} bytes of incarnation are needed, not {token!r}"
+        )
     return token
 
 

@@ -224,7 +224,9 @@ class Broker:
         try:
             return messages.read_task(self._serializer, self.name, claim)
         except messages.Unreadable as error:
-            self.set_result(error.task, TaskFailure(*self._address(error.task), error.reason))
+            failure = TaskFailure(*self._address(error.task), error.reason)
+            _log.exception("not started: %s", failure)
+            self.set_result(error.task, failure)
             return None
 
     def invoke(self, task: FunctionTask, *, return_result: bool = False) -> Any:
@@ -244,9 +246,9 @@ class Broker:
         False if that was dropped: the claim is lost, or nobody can ask for it. [RUN-7]
         """
         address = self._address(task)
+        if task.ignore_result and isinstance(result, TaskFailure):
+            _log.error("nobody is told of it: %s", result)
         if task.is_forgotten:
-            if isinstance(result, TaskFailure):
-                _log.error("failed, with ignore_result: %s", result)
             return False
         bytes_max = self._queue.message_bytes_max
         message, failed = messages.write_outcome(self._serializer, result, address, bytes_max)
@@ -256,7 +258,7 @@ class Broker:
         if not finished.accepted:
             _log.warning("the claim is lost, so the outcome is dropped: %s [%s:%s]", *address)
         elif failed and finished.dependent_id is not None:
-            _log.warning("failed, and so may %r: %s [%s:%s]", finished.dependent_id, *address)
+            _log.warning("its failure went to %r: %s [%s:%s]", finished.dependent_id, *address)
         return finished.accepted
 
     def heartbeat(self, task: FunctionTask) -> bool:

@@ -8,7 +8,7 @@ class WorqError(Exception):
 
 
 class QueueClosed(WorqError):
-    """The queue object was closed, by this thread or while it waited. Nothing that was accepted is lost. [ENV-WAIT-7]"""
+    """The queue object was closed, by this thread or while it waited. Nothing is lost by it. [ENV-WAIT-7]"""
 
 
 class BackendUnavailable(WorqError, ConnectionError):
@@ -27,4 +27,4 @@ class BackendUnavailable(WorqError, ConnectionError):
 
 
 class BackendUnsupported(WorqError):
-    """The server is too old, or its data has another format version. Nothing was changed. [ENV-REDIS-6] [ENV-REDIS-7]"""
+    """The server is too old, or its data has another format version. Nothing was changed. [ENV-REDIS-6]"""

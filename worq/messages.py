@@ -150,7 +150,7 @@ def read_task(serializer: Serializer, queue: str, claim: Claim) -> FunctionTask:
         task, body = _read_envelope(serializer, task, claim.message)
         args, kw = cast("tuple[Any, Any]", serializer.loads(body, decoder(serializer, load)))
         return replace(task, args=tuple(args), kw=dict(kw))
-    except _UnreadableArgument as error:
+    except UnreadableArgument as error:
         raise Unreadable(task, str(error)) from error
     except BaseException as error:  # reading runs code of the application
         raise Unreadable(task, f"message cannot be read: {describe(error)}") from error
@@ -164,7 +164,8 @@ def _read_envelope(
         raise ValueError(f"it has format {found!r}, and this worq reads {FORMAT}")
     _, name, *options, body = envelope
     given = dict(zip(TaskOptions._fields, options, strict=True))
-    return replace(task, name=name, options=TaskOptions().changed(given)), body
+    named = replace(task, name=checks.name("name", name), options=TaskOptions().changed(given))
+    return named, body
 
 
 def loader(serializer: Serializer, queue: str, arguments: Mapping[str, Outcome]) -> Load:
@@ -174,7 +175,7 @@ def loader(serializer: Serializer, queue: str, arguments: Mapping[str, Outcome])
             return read_outcome(serializer, arguments[task_id], address).value
         except BaseException as error:
             reason = f"argument {name} [{queue}:{task_id}] cannot be read: {describe(error)}"
-            raise _UnreadableArgument(reason) from error
+            raise UnreadableArgument(reason) from error
 
     return load
 
@@ -242,5 +243,5 @@ def _write_shortened(serializer: Serializer, failure: TaskFailure, bytes_max: in
     return b""
 
 
-class _UnreadableArgument(Exception):
+class UnreadableArgument(ValueError):
     """The outcome of an argument can't be read; the text says which, and why."""

@@ -56,7 +56,10 @@ OutcomeKind = Literal["result", "failure", "expired"]
 
 
 class Outcome(NamedTuple):
-    """How a task ended. `message` is None for an expiry; `source_id` is the task that it first happened to, None for the task itself. [OUT-3]"""
+    """How a task ended. `message` is None for an expiry.
+
+    `source_id` is the task that it first happened to, None for the task itself. [OUT-3]
+    """
 
     kind: OutcomeKind
     message: bytes | None = None
@@ -74,7 +77,10 @@ class Submitted(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """One start of a task, leased to whoever holds it. `arguments` maps the id of each argument to its outcome. [CLM-1] [CLM-4]"""
+    """One start of a task, leased to whoever holds it. [CLM-1] [CLM-4]
+
+    `arguments` maps the id of each argument to its outcome.
+    """
 
     id: str
     token: Token

@@ -2,7 +2,17 @@
 
 from collections.abc import Callable
 
-from worq_model.values import COMPLETED, ENQUEUED, PENDING, PROCESSING, State, argument_of, find, is_older, misses
+from worq_model.values import (
+    COMPLETED,
+    ENQUEUED,
+    PENDING,
+    PROCESSING,
+    State,
+    argument_of,
+    find,
+    is_older,
+    misses,
+)
 
 
 def ids_are_unique(state: State) -> bool:
@@ -49,7 +59,11 @@ def each_reservation_has_a_living_reserver(state: State) -> bool:
             continue
         dependent = find(state, task.dependent_id)
         argument = None if dependent is None else argument_of(dependent, task.id)
-        if argument is None or argument.held is not None or argument.incarnation != task.incarnation:
+        if (
+            argument is None
+            or argument.held is not None
+            or argument.incarnation != task.incarnation
+        ):
             return False
     return True
 
@@ -67,8 +81,14 @@ def each_promise_is_kept(state: State) -> bool:
 
 def reservations_make_no_cycle(state: State) -> bool:
     """[TOK-4]"""
-    pairs = [(task, find(state, task.dependent_id)) for task in state.tasks if task.dependent_id is not None]
-    return all(dependent is not None and is_older(state, task, dependent) for task, dependent in pairs)
+    pairs = [
+        (task, find(state, task.dependent_id))
+        for task in state.tasks
+        if task.dependent_id is not None
+    ]
+    return all(
+        dependent is not None and is_older(state, task, dependent) for task, dependent in pairs
+    )
 
 
 def starts_are_bounded(state: State) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from worq_model import operations as ops
 from worq_model import queue
+from worq_model import table as queue_table
 from worq_model.lifecycle_table import EXPIRY, FAILURE, NOTHING, VALUE, Event, Row, row
 from worq_model.operations import Claimed, Submitted
 from worq_model.values import COMPLETED, EMPTY, RESERVED, TASK_EXPIRED, Options, Outcome, State
@@ -91,7 +92,7 @@ class Running(NamedTuple):
     work: Work
 
 
-Rows = tuple[Row | queue.Row, ...]
+Rows = tuple[Row | queue_table.Row, ...]
 
 
 class World(NamedTuple):
@@ -222,7 +223,11 @@ def _call(world: World, action: Call, now_ms: int) -> Seen:
     uses.sort(key=lambda handle: handle.id)
     foreign = next((h for h in uses if h.held is None and h.queue != action.queue), None)
     if foreign is not None:
-        return Seen(world, Raised(_unavailable(world, foreign)), (row(Event.PASS, NOTHING, "another queue"),))
+        return Seen(
+            world,
+            Raised(_unavailable(world, foreign)),
+            (row(Event.PASS, NOTHING, "another queue"),),
+        )
     args, rows = _arguments(uses, action.options)
     work = Work(action.name, _message(world, action.args), action.options)
     ends = _ends_with(uses, action.options)
@@ -253,17 +258,25 @@ def _uses(args: tuple[Hashable, ...]) -> Iterator[int]:
             yield from _uses(arg)
 
 
-def _arguments(uses: list[Handle], options: Options) -> tuple[tuple[tuple[str, Hashable], ...], Rows]:
+def _arguments(
+    uses: list[Handle], options: Options
+) -> tuple[tuple[tuple[str, Hashable], ...], Rows]:
     """The id and the incarnation of each argument to reserve. [CALL-1] [CALL-3] [CALL-5]"""
     args: dict[str, Hashable] = {}
     rows: Rows = ()
     for handle in uses:
         if isinstance(handle.held, Failure):
-            rows += (row(Event.PASS, _holds(handle), f"on_error='{'pass' if options.passes_errors else 'fail'}'"),)
+            rows += (
+                row(
+                    Event.PASS,
+                    _holds(handle),
+                    f"on_error='{'pass' if options.passes_errors else 'fail'}'",
+                ),
+            )
         elif handle.held is not None:
             rows += (row(Event.PASS, VALUE),)
         elif args.get(handle.id) in (None, handle.incarnation) or handle.incarnation is None:
-            args[handle.id] = args.get(handle.id) or handle.incarnation
+            args[handle.id] = handle.incarnation if args.get(handle.id) is None else args[handle.id]
             rows += (row(Event.PASS, NOTHING, "same queue"),)
         else:
             args[handle.id] = NEVER_THERE
@@ -307,7 +320,9 @@ def _unavailable(world: World, handle: Handle) -> Failure:
 
 
 def _submit_garbage(world: World, action: SubmitGarbage, now_ms: int) -> Seen:
-    world, reply, rows = _step(world, action.queue, ops.Submit(action.id, action.incarnation, GARBAGE), now_ms)
+    world, reply, rows = _step(
+        world, action.queue, ops.Submit(action.id, action.incarnation, GARBAGE), now_ms
+    )
     assert isinstance(reply, Submitted)
     if reply.status != "accepted":
         return Seen(world, False, rows)
@@ -334,8 +349,12 @@ def _take(world: World, action: Take, now_ms: int) -> Seen:
         return Seen(world, None, rows)
     work, more = _read(claim, world.names[action.queue])
     if work is None:
-        known = claim.message if isinstance(claim.message, Work) else Work(UNKNOWN_NAME, (), Options())
-        failure = Failure("TaskFailure", known.name, world.names[action.queue], claim.id, UNREADABLE)
+        known = (
+            claim.message if isinstance(claim.message, Work) else Work(UNKNOWN_NAME, (), Options())
+        )
+        failure = Failure(
+            "TaskFailure", known.name, world.names[action.queue], claim.id, UNREADABLE
+        )
         running = Running(action.queue, claim, known)
         world, last = _finish(world, running, Outcome("failure", failure), now_ms)
         return Seen(world, None, (*rows, *more, *last))
@@ -354,11 +373,14 @@ def _read(claim: Claimed, queue_name: str) -> tuple[Work | None, tuple[Row, ...]
 
     def place(arg: Hashable) -> Hashable:
         if isinstance(arg, Reference):
-            return _seen_as(outcomes[arg.id], arg.name, queue_name, arg.id)
+            seen: Hashable = _seen_as(outcomes[arg.id], arg.name, queue_name, arg.id)
+            return seen
         return tuple(place(inner) for inner in arg) if type(arg) is tuple else arg
 
     kinds = {outcome.kind for outcome in outcomes.values()}
-    rows = tuple(row(Event.RUN, NOTHING, case) for kind, case in _ARGUMENTS.items() if kind in kinds)
+    rows = tuple(
+        row(Event.RUN, NOTHING, case) for kind, case in _ARGUMENTS.items() if kind in kinds
+    )
     args = tuple(place(arg) for arg in claim.message.args)
     return claim.message._replace(args=args), rows
 
@@ -367,7 +389,10 @@ _ARGUMENTS = {"failure": "argument failed", "expired": "argument expired"}
 
 
 def _seen_as(outcome: Outcome, name: str, queue_name: str, task_id: str) -> Any:
-    """An outcome as its consumer sees it: a value, or a failure under the consumer's name for it. [DEF-4] [DEF-5] [RUN-6]"""
+    """An outcome as its consumer sees it: a value, or a failure under the consumer's name for it.
+
+    [DEF-4] [DEF-5] [RUN-6]
+    """
     if outcome.kind == "expired":
         return Failure("TaskExpired", name, queue_name, task_id, TASK_EXPIRED_ERROR)
     if outcome.source_id is None:
@@ -395,7 +420,9 @@ def _behave(running: Running, queue_name: str) -> tuple[str, Outcome]:
         return case, Outcome("result", result)
     if isinstance(result, Failure):
         return case, Outcome("failure", result)
-    return case, Outcome("failure", Failure("TaskFailure", work.name, queue_name, running.claim.id, result))
+    return case, Outcome(
+        "failure", Failure("TaskFailure", work.name, queue_name, running.claim.id, result)
+    )
 
 
 def _no_such_task(args: tuple[Hashable, ...]) -> tuple[str, Any]:
@@ -419,9 +446,7 @@ BEHAVIOURS: dict[str, Callable[[tuple[Hashable, ...]], tuple[str, Any]]] = {
 """Task name → what it does with its arguments: a case of the table, and the result, or the error of its failure."""
 
 
-def _finish(
-    world: World, running: Running, outcome: Outcome, now_ms: int
-) -> tuple[World, Rows]:
+def _finish(world: World, running: Running, outcome: Outcome, now_ms: int) -> tuple[World, Rows]:
     """Hand in an outcome; nobody waits for that of a fire-and-forget task at its last start. [RUN-7]"""
     dropped = (row(Event.RUN, NOTHING, "claim lost, or fire-and-forget"),)
     claim, options = running.claim, running.work.options
@@ -439,7 +464,9 @@ def _finish_garbage(world: World, action: FinishGarbage, now_ms: int) -> Seen:
         return Seen(world, "idle", ())
     world = _hand(world, action.worker, None)
     claim = running.claim
-    finish = ops.Finish(claim.id, Outcome("result", GARBAGE), running.work.options.retention_ms, claim.token)
+    finish = ops.Finish(
+        claim.id, Outcome("result", GARBAGE), running.work.options.retention_ms, claim.token
+    )
     world, _, rows = _step(world, running.queue, finish, now_ms)
     return Seen(world, None, rows)
 
@@ -450,7 +477,9 @@ def _beat(world: World, action: Beat, now_ms: int) -> Seen:
         return Seen(world, "idle", ())
     heartbeat = ops.Heartbeat(running.claim.id, running.work.options.lease_ms, running.claim.token)
     world, reply, rows = _step(world, running.queue, heartbeat, now_ms)
-    return Seen(world, reply, (row(Event.HEARTBEAT, NOTHING, "stands" if reply else "lost"), *rows))
+    return Seen(
+        world, reply, (row(Event.HEARTBEAT, NOTHING, "stands" if reply is True else "lost"), *rows)
+    )
 
 
 def _die(world: World, action: Die, now_ms: int) -> Seen:
@@ -475,7 +504,11 @@ def _value_of(held: Held | Failure | None) -> Hashable:
 
 
 def _look(
-    world: World, number: int, event: Event, answer: Callable[[Held | Failure | None], Hashable], now_ms: int
+    world: World,
+    number: int,
+    event: Event,
+    answer: Callable[[Held | Failure | None], Hashable],
+    now_ms: int,
 ) -> Seen:
     """Answer from what is held, else fetch. [DEF-1] to [DEF-5]"""
     handle = world.handles[number]
@@ -487,7 +520,7 @@ def _look(
 
 def _fetch(
     world: World, number: int, now_ms: int
-) -> tuple[World, str, Held | Failure | None, tuple[queue.Row, ...]]:
+) -> tuple[World, str, Held | Failure | None, tuple[queue_table.Row, ...]]:
     """Pop the outcome into the handle."""
     handle = world.handles[number]
     world, reply, rows = _step(world, handle.queue, ops.Pop(handle.id, handle.incarnation), now_ms)
@@ -520,7 +553,11 @@ def _status(world: World, action: Status, now_ms: int) -> Seen:
     if state != COMPLETED:
         assert state is None or isinstance(state, str)
         world = _put(world, action.handle, handle._replace(seen=state))
-        return Seen(world, state, (row(Event.STATUS, NOTHING, "not COMPLETED" if state else "absent"), *rows))
+        return Seen(
+            world,
+            state,
+            (row(Event.STATUS, NOTHING, "not COMPLETED" if state else "absent"), *rows),
+        )
     world, case, held, more = _fetch(world, action.handle, now_ms)
     case = "COMPLETED, result" if case == "result" else "COMPLETED, failure"
     assert held is not None
@@ -571,7 +608,9 @@ def _task_failed(world: World, action: TaskFailed, now_ms: int) -> Seen:
 
 def _broker_status(world: World, action: BrokerStatus, now_ms: int) -> Seen:
     handle = world.handles[action.handle]
-    world, state, rows = _step(world, handle.queue, ops.Status(handle.id, handle.incarnation), now_ms)
+    world, state, rows = _step(
+        world, handle.queue, ops.Status(handle.id, handle.incarnation), now_ms
+    )
     return Seen(world, state, (row(Event.BROKER_STATUS), *rows))
 
 
@@ -590,7 +629,7 @@ def _length(world: World, action: Length, now_ms: int) -> Seen:
 
 def _step(
     world: World, number: int, operation: ops.Operation, now_ms: int
-) -> tuple[World, ops.Reply, tuple[queue.Row, ...]]:
+) -> tuple[World, ops.Reply, tuple[queue_table.Row, ...]]:
     done = queue.step(world.queues[number], operation, now_ms=now_ms)
     queues = (*world.queues[:number], done.state, *world.queues[number + 1 :])
     return world._replace(queues=queues), done.reply, done.rows

@@ -59,9 +59,12 @@ def _looks(event: Event, answers: dict[str, str], clause: str) -> tuple[Row, ...
         ("not yet", NOTHING, ""),
     )
     found = tuple(
-        _row(event, NOTHING, case, becomes, answers[becomes], clause + more) for case, becomes, more in arrived
+        _row(event, NOTHING, case, becomes, answers[becomes], clause + more)
+        for case, becomes, more in arrived
     )
-    held = tuple(_row(event, holds, "held", holds, answers[holds], f"DEF-1 {clause}") for holds in HOLDS[1:])
+    held = tuple(
+        _row(event, holds, "held", holds, answers[holds], f"DEF-1 {clause}") for holds in HOLDS[1:]
+    )
     return found + held
 
 
@@ -69,7 +72,9 @@ E = Event
 
 ROWS: tuple[Row, ...] = (
     _row(E.PASS, NOTHING, "same queue", NOTHING, "reserved by the task", "CALL-5"),
-    _row(E.PASS, NOTHING, "another queue", NOTHING, "TaskFailure: result is not available", "CALL-2"),
+    _row(
+        E.PASS, NOTHING, "another queue", NOTHING, "TaskFailure: result is not available", "CALL-2"
+    ),
     _row(E.PASS, NOTHING, "two incarnations", NOTHING, "never available", "CALL-5"),
     _row(E.PASS, VALUE, "always", VALUE, "passed by value", "CALL-1"),
     _row(E.PASS, FAILURE, "on_error='pass'", FAILURE, "passed as TaskFailure", "CALL-3"),
@@ -92,7 +97,12 @@ ROWS: tuple[Row, ...] = (
     *_looks(E.WAIT, {NOTHING: "False", VALUE: "True", FAILURE: "True", EXPIRY: "True"}, "DEF-2"),
     *_looks(
         E.VALUE,
-        {NOTHING: "AttributeError", VALUE: "the value", FAILURE: "raises TaskFailure", EXPIRY: "raises TaskExpired"},
+        {
+            NOTHING: "AttributeError",
+            VALUE: "the value",
+            FAILURE: "raises TaskFailure",
+            EXPIRY: "raises TaskExpired",
+        },
         "DEF-3",
     ),
     _row(E.STATUS, NOTHING, "absent", NOTHING, "None", "DEF-6"),

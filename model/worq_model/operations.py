@@ -119,4 +119,5 @@ class Finished(NamedTuple):
     dependent_id: str | None = None
 
 
-Reply = Submitted | Claimed | Finished | Outcome | bool | int | str | None | tuple[Hashable, ...]
+Reply = Hashable
+"""What an operation answers: one of the above, an `Outcome`, a state, a number, a truth value, or None."""

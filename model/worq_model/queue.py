@@ -49,7 +49,10 @@ class Step(NamedTuple):
 
 
 def step(state: State, operation: Operation, *, now_ms: int) -> Step:
-    """Apply the deadlines that have passed, then the operation. Total: it has an answer in every state, and raises nothing."""
+    """Apply the deadlines that have passed, then the operation.
+
+    Total: it has an answer in every state, and raises nothing.
+    """
     state, rows = pass_time(state, now_ms)
     done = _DO[type(operation)](state, operation, now_ms)
     return Step(done.state, done.reply, rows + done.rows)
@@ -71,7 +74,11 @@ def pass_time(state: State, now_ms: int) -> Change:
         if start.deadline_ms <= now_ms:
             state = state._replace(last_starts=tuple(s for s in state.last_starts if s != start))
             rows += (row(Event.LEASE, ABSENT, "ignore_result, last start"),)
-    due = [(t.deadline_ms, t.id) for t in state.tasks if t.deadline_ms is not None and t.deadline_ms <= now_ms]
+    due = [
+        (t.deadline_ms, t.id)
+        for t in state.tasks
+        if t.deadline_ms is not None and t.deadline_ms <= now_ms
+    ]
     for _, task_id in sorted(due):
         task = _get(state, task_id)
         if task.state == PROCESSING:
@@ -100,7 +107,9 @@ def _expire(state: State, task: Task, now_ms: int) -> Change:
     return state, freed + rows
 
 
-def _arrive(state: State, dependent_id: str | None, argument_id: str, outcome: Outcome, now_ms: int) -> Change:
+def _arrive(
+    state: State, dependent_id: str | None, argument_id: str, outcome: Outcome, now_ms: int
+) -> Change:
     """Bring an outcome to the dependent that reserved it, and on along the path. [OUT-1] to [OUT-6]"""
     rows: Rows = ()
     while dependent_id is not None:
@@ -169,12 +178,21 @@ def _of_argument(outcome: Outcome, argument_id: str) -> Outcome:
 def _submit(state: State, op: ops.Submit, now_ms: int) -> Step:
     there = find(state, op.id)
     if there is not None:
-        return _again(state, there, op.incarnation, Event.SUBMIT, Submitted("accepted"), Submitted("duplicate"))
+        return _again(
+            state,
+            there,
+            op.incarnation,
+            Event.SUBMIT,
+            Submitted("accepted"),
+            Submitted("duplicate"),
+        )
     args = sorted(op.args)
     for argument_id, incarnation in args:
         case = _unavailable(state, argument_id, incarnation)
         if case is not None:
-            return Step(state, Submitted("unavailable", argument_id), (row(Event.SUBMIT, ABSENT, case),))
+            return Step(
+                state, Submitted("unavailable", argument_id), (row(Event.SUBMIT, ABSENT, case),)
+            )
     task = Task(op.id, op.incarnation, ABSENT, op.message, op.options)
     if op.outcome is not None:
         return _submit_with(state, task, op.outcome, now_ms)
@@ -184,12 +202,20 @@ def _submit(state: State, op: ops.Submit, now_ms: int) -> Step:
     state, task, rows = _take_all(state, task, args)
     if misses(task):
         state = _add(state, task._replace(state=PENDING))
-        return Step(state, Submitted("accepted"), (row(Event.SUBMIT, ABSENT, "an argument is missing"), *rows))
+        return Step(
+            state,
+            Submitted("accepted"),
+            (row(Event.SUBMIT, ABSENT, "an argument is missing"), *rows),
+        )
     state = _enqueue(_add(state, task), task)
-    return Step(state, Submitted("accepted"), (row(Event.SUBMIT, ABSENT, "no argument is missing"), *rows))
+    return Step(
+        state, Submitted("accepted"), (row(Event.SUBMIT, ABSENT, "no argument is missing"), *rows)
+    )
 
 
-def _again(state: State, task: Task, incarnation: Hashable, event: Event, same: Reply, other: Reply) -> Step:
+def _again(
+    state: State, task: Task, incarnation: Hashable, event: Event, same: Reply, other: Reply
+) -> Step:
     """A submit or a defer whose id is taken. [SUB-1] [SUB-2] [DFR-1]"""
     if task.incarnation == incarnation:
         return Step(state, same, (row(event, task.state, "same incarnation"),))
@@ -213,7 +239,11 @@ def _submit_with(state: State, task: Task, outcome: Outcome, now_ms: int) -> Ste
     if outcome.kind == "expired":
         return Step(state, Submitted("accepted"), (row(Event.SUBMIT, ABSENT, "with an expiry"),))
     if task.options.ignore_result:
-        return Step(state, Submitted("accepted"), (row(Event.SUBMIT, ABSENT, "with a failure, ignore_result"),))
+        return Step(
+            state,
+            Submitted("accepted"),
+            (row(Event.SUBMIT, ABSENT, "with a failure, ignore_result"),),
+        )
     state = _add(state, _complete(task, outcome, task.options.retention_ms, now_ms))
     return Step(state, Submitted("accepted"), (row(Event.SUBMIT, ABSENT, "with a failure"),))
 
@@ -229,12 +259,20 @@ def _submit_failed(state: State, task: Task, failed: Task, now_ms: int) -> Step:
     outcome = _of_argument(failed.outcome, failed.id)
     state, rows = _remove(state, failed), (row(Event.TAKE, COMPLETED, "is consumed"),)
     if task.options.ignore_result:
-        return Step(state, Submitted("accepted"), (row(Event.SUBMIT, ABSENT, "an argument failed, ignore_result"), *rows))
+        return Step(
+            state,
+            Submitted("accepted"),
+            (row(Event.SUBMIT, ABSENT, "an argument failed, ignore_result"), *rows),
+        )
     state = _add(state, _complete(task, outcome, task.options.retention_ms, now_ms))
-    return Step(state, Submitted("accepted"), (row(Event.SUBMIT, ABSENT, "an argument failed"), *rows))
+    return Step(
+        state, Submitted("accepted"), (row(Event.SUBMIT, ABSENT, "an argument failed"), *rows)
+    )
 
 
-def _take_all(state: State, task: Task, args: list[tuple[str, Hashable]]) -> tuple[State, Task, Rows]:
+def _take_all(
+    state: State, task: Task, args: list[tuple[str, Hashable]]
+) -> tuple[State, Task, Rows]:
     """Consume each argument that is COMPLETED, reserve each that is not. [SUB-6]"""
     rows: Rows = ()
     for argument_id, _ in args:
@@ -289,7 +327,11 @@ def _finish(state: State, op: ops.Finish, now_ms: int) -> Step:
         reply = Finished(accepted=True, dependent_id=task.dependent_id)
         return Step(state, reply, (row(Event.FINISH, PROCESSING, "reserved"), *rows))
     if task.options.ignore_result:
-        return Step(_remove(state, task), Finished(accepted=True), (row(Event.FINISH, PROCESSING, "ignore_result"),))
+        return Step(
+            _remove(state, task),
+            Finished(accepted=True),
+            (row(Event.FINISH, PROCESSING, "ignore_result"),),
+        )
     state = _put(state, _complete(task, op.outcome, op.retention_ms, now_ms))
     return Step(state, Finished(accepted=True), (row(Event.FINISH, PROCESSING, "kept"),))
 
@@ -335,7 +377,9 @@ def _discard(state: State, op: ops.Discard, now_ms: int) -> Step:
 
 
 def _purge(state: State, op: ops.Purge, now_ms: int) -> Step:
-    rows: Rows = tuple(row(Event.PURGE, task.state) for task in state.tasks) or (row(Event.PURGE, ABSENT),)
+    rows: Rows = tuple(row(Event.PURGE, task.state) for task in state.tasks) or (
+        row(Event.PURGE, ABSENT),
+    )
     waiting = [task for task in state.tasks if task.state in (PENDING, ENQUEUED)]
     for task in waiting:
         state, freed = _free_arguments(state, task)
@@ -346,7 +390,9 @@ def _purge(state: State, op: ops.Purge, now_ms: int) -> Step:
 
 
 def _size(state: State, op: ops.Size, now_ms: int) -> Step:
-    rows: Rows = tuple(row(Event.SIZE, task.state) for task in state.tasks) or (row(Event.SIZE, ABSENT),)
+    rows: Rows = tuple(row(Event.SIZE, task.state) for task in state.tasks) or (
+        row(Event.SIZE, ABSENT),
+    )
     return Step(state, sum(task.state in (PENDING, ENQUEUED) for task in state.tasks), rows)
 
 
@@ -373,7 +419,9 @@ def _undefer(state: State, op: ops.Undefer, now_ms: int) -> Step:
     task = find(state, op.id, op.incarnation)
     if task is None:
         return _nothing(state, Event.UNDEFER, op.id, None)
-    return Step(state, REFUSED if task.state == PENDING else None, (row(Event.UNDEFER, task.state),))
+    return Step(
+        state, REFUSED if task.state == PENDING else None, (row(Event.UNDEFER, task.state),)
+    )
 
 
 def _reserve_argument(state: State, op: ops.ReserveArgument, now_ms: int) -> Step:
@@ -383,10 +431,16 @@ def _reserve_argument(state: State, op: ops.ReserveArgument, now_ms: int) -> Ste
     if dependent.state == COMPLETED:
         return Step(state, (False, None), (row(Event.RESERVE, COMPLETED),))
     argument = argument_of(dependent, op.argument_id)
-    if argument is not None and argument.answer != "refused" and op.incarnation in (None, argument.incarnation):
+    if (
+        argument is not None
+        and argument.answer != "refused"
+        and op.incarnation in (None, argument.incarnation)
+    ):
         return _reserve_again(state, dependent, argument)
     if argument is None or argument.held is not None or argument.answer != "refused":
-        return Step(state, (False, None), (row(Event.RESERVE, dependent.state, "misses no such argument"),))
+        return Step(
+            state, (False, None), (row(Event.RESERVE, dependent.state, "misses no such argument"),)
+        )
     case = _unreservable(state, op, dependent)
     if case is not None:
         return Step(state, (False, None), (row(Event.RESERVE, PENDING, case),))
@@ -396,9 +450,15 @@ def _reserve_argument(state: State, op: ops.ReserveArgument, now_ms: int) -> Ste
 def _reserve_again(state: State, dependent: Task, argument: Argument) -> Step:
     """The same answer as the first time. [RSV-1]"""
     if argument.answer == "promised":
-        return Step(state, (True, None), (row(Event.RESERVE, dependent.state, "again, was promised"),))
+        return Step(
+            state, (True, None), (row(Event.RESERVE, dependent.state, "again, was promised"),)
+        )
     assert argument.held is not None
-    return Step(state, (True, argument.held.message), (row(Event.RESERVE, dependent.state, "again, was given"),))
+    return Step(
+        state,
+        (True, argument.held.message),
+        (row(Event.RESERVE, dependent.state, "again, was given"),),
+    )
 
 
 def _unreservable(state: State, op: ops.ReserveArgument, dependent: Task) -> str | None:
@@ -418,10 +478,14 @@ def _unreservable(state: State, op: ops.ReserveArgument, dependent: Task) -> str
 def _reserve(state: State, dependent: Task, task: Task, now_ms: int) -> Step:
     """Promise or give the outcome of `task` to the dependent. [RSV-3] [RSV-4]"""
     state, argument, taken = _take(state, task, dependent.id)
-    dependent = _with_argument(dependent, task.id, answer=argument.answer, incarnation=argument.incarnation)
+    dependent = _with_argument(
+        dependent, task.id, answer=argument.answer, incarnation=argument.incarnation
+    )
     state = _put(state, dependent)
     if argument.held is None:
-        return Step(state, (True, None), (row(Event.RESERVE, PENDING, "argument not COMPLETED"), taken))
+        return Step(
+            state, (True, None), (row(Event.RESERVE, PENDING, "argument not COMPLETED"), taken)
+        )
     state, rows = _arrive(state, dependent.id, task.id, argument.held, now_ms)
     reply = (True, argument.held.message)
     return Step(state, reply, (row(Event.RESERVE, PENDING, "argument COMPLETED"), taken, *rows))
@@ -472,7 +536,10 @@ def _get_arguments(state: State, op: ops.GetArguments, now_ms: int) -> Step:
 
 def _messages(arguments: tuple[Argument, ...]) -> tuple[tuple[str, Hashable], ...]:
     held = ((argument.id, argument.held) for argument in arguments if argument.held is not None)
-    return tuple((key, TASK_EXPIRED if outcome.kind == "expired" else outcome.message) for key, outcome in held)
+    return tuple(
+        (key, TASK_EXPIRED if outcome.kind == "expired" else outcome.message)
+        for key, outcome in held
+    )
 
 
 # Helpers: each gives a new state
@@ -500,12 +567,16 @@ def _add(state: State, task: Task) -> State:
 
 
 def _put(state: State, task: Task) -> State:
-    return state._replace(tasks=tuple(task if other.id == task.id else other for other in state.tasks))
+    return state._replace(
+        tasks=tuple(task if other.id == task.id else other for other in state.tasks)
+    )
 
 
 def _remove(state: State, task: Task) -> State:
     tasks = tuple(other for other in state.tasks if other.id != task.id)
-    return state._replace(tasks=tasks, ready=tuple(other for other in state.ready if other != task.id))
+    return state._replace(
+        tasks=tasks, ready=tuple(other for other in state.ready if other != task.id)
+    )
 
 
 def _enqueue(state: State, task: Task) -> State:
@@ -517,7 +588,9 @@ def _enqueue(state: State, task: Task) -> State:
 def _complete(task: Task, outcome: Outcome, retention_ms: int | None, now_ms: int) -> Task:
     """The task with its outcome; what it no longer needs is gone. [FIN-4]"""
     deadline_ms = None if retention_ms is None else now_ms + retention_ms
-    return task._replace(state=COMPLETED, outcome=outcome, deadline_ms=deadline_ms, arguments=(), message=None)
+    return task._replace(
+        state=COMPLETED, outcome=outcome, deadline_ms=deadline_ms, arguments=(), message=None
+    )
 
 
 def _with_argument(task: Task, argument_id: str, **change: Any) -> Task:

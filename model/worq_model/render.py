@@ -17,7 +17,9 @@ def diagram() -> str:
             events = arrows.setdefault((_node(row.state), _node(row.becomes)), [])
             if row.event.value not in events:
                 events.append(row.event.value)
-    lines = [f"    {start} --> {end}: {', '.join(events)}" for (start, end), events in arrows.items()]
+    lines = [
+        f"    {start} --> {end}: {', '.join(events)}" for (start, end), events in arrows.items()
+    ]
     return "\n".join(["```mermaid", "stateDiagram-v2", *lines, "```"])
 
 
@@ -30,7 +32,9 @@ def queue() -> str:
         for row in table.ROWS
     ]
     never = [f"| {event.value} | {state} | {why} |" for (event, state), why in table.NEVER.items()]
-    return "\n".join([*head, *rows, "", "Never:", "", "| event | state | why |", "|---|---|---|", *never])
+    return "\n".join(
+        [*head, *rows, "", "Never:", "", "| event | state | why |", "|---|---|---|", *never]
+    )
 
 
 def lifecycle() -> str:

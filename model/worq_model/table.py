@@ -37,7 +37,10 @@ class Event(Enum):
 
 
 class Row(NamedTuple):
-    """In `state`, in this case, `event` makes the task `becomes` and the operation answers `answer` ('' if that is the doing of another row)."""
+    """In `state`, in this case, `event` makes the task `becomes`, and the operation answers `answer`.
+
+    No answer: that is the doing of another row.
+    """
 
     event: Event
     state: str
@@ -51,7 +54,9 @@ def _row(event: Event, state: str, case: str, becomes: str, answer: str, clauses
     return Row(event, state, case, becomes, answer, tuple(clauses.split()))
 
 
-def _same(event: Event, states: tuple[str, ...], case: str, answer: str, clauses: str) -> tuple[Row, ...]:
+def _same(
+    event: Event, states: tuple[str, ...], case: str, answer: str, clauses: str
+) -> tuple[Row, ...]:
     """Rows that change no state."""
     return tuple(_row(event, state, case, state, answer, clauses) for state in states)
 
@@ -73,7 +78,14 @@ ROWS: tuple[Row, ...] = (
     *_same(E.SUBMIT, _THERE, "same incarnation", "accepted", "SUB-1"),
     *_same(E.SUBMIT, _THERE, "other incarnation", "duplicate", "SUB-2"),
     _row(E.SUBMIT, ABSENT, "an argument is absent", ABSENT, "unavailable", "SUB-3"),
-    _row(E.SUBMIT, ABSENT, "an argument is of another incarnation", ABSENT, "unavailable", "SUB-3 TOK-1"),
+    _row(
+        E.SUBMIT,
+        ABSENT,
+        "an argument is of another incarnation",
+        ABSENT,
+        "unavailable",
+        "SUB-3 TOK-1",
+    ),
     _row(E.SUBMIT, ABSENT, "an argument has ignore_result", ABSENT, "unavailable", "SUB-3"),
     _row(E.SUBMIT, ABSENT, "an argument is reserved", ABSENT, "unavailable", "SUB-3"),
     _row(E.SUBMIT, ABSENT, "with a failure, ignore_result", ABSENT, "accepted", "SUB-4"),
@@ -143,7 +155,9 @@ ROWS: tuple[Row, ...] = (
     *_same(E.RESERVE, _LIVE, "again, was given", "(True, message)", "RSV-1"),
     *_same(E.RESERVE, _LIVE, "misses no such argument", "(False, None)", "RSV-2"),
     *_same(E.RESERVE, (PENDING,), "argument absent", "(False, None)", "RSV-2"),
-    *_same(E.RESERVE, (PENDING,), "argument of another incarnation", "(False, None)", "RSV-2 TOK-1"),
+    *_same(
+        E.RESERVE, (PENDING,), "argument of another incarnation", "(False, None)", "RSV-2 TOK-1"
+    ),
     *_same(E.RESERVE, (PENDING,), "argument has ignore_result", "(False, None)", "RSV-2"),
     *_same(E.RESERVE, (PENDING,), "argument reserved by another", "(False, None)", "RSV-2"),
     *_same(E.RESERVE, (PENDING,), "argument not older", "(False, None)", "RSV-2 TOK-4"),

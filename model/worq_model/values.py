@@ -51,7 +51,8 @@ class Argument(NamedTuple):
     """One argument of a task. It is missing while `held` is None.
 
     `answer` is what `reserve_argument` says when it is asked again [RSV-1]: `refused` if it was never
-    reserved, `promised` if it was reserved before it was there, `given` if it was there; `incarnation` is the one reserved.
+    reserved, `promised` if it was reserved before it was there, `given` if it was there. `incarnation` is
+    the one that was reserved.
     """
 
     id: str
@@ -99,8 +100,13 @@ class State(NamedTuple):
 EMPTY: Final = State()
 
 
-def find(state: State, task_id: str, incarnation: Hashable = None, start: int | None = None) -> Task | None:
-    """The task that an id and a token name; None if that is absent. None for a part of the token: whatever is there. [TOK-1] [TOK-2]"""
+def find(
+    state: State, task_id: str, incarnation: Hashable = None, start: int | None = None
+) -> Task | None:
+    """The task that an id and a token name; None if that is absent. [TOK-1]
+
+    None for a part of the token: whatever is there. [TOK-2]
+    """
     for task in state.tasks:
         if task.id == task_id:
             stale = incarnation is not None and task.incarnation != incarnation

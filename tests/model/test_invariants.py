@@ -21,6 +21,8 @@ WAITING = Task("a", 1, ENQUEUED, "m", Options())
 RUNNING = Task("a", 1, PROCESSING, "m", Options(), start=1, deadline_ms=9)
 DONE = Task("a", 1, COMPLETED, None, Options(), start=1, outcome=RESULT)
 PROMISED = Argument("a", None, "promised", 1)
+PROMISER = RUNNING._replace(dependent_id="b")
+UNPROMISED = Task("b", 2, PENDING, "m", Options(), (Argument("a"),))
 DEPENDENT = Task("b", 2, PENDING, "m", Options(), (PROMISED,))
 
 BROKEN = {
@@ -31,7 +33,7 @@ BROKEN = {
     "only_leases_and_retentions_are_deadlines": State((RUNNING._replace(deadline_ms=None),)),
     "outcomes_are_kept_by_the_completed": State((DONE._replace(outcome=None),)),
     "a_kept_outcome_has_no_other_consumer": State((DONE._replace(options=Options(True)),)),
-    "each_reservation_has_a_living_reserver": State((RUNNING._replace(dependent_id="b"), DEPENDENT._replace(arguments=(Argument("a"),)))),
+    "each_reservation_has_a_living_reserver": State((PROMISER, UNPROMISED)),
     "each_promise_is_kept": State((RUNNING, DEPENDENT)),
     "reservations_make_no_cycle": State((DEPENDENT, RUNNING._replace(dependent_id="b"))),
     "starts_are_bounded": State((RUNNING._replace(start=2),)),

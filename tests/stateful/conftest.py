@@ -28,13 +28,15 @@ def make_queue(request: pytest.FixtureRequest) -> MakeQueue:
 
 
 @pytest.fixture
-def left_behind(request: pytest.FixtureRequest) -> Callable[[AbstractTaskQueue], Sequence[str]]:
+def left_behind(
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[[AbstractTaskQueue], Sequence[str]]]:
     """Says what is left in Redis; a store of memory says it by itself, when it is closed."""
     if request.node.get_closest_marker("redis") is None:
-        return lambda queue: ()
-    client = redis.Redis.from_url(request.getfixturevalue("redis_url"))
-    request.addfinalizer(client.close)
-    return lambda queue: leftover_keys(client)
+        yield lambda queue: ()
+        return
+    with redis.Redis.from_url(request.getfixturevalue("redis_url")) as client:
+        yield lambda queue: leftover_keys(client)
 
 
 @pytest.fixture

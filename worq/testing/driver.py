@@ -1,6 +1,6 @@
 """Model operations, carried out on a real queue: the answer comes back in the model's own values."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 from worq.backend import AbstractTaskQueue
@@ -13,7 +13,10 @@ FOREVER = float("inf")
 
 
 class Do(NamedTuple):
-    """One operation of one client on one of the queues of a program. `api`: by the name that the API reference has for it."""
+    """One operation of one client on one of the queues of a program.
+
+    `api`: by the name that the API reference has for it.
+    """
 
     operation: ops.Operation
     queue: int = 0
@@ -31,7 +34,7 @@ Program = tuple[Do | Tick, ...]
 
 
 def carry_out(queue: AbstractTaskQueue, do: Do) -> ops.Reply:
-    """Call the queue, and translate its answer. An answer of a type that the contract does not have is an AssertionError."""
+    """Call the queue, and translate its answer; one that the contract does not have is an AssertionError."""
     call = _API.get(type(do.operation)) if do.api else None
     return (call or _CONTRACT[type(do.operation)])(queue, do.operation)
 
@@ -185,7 +188,7 @@ _API: dict[type[ops.Operation], _Call] = {
 }
 
 
-def _sentinel(answer: Any) -> Any:
+def _sentinel(answer: Hashable) -> Hashable:
     """The model has no worq in it, so its sentinels are its own."""
     if answer is RESERVED:
         return values.RESERVED

@@ -7,12 +7,21 @@ and attributes; error texts of which SPEC.md gives only some words are cut to th
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
+from worq.const import FAIL, PASS
 from worq.core import Broker
-from worq.task import Deferred, DuplicateTask, FunctionTask, Task, TaskExpired, TaskFailure, TaskSpace
+from worq.task import (
+    Deferred,
+    DuplicateTask,
+    FunctionTask,
+    Task,
+    TaskExpired,
+    TaskFailure,
+    TaskSpace,
+)
 from worq.testing.lockstep import Disagreement
 from worq.testing.programs import as_code
 from worq.values import Request, Token
@@ -58,7 +67,9 @@ def tasks() -> TaskSpace:
 class LifecycleLockstep:
     """A broker on each queue, `workers` pairs of hands, and the world of the model beside them."""
 
-    def __init__(self, queues: Sequence[AbstractTaskQueue], clock: ManualClock, workers: int = 2) -> None:
+    def __init__(
+        self, queues: Sequence[AbstractTaskQueue], clock: ManualClock, workers: int = 2
+    ) -> None:
         self.clock = clock
         self.queues = queues
         self.brokers = [Broker(queue) for queue in queues]
@@ -125,9 +136,11 @@ class LifecycleLockstep:
         task = Task(
             getattr(self.brokers[action.queue].queue(), action.name),
             id=action.id,
-            on_error=Task.PASS if options.passes_errors else Task.FAIL,
+            on_error=PASS if options.passes_errors else FAIL,
             ignore_result=options.ignore_result,
-            result_timeout=float("inf") if options.retention_ms is None else options.retention_ms / 1000,
+            result_timeout=float("inf")
+            if options.retention_ms is None
+            else options.retention_ms / 1000,
             heartrate=(options.lease_ms - 5000) / 2000,
             attempts=options.attempts,
         )
@@ -259,7 +272,9 @@ def _value(value: object) -> Any:
     """A result as the model has it: lists are tuples, failures are `Failure`s."""
     if isinstance(value, TaskFailure):
         return _failure(value)
-    return tuple(_value(inner) for inner in value) if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return tuple(_value(inner) for inner in cast("Sequence[object]", value))
+    return value
 
 
 def _failure(failure: TaskFailure) -> Failure:

@@ -1,12 +1,12 @@
 """The life-cycle machine: producers, workers and waiters on real brokers, in lockstep with the model."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from worq.testing.lifecycle import LifecycleLockstep
+from worq.testing.bench import Bench
 from worq_model import lifecycle as model
 from worq_model.values import Options, find
 
@@ -27,26 +27,25 @@ options = st.builds(
     st.sampled_from((1, 1, 2)),
 )
 leaves = st.one_of(picks.map(model.Use), picks.map(model.Use), st.integers(0, 9), st.none())
-arguments = st.lists(st.one_of(leaves, st.lists(leaves, max_size=2).map(tuple)), max_size=3).map(tuple)
-
-MakeLockstep = Callable[[], LifecycleLockstep]
+arguments = st.lists(st.one_of(leaves, st.lists(leaves, max_size=2).map(tuple)), max_size=3).map(
+    tuple
+)
 
 
 class LifecycleMachine(RuleBasedStateMachine):
-    """`make` gives fresh or used-up queues; `done` takes them back. `make_lifecycle_machine` binds them."""
+    """`make_lifecycle_machine` binds it to its bench."""
 
-    make: ClassVar[MakeLockstep]
-    done: ClassVar[Callable[[LifecycleLockstep], None]]
+    bench: ClassVar[Bench]
 
     def __init__(self) -> None:
         super().__init__()
-        self.lockstep = type(self).make()
+        self.lockstep = self.bench.lifecycle()
         self._incarnations = 0
         self._failed = False
 
     def teardown(self) -> None:
         if not self._failed:
-            type(self).done(self.lockstep)
+            self.bench.lifecycle_done(self.lockstep)
 
     def act(self, action: model.Action, *, observe: bool = True) -> None:
         self._failed = True
@@ -61,7 +60,9 @@ class LifecycleMachine(RuleBasedStateMachine):
         return there - 1 - back % there if there else None
 
     @rule(queue=queues, task_id=ids, name=st.sampled_from(NAMES), args=arguments, options=options)
-    def call(self, queue: int, task_id: str, name: str, args: tuple[Hashable, ...], options: Options) -> None:
+    def call(
+        self, queue: int, task_id: str, name: str, args: tuple[Hashable, ...], options: Options
+    ) -> None:
         self._incarnations += 1
         self.act(model.Call(queue, task_id, self._incarnations, name, self._resolve(args), options))
 
@@ -96,7 +97,10 @@ class LifecycleMachine(RuleBasedStateMachine):
         self.act(model.Take(worker, queue), observe=False)
         self.act(model.Run(worker))
 
-    @rule(worker=workers, what=st.sampled_from((model.Run, model.Run, model.Beat, model.Die, model.FinishGarbage)))
+    @rule(
+        worker=workers,
+        what=st.sampled_from((model.Run, model.Run, model.Beat, model.Die, model.FinishGarbage)),
+    )
     def work(self, worker: int, what: Any) -> None:
         self.act(what(worker))
 
@@ -124,10 +128,6 @@ class LifecycleMachine(RuleBasedStateMachine):
             self.lockstep.tick(max(0, left_ms + {"before": -1, "at": 0, "after": 1}[to]))
 
 
-def make_lifecycle_machine(
-    make: MakeLockstep, done: Callable[[LifecycleLockstep], None]
-) -> type[LifecycleMachine]:
-    """The machine, bound to what makes its queues and takes them back."""
-    return type(
-        "LifecycleMachine", (LifecycleMachine,), {"make": staticmethod(make), "done": staticmethod(done)}
-    )
+def make_lifecycle_machine(bench: Bench) -> type[LifecycleMachine]:
+    """The machine, bound to the queues of a bench, which has at least two."""
+    return type("LifecycleMachine", (LifecycleMachine,), {"bench": bench})

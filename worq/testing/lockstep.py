@@ -73,7 +73,9 @@ class Lockstep:
 
     def history(self) -> str:
         """What was done, as a program to paste, with the model's answers."""
-        lines = [f"    {as_code(entry)},{'  # ' + note if note else ''}" for entry, note in self._log]
+        lines = [
+            f"    {as_code(entry)},{'  # ' + note if note else ''}" for entry, note in self._log
+        ]
         return "\n".join(["PROGRAM = (", *lines, ")"])
 
     def _compare(self, do: Do, *, log: bool = True) -> ops.Reply:

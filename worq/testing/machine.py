@@ -105,10 +105,9 @@ class Machine(RuleBasedStateMachine):
 
     def submission(self, task_id: str, place: dict[str, Any], again: bool) -> Hashable:
         """The incarnation to submit with: the one that is there, as after a lost reply, or a fresh one."""
-        task = find(self.lockstep.states[place["queue"]], task_id)
-        return (
-            task.incarnation if again and task is not None else self.fresh(place["queue"], task_id)
-        )
+        queue: int = place["queue"]
+        task = find(self.lockstep.states[queue], task_id)
+        return task.incarnation if again and task is not None else self.fresh(queue, task_id)
 
 
 behinds = st.sampled_from((0, 0, 0, 1))

@@ -1,6 +1,6 @@
 """Programs as Python to paste into a test: short, and without what is the default anyway."""
 
-from typing import Any
+from typing import Any, cast
 
 INCARNATION_BYTES = 16
 
@@ -13,7 +13,8 @@ def inc(number: int) -> bytes:
 def as_code(value: object) -> str:
     """An expression that gives the value again, with the names of `worq_model` and `worq.testing`."""
     if isinstance(value, tuple):
-        return _tuple(value) if hasattr(value, "_fields") else _plain(value)
+        several = cast("tuple[object, ...]", value)
+        return _named(several) if hasattr(several, "_fields") else _plain(several)
     if isinstance(value, bytes) and len(value) == INCARNATION_BYTES:
         return f"inc({int.from_bytes(value, 'big')})"
     return repr(value)
@@ -24,7 +25,7 @@ def _plain(value: tuple[object, ...]) -> str:
     return f"({inner},)" if len(value) == 1 else f"({inner})"
 
 
-def _tuple(value: Any) -> str:
+def _named(value: Any) -> str:
     """A NamedTuple: positional as long as nothing is left out, by name after that."""
     parts: list[str] = []
     positional = True

@@ -45,14 +45,24 @@ LEASE_PASSES = Pause(LEASE_MS)
 WORK: Story = (Take(0, 0), Run(0))
 
 
-def call(number: int, task_id: str, name: str, *args: Hashable, options: Options = KEEP, queue: int = 0) -> Call:
+def call(
+    number: int, task_id: str, name: str, *args: Hashable, options: Options = KEEP, queue: int = 0
+) -> Call:
     """The call whose Deferred, if it gets one, is worth a name; `number` makes its incarnation."""
     return Call(queue, task_id, number, name, args, options)
 
 
 def all_looks(handle: int) -> Story:
     """Every way to look at a Deferred, and then again at what it holds."""
-    return (Peek(handle), Status(handle), Peek(handle), Wait(handle), Value(handle), Status(handle), Peek(handle))
+    return (
+        Peek(handle),
+        Status(handle),
+        Peek(handle),
+        Wait(handle),
+        Value(handle),
+        Status(handle),
+        Peek(handle),
+    )
 
 
 STORIES: dict[str, Story] = {

@@ -21,14 +21,15 @@ local function cascade()
   end
 
   local function expire(id, record, at) -- [OUT-6]
-    drop(incarnation(record), withdraw(id, record))
+    local list = withdraw(id, record)
     tell(id)
     deliver(id, incarnation(record), 'x', '', '', at)
+    drop(incarnation(record), list)
   end
 
   local function lapse(id, record, at) -- the lease passes
     local start, attempts = numbers(record)
-    if start == attempts then return expire(id, record, at) end -- [TIM-4]
+    if start >= attempts then return expire(id, record, at) end -- [TIM-4]
     local arguments = has_arguments(record) and call('HGET', keys.taken, id)
     withdraw(id, record)
     call('HSET', keys.waiting, id, 'E' .. sub(record, 2)) -- [TIM-3]
@@ -51,7 +52,7 @@ local function cascade()
     lapse(id, call('HGET', keys.claimed, id), at)
   end
 
-  local function arrive_as_argument(id, dependent, inc, kind, source, message) -- [OUT-1] [OUT-2]
+  local function hold(id, dependent, inc, kind, source, message) -- [OUT-1] [OUT-2]
     local row = call('HGET', keys.args, inc .. id)
     call('HSET', keys.args, inc .. id, kind .. sub(row, 2, 18) .. pack('>I4', #source) .. source .. message)
     local head = call('HGET', keys.args, inc)
@@ -70,16 +71,18 @@ local function cascade()
     local head = call('HGET', keys.args, inc)
     call('HDEL', keys.reserved, id)
     if kind == 'r' or sub(head, 1, 1) == 'p' then
-      return arrive_as_argument(id, dependent, inc, kind, source, message)
+      return hold(id, dependent, inc, kind, source, message)
     end
     local record = call('HGET', keys.waiting, dependent)
     if kind == 'x' then return expire(dependent, record, at) end
     if source == '' then source = id end
-    drop(inc, withdraw(dependent, record))
+    local list = withdraw(dependent, record)
     tell(dependent)
-    if deliver(dependent, inc, 'f', source, message, at) or ignores(record) then return end -- [OUT-3] [OUT-4]
-    local _, _, _, retention = numbers(record)
-    complete(dependent, record, 'f', source, message, retention, at) -- [OUT-5]
+    if not deliver(dependent, inc, 'f', source, message, at) and not ignores(record) then -- [OUT-3] [OUT-4]
+      local _, _, _, retention = numbers(record)
+      complete(dependent, record, 'f', source, message, retention, at) -- [OUT-5]
+    end
+    drop(inc, list)
   end
 
   -- Do `act` for the next arguments of a packed list, and keep the rest as another step.
@@ -89,7 +92,6 @@ local function cascade()
       if changed >= RECORDS_MAX then return rest(sub(list, at)) end
       local id
       id, at = unpack_at('>I4c0', list, at)
-      changed = changed + 1
       act(id)
     end
   end
@@ -97,12 +99,14 @@ local function cascade()
   function steps.drop(inc, list) -- the arguments of a task that has ended, or was started
     some_of(list, function(left) first('drop', inc, left) end, function(id)
       call('HDEL', keys.args, inc .. id)
+      changed = changed + 1
     end)
   end
 
   function steps.miss(inc, list) -- [DFR-2]
     some_of(list, function(left) first('miss', inc, left) end, function(id)
       call('HSET', keys.args, inc .. id, 'M-' .. string.rep('\0', 16))
+      changed = changed + 1
     end)
   end
 
@@ -112,11 +116,11 @@ local function cascade()
       if sub(record, 1, 1) == 'C' then
         call('HSET', keys.args, inc .. id, sub(record, 44, 44) .. 'n' .. incarnation(record) .. sub(record, 45))
         withdraw(id, record)
-        changed = changed - 1 -- counted already
       else
         call('HSET', keys.args, inc .. id, 'Rl' .. incarnation(record))
         call('HSET', keys.reserved, id, inc .. dependent)
         tell(id)
+        changed = changed + 1
       end
     end)
   end
@@ -157,5 +161,6 @@ local function cascade()
     return #todo == 0
   end
 
-  return { first = first, deliver = deliver, drop = drop, expire = expire, lapse = lapse, load = load, run = run }
+  return { first = first, deliver = deliver, drop = drop, expire = expire, lapse = lapse,
+    hold = hold, load = load, run = run }
 end

@@ -27,10 +27,9 @@ end })
 
 local meta = call('HMGET', META, 'format', 'epoch', 'kept', 'ttl', 'stale', 'work')
 local format, epoch, kept = meta[1], tonumber(meta[2] or 0), tonumber(meta[3] or 0)
-local ttl, stale, work = tonumber(meta[4] or nil), tonumber(meta[5] or nil), meta[6]
+local ttl, stale, work = meta[4], tonumber(meta[5]), meta[6]
 
 local changed = 0 -- records
-local deadline_max = 0 -- of those that this script has set
 
 local function real_ms()
   local time = call('TIME')
@@ -85,15 +84,10 @@ local function keep(by) -- count the claimed records that would not expire by th
   call('HINCRBY', META, 'kept', by)
 end
 
-local function set_deadline(table_name, id, at)
-  call('ZADD', keys[table_name], at, id)
-  if at > deadline_max then deadline_max = at end
-end
-
 local function complete(id, record, kind, source, message, retention, at)
   call('HSET', keys.claimed, id, 'C' .. sub(record, 2, 3) .. '-' .. sub(record, 5, 43)
     .. kind .. pack('>I4', #source) .. source .. message)
-  if retention == FOREVER then keep(1) else set_deadline('retained', id, at + retention) end
+  if retention == FOREVER then keep(1) else call('ZADD', keys.retained, at + retention, id) end
 end
 
 -- Telling who waits
@@ -197,16 +191,13 @@ local function persist()
 end
 
 local function last_deadline(name)
-  local last = call('ZREVRANGE', keys[name], 0, 0, 'WITHSCORES')
-  return tonumber(last[2] or 0)
+  return tonumber(call('ZREVRANGE', keys[name], 0, 0, 'WITHSCORES')[2] or 0)
 end
 
 local function let_expire() -- every record would expire by itself: so may the keys [ENV-REDIS-5]
-  if not ttl then deadline_max = math.max(last_deadline('leases'), last_deadline('retained')) end
-  if ttl and deadline_max + TTL_MARGIN_MS / 2 <= ttl then return end
-  ttl = deadline_max + TTL_MARGIN_MS
-  call('HSET', META, 'ttl', decimal(ttl))
-  local at = real_ms() + ttl - now
+  local last = math.max(last_deadline('leases'), last_deadline('retained'))
+  local at = real_ms() + last - now + TTL_MARGIN_MS
+  if not ttl then call('HSET', META, 'ttl', '1') end
   for _, name in ipairs({ 'claimed', 'leases', 'retained', 'taken' }) do call('PEXPIREAT', keys[name], at) end
   call('PEXPIREAT', META, at)
 end

@@ -1,0 +1,1 @@
+"""Pools of workers: threads in `worq.pool.thread`. Source: SPEC.md, section 9."""

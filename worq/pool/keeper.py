@@ -1,0 +1,143 @@
+"""Keeps the claims of a pool: heartbeats while tasks run, and their release at the drain deadline.
+
+Source: SPEC.md, section 9.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from worq import checks
+from worq.clock import Clock
+from worq.core import Broker
+from worq.task import FunctionTask
+
+if TYPE_CHECKING:
+    from worq.values import Token
+
+# A heartbeat that failed is sent again after this, if its heartrate is not shorter.
+RETRY_MS = 1_000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Held:
+    """A claim that a worker holds, and when its next heartbeat is due."""
+
+    task: FunctionTask
+    rate_ms: int
+    due_ms: int
+
+
+class Keeper:
+    """Looks after the claims that workers hold, until the last worker has left. Thread-safe.
+
+    `keep` is the body of one thread, which sends all heartbeats [ENV-POOL-1]. Once told to `drain` it
+    goes on doing so, until the workers have left or the drain deadline has passed; then it releases
+    what they still hold [ENV-POOL-3].
+    """
+
+    def __init__(self, broker: Broker, clock: Clock, workers: int) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._workers = workers
+        self._held: dict[Token, _Held] = {}
+        self._drain_at_ms: int | None = None
+        self._changed = threading.Condition()
+
+    # What workers say.
+
+    def hold(self, task: FunctionTask) -> None:
+        """A worker has begun a task."""
+        if task.is_forgotten:
+            return  # there is no claim to keep
+        rate_ms = checks.milliseconds(task.heartrate)
+        with self._changed:
+            self._held[task.token] = _Held(task, rate_ms, self._clock.now_ms() + rate_ms)
+            self._changed.notify()
+
+    def drop(self, task: FunctionTask) -> None:
+        """A worker has ended it."""
+        with self._changed:
+            self._held.pop(task.token, None)
+
+    def leave(self) -> None:
+        """A worker has ended itself."""
+        with self._changed:
+            self._workers -= 1
+            self._changed.notify()
+
+    # What the pool says.
+
+    def drain(self, timeout_ms: int | None) -> None:
+        """No more claims will come; those there are may take so long. The first call counts."""
+        with self._changed:
+            if timeout_ms is not None and self._drain_at_ms is None:
+                self._drain_at_ms = self._clock.now_ms() + timeout_ms
+            self._changed.notify()
+
+    def keep(self) -> None:
+        """Look after the claims; return when it is over."""
+        unsubscribe = self._clock.subscribe(self._look_again)
+        try:
+            while due := self._wait():
+                for held in due:
+                    self._beat(held)
+        finally:
+            unsubscribe()
+        self._release_all()
+
+    def _look_again(self) -> None:
+        with self._changed:
+            self._changed.notify()
+
+    def _wait(self) -> list[_Held]:
+        """The claims whose heartbeat is due; none when it is over."""
+        with self._changed:
+            while True:
+                now_ms = self._clock.now_ms()
+                if self._is_over(now_ms):
+                    return []
+                due = [held for held in self._held.values() if held.due_ms <= now_ms]
+                if due:
+                    return due
+                self._changed.wait(self._seconds_to_sleep(now_ms))
+
+    def _is_over(self, now_ms: int) -> bool:
+        is_late = self._drain_at_ms is not None and self._drain_at_ms <= now_ms
+        return is_late or self._workers == 0
+
+    def _seconds_to_sleep(self, now_ms: int) -> float | None:
+        times_ms = [held.due_ms for held in self._held.values()]
+        if self._drain_at_ms is not None:
+            times_ms.append(self._drain_at_ms)
+        return (min(times_ms) - now_ms) / 1000 if times_ms else None
+
+    def _beat(self, held: _Held) -> None:
+        next_ms = held.rate_ms
+        try:
+            if not self._broker.heartbeat(held.task):
+                _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)
+                self.drop(held.task)
+        except Exception:  # noqa: BLE001 - it is logged, and the other claims need theirs
+            _log.exception("no heartbeat: %s [%s]", held.task.name, held.task.id)
+            next_ms = min(next_ms, RETRY_MS)
+        held.due_ms = self._clock.now_ms() + next_ms
+
+    def _release_all(self) -> None:
+        with self._changed:
+            left = [held.task for held in self._held.values()]
+        for task in left:
+            self._release(task)
+
+    def _release(self, task: FunctionTask) -> None:
+        try:
+            self._broker.release(task)
+        except Exception:  # noqa: BLE001 - it is logged; the lease does the same, later
+            _log.exception("not released: %s [%s]", task.name, task.id)
+        else:
+            _log.warning(
+                "still running at the drain deadline, released: %s [%s]", task.name, task.id
+            )

@@ -1,0 +1,179 @@
+"""One run of a pool of threads, from its start until its last worker has left. Source: SPEC.md, section 9."""
+
+import atexit
+import logging
+import os
+import threading
+
+from worq import checks
+from worq.backend import LEASE_MARGIN_S
+from worq.core import Broker
+from worq.errors import BackendUnavailable, QueueClosed
+from worq.pool.backoff import Backoff
+from worq.pool.keeper import Keeper
+from worq.task import FunctionTask
+from worq.values import Claim
+
+_log = logging.getLogger(__name__)
+
+
+class Shift:
+    """The threads of a pool: its workers, and one that keeps their claims.
+
+    There are two queue objects: one to claim with, which `stop` closes so that nobody waits any
+    longer, and one for all else, which is closed when it is over. A claim that was made while `stop`
+    closed the first is run like any other. [ENV-POOL-6]
+    """
+
+    def __init__(self, broker: Broker, workers: int, name: str, *, drain_s: float | None) -> None:
+        self._pid = os.getpid()
+        self._drain_ms = checks.milliseconds_or_forever(drain_s)
+        self._timeout_s: float | None = None
+        self._stopping = threading.Event()
+        self._over = threading.Event()
+        self._left: list[threading.Thread] = []
+        self._claims = broker.clone()
+        try:
+            self._work = broker.clone()
+        except BaseException:
+            self._claims.close()
+            raise
+        self._clock = self._work.clock
+        self._keeper = Keeper(self._work, self._clock, workers)
+        self._keeping = threading.Thread(target=self._keep, name=f"{name} keeper", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._labour, name=f"{name} worker {number}", daemon=True)
+            for number in range(1, workers + 1)
+        ]
+
+    # What the pool does.
+
+    def start(self, timeout_s: float | None) -> None:
+        """Start the threads. If one can't be started, those that were end again."""
+        self._timeout_s = timeout_s
+        atexit.register(self._at_exit)
+        started = 0
+        try:
+            self._keeping.start()
+            for thread in self._threads:
+                thread.start()
+                started += 1
+        except BaseException:
+            for _ in self._threads[started:]:
+                self._keeper.leave()
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Claim nothing more; what runs has until the drain deadline. Idempotent."""
+        if self._is_inherited():
+            return
+        self._stopping.set()
+        self._keeper.drain(self._drain_ms)
+        self._claims.close()
+
+    def join(self) -> None:
+        """Wait until it is over. Threads whose tasks did not end by the drain deadline are left."""
+        if self._is_inherited():
+            return
+        self._keeping.join()
+        for thread in tuple(self._left):
+            thread.join()
+
+    def is_running(self) -> bool:
+        return not (self._over.is_set() or self._is_inherited())
+
+    def has(self, thread: threading.Thread) -> bool:
+        """Is it one of the workers?"""
+        return thread in self._threads
+
+    def _is_inherited(self) -> bool:
+        # A fork has none of the threads.
+        return self._pid != os.getpid()
+
+    def _at_exit(self) -> None:
+        self.stop()
+        self.join()
+
+    # What the keeper's thread does.
+
+    def _keep(self) -> None:
+        try:
+            self._keeper.keep()
+        finally:
+            self._over.set()
+            self._claims.close()
+            self._work.close()
+            atexit.unregister(self._at_exit)
+
+    # What a worker's thread does.
+
+    def _labour(self) -> None:
+        try:
+            while (claim := self._next()) is not None:
+                self._perform(claim)
+        finally:
+            self._left.append(threading.current_thread())
+            self._keeper.leave()
+
+    def _next(self) -> Claim | None:
+        """The next claim; None when it is time to stop."""
+        backoff = Backoff(self._stopping)
+        while not self._stopping.is_set():
+            try:
+                claim = self._claims.claim(self._timeout_s)
+            except Exception as error:  # noqa: BLE001 - nothing ends a worker [ENV-POOL-5]
+                if self._stopping.is_set():
+                    break
+                _log_trouble("claimed", error, backoff)
+                backoff.pause()
+            else:
+                if claim is not None:
+                    return claim
+                backoff.reset()
+        return None
+
+    def _perform(self, claim: Claim) -> None:
+        """Run a task. Whatever happens, the worker goes on. [ENV-POOL-4]"""
+        try:
+            task = self._work.read(claim)
+            if task is not None:
+                self._run(task)
+        except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
+            _log.exception("given up: %s", claim.id)
+
+    def _run(self, task: FunctionTask) -> None:
+        self._keeper.hold(task)
+        try:
+            self._store(task, self._work.invoke(task, return_result=True))
+        finally:
+            self._keeper.drop(task)
+
+    def _store(self, task: FunctionTask, result: object) -> None:
+        """Store an outcome, and try again for as long as the claim may stand without a heartbeat."""
+        backoff = Backoff(self._over)
+        lease_ms = checks.milliseconds(2 * task.heartrate + LEASE_MARGIN_S)
+        deadline_ms = self._clock.now_ms() + lease_ms
+        while True:
+            try:
+                self._work.set_result(task, result)
+            except QueueClosed:
+                _log.warning("after the drain deadline, dropped: %s [%s]", task.name, task.id)
+            except BackendUnavailable as error:
+                if self._over.is_set() or deadline_ms <= self._clock.now_ms():
+                    raise
+                _log_trouble("stored", error, backoff)
+                backoff.pause()
+                continue
+            return
+
+
+def _log_trouble(what: str, error: Exception, backoff: Backoff) -> None:
+    is_known = isinstance(error, BackendUnavailable)
+    _log.warning(
+        "nothing can be %s, trying again in %.1f s: %r",
+        what,
+        backoff.delay_s,
+        error,
+        exc_info=None if is_known else error,
+    )

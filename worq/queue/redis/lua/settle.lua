@@ -1,0 +1,6 @@
+-- include: cascade begin
+-- Finish what an operation has left over, and apply the deadlines that have passed. [ENV-REDIS-4]
+--
+-- Reply    empty
+
+return answer('')
