@@ -67,7 +67,7 @@ wheel-test: wheel ## the tests against the wheel, in an environment of its own
 	$(WHEEL_PYTHON) $(PIP) dist/*.whl
 	cd $(WHEEL) && venv/bin/python -c 'import worq, worq_model; worq.get_broker("memory://").close()'
 	$(WHEEL_PYTHON) $(PIP) "$$(echo dist/*.whl)[test]"
-	cp -R tests pyproject.toml $(WHEEL)
+	cp -R tests pyproject.toml README.md $(WHEEL)
 	cd $(WHEEL) && venv/bin/python -m pytest -o pythonpath= --ignore tests/repo -n auto --maxprocesses 4
 
 clean: ## remove all that make has made

@@ -5,7 +5,6 @@ be read, the name and the options still can. [RUN-5]
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 from worq import checks
@@ -147,25 +146,23 @@ def read_task(serializer: Serializer, queue: str, claim: Claim) -> FunctionTask:
     task = FunctionTask(UNKNOWN_NAME, claim.id, claim.token, (), {})
     load = loader(serializer, queue, claim.arguments)
     try:
-        task, body = _read_envelope(serializer, task, claim.message)
+        name, options, body = _read_envelope(serializer, claim.message)
+        task = FunctionTask(name, claim.id, claim.token, (), {}, options)
         args, kw = cast("tuple[Any, Any]", serializer.loads(body, decoder(serializer, load)))
-        return replace(task, args=tuple(args), kw=dict(kw))
+        return FunctionTask(name, claim.id, claim.token, tuple(args), dict(kw), options)
     except UnreadableArgument as error:
         raise Unreadable(task, str(error)) from error
     except BaseException as error:  # reading runs code of the application
         raise Unreadable(task, f"message cannot be read: {describe(error)}") from error
 
 
-def _read_envelope(
-    serializer: Serializer, task: FunctionTask, message: bytes
-) -> tuple[FunctionTask, bytes]:
+def _read_envelope(serializer: Serializer, message: bytes) -> tuple[str, TaskOptions, bytes]:
     envelope = cast("Any", serializer.loads(message, decoder(serializer, no_arguments)))
     if (found := envelope[0]) != FORMAT:
         raise ValueError(f"it has format {found!r}, and this worq reads {FORMAT}")
     _, name, *options, body = envelope
     given = dict(zip(TaskOptions._fields, options, strict=True))
-    named = replace(task, name=checks.name("name", name), options=TaskOptions().changed(given))
-    return named, body
+    return checks.name("name", name), TaskOptions().changed(given), body
 
 
 def loader(serializer: Serializer, queue: str, arguments: Mapping[str, Outcome]) -> Load:

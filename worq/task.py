@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Never, Protocol, TypeVar, Unpack
+from typing import Any, ClassVar, Literal, NamedTuple, Never, Protocol, TypeVar, Unpack
 
 from worq import checks, const
 from worq.const import OnError
@@ -24,6 +24,9 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+Called = Deferred | Any
+"""A Deferred, or None with `ignore_result`; Any saves the others from asking which."""
 
 # Shown as the defaults; a Task that is not given one takes its queue's.
 ON_ERROR: OnError = default(const.FAIL)
@@ -115,7 +118,7 @@ class Queue:
         target = self.__target__
         return _queue(target._replace(name=f"{target.name}.{name}" if target.name else name))
 
-    def __call__(self, /, *args: Any, **kw: Any) -> Deferred | None:
+    def __call__(self, /, *args: Any, **kw: Any) -> Called:
         """Call the task: a Deferred, or None with `ignore_result`. [CALL-6]
 
         Raises DuplicateTask [CALL-4] or, for an argument that is not available, TaskFailure [CALL-5];
@@ -176,8 +179,8 @@ class Task(HasOptions):
     An option that is not given is the queue's, whose defaults are those shown. They are attributes.
     """
 
-    FAIL = const.FAIL
-    PASS = const.PASS
+    FAIL: ClassVar[Literal["fail"]] = const.FAIL
+    PASS: ClassVar[Literal["pass"]] = const.PASS
 
     def __init__(
         self,
@@ -226,7 +229,7 @@ class Task(HasOptions):
         changed.id = options.get("id", self.id)
         return changed
 
-    def __call__(self, /, *args: Any, **kw: Any) -> Deferred | None:
+    def __call__(self, /, *args: Any, **kw: Any) -> Called:
         """As `Queue.__call__`."""
         target = self.queue.__target__
         return target._replace(id=self.id, options=self.options).call(args, kw)

@@ -3,7 +3,7 @@
 import importlib
 import re
 from typing import cast
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from worq.backend import AbstractTaskQueue
 
@@ -30,7 +30,7 @@ def open_queue(url: str, name: str, *args: object, **kw: object) -> AbstractTask
     try:
         module = importlib.import_module(SCHEMES[scheme])
     except ModuleNotFoundError as error:
-        if error.name != "redis":
+        if (error.name or "").partition(".")[0] != "redis":
             raise
         raise ModuleNotFoundError(
             f"url: {scheme}:// needs the package redis: pip install 'worq-spec[redis]'",
@@ -70,4 +70,6 @@ def without_password(url: str) -> str:
         return url
     username = user.partition(":")[0]
     netloc = f"{username}{at}{host}" if username else host
-    return urlunsplit(parts._replace(netloc=netloc, query=urlencode(kept)))
+    # urlunsplit makes unix:/path of unix:///path.
+    tail = f"?{urlencode(kept)}" if kept else ""
+    return f"{parts.scheme}://{netloc}{parts.path}{tail}"

@@ -307,7 +307,8 @@ def _claim(state: State, op: ops.Claim, now_ms: int) -> Step:
     reply = Claimed(task.id, task.token, task.message, arguments)
     if task.options.ignore_result and task.start == task.options.attempts:
         state = _remove(state, task)
-        if task.arguments:
+        # One without arguments is kept only where it hides an earlier one's.
+        if task.arguments or any(last.id == task.id for last in state.last_starts):
             last = LastStart(task.id, task.token, task.arguments, lease_ms)
             state = state._replace(last_starts=(*state.last_starts, last))
         return Step(state, reply, (row(Event.CLAIM, ENQUEUED, "ignore_result, last start"),))

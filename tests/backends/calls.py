@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from worq.clock import ManualClock
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 # How long anything may take on a busy machine that should not take any time.
 PATIENCE_S = 20.0
@@ -18,12 +18,12 @@ SAMPLES = 6
 SAMPLED_EVERY_S = 0.01
 
 
-class Call(Generic[R]):
+class Call(Generic[R_co]):
     """A call in a thread of its own, which has begun."""
 
-    def __init__(self, act: Callable[[], R]) -> None:
+    def __init__(self, act: Callable[[], R_co]) -> None:
         self._act = act
-        self._future: Future[R] = Future()
+        self._future: Future[R_co] = Future()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -33,7 +33,7 @@ class Call(Generic[R]):
         except BaseException as error:  # noqa: BLE001 (it is raised again where the answer is asked)
             self._future.set_exception(error)
 
-    def answer(self) -> R:
+    def answer(self) -> R_co:
         """What the call answers, or raises; soon."""
         return self._future.result(PATIENCE_S)
 
@@ -43,14 +43,15 @@ class Call(Generic[R]):
 
     def sleeps(self) -> bool:
         """True once its thread does nothing any more, False once it has answered."""
-        still = 0
-        place = None
+        seen: list[tuple[int, int] | None] = []
         until = time.monotonic() + PATIENCE_S
-        while not self._future.done() and still < SAMPLES and time.monotonic() < until:
+        while not self._future.done():
+            seen.append(self._place())
+            if seen[-1] is not None and seen[-SAMPLES:] == seen[-1:] * SAMPLES:
+                return True
+            assert time.monotonic() < until, "it neither answers nor sleeps"
             time.sleep(SAMPLED_EVERY_S)
-            earlier, place = place, self._place()
-            still = still + 1 if place is not None and place == earlier else 0
-        return still == SAMPLES
+        return False
 
     def _place(self) -> tuple[int, int] | None:
         frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001 (nothing else tells)
@@ -68,6 +69,6 @@ class WatchedClock(ManualClock):
         self.looks[threading.get_ident()] += 1
         return super().now_ms()
 
-    def looks_of(self, call: Call[R]) -> int:
+    def looks_of(self, call: Call[object]) -> int:
         """How often the thread of this call has looked."""
         return self.looks[call.thread.ident or 0]

@@ -12,7 +12,6 @@ from worq.const import MESSAGE_BYTES_MAX
 from worq.values import EXPIRED, Outcome, Request, Token
 
 Give = Callable[[AbstractTaskQueue, Any], object]
-spec = pytest.mark.spec
 
 LONE_SURROGATE = "\ud800"
 # The argument that an error must name → who takes such a value.
@@ -124,21 +123,19 @@ def assert_nothing_has_changed(queue: AbstractTaskQueue) -> None:
 
 
 class TestNames:
-    @spec("ENV-BAD-1", "ENV-BAD-5")
-    @pytest.mark.parametrize("value", [None, 7, b"a", ["a"]], ids=repr)
+    @pytest.mark.spec("ENV-BAD-1", "ENV-BAD-5")
+    @pytest.mark.parametrize("value", [None, 7, b"a", ("a",)], ids=repr)
     @pytest.mark.parametrize(("argument", "give"), flat(IDS))
     def test_an_id_is_a_string(
         self, queue: AbstractTaskQueue, argument: str, give: Give, value: object
     ) -> None:
-        if isinstance(value, list) and argument == "args":
-            pytest.skip("a list is no key of a mapping")
         with pytest.raises(TypeError) as caught:
             give(queue, value)
         assert str(caught.value).startswith(f"{argument}: ")
         assert repr(value) in str(caught.value)
         assert_nothing_has_changed(queue)
 
-    @spec("ENV-BAD-1", "ENV-BAD-5")
+    @pytest.mark.spec("ENV-BAD-1", "ENV-BAD-5")
     @pytest.mark.parametrize("value", ["", LONE_SURROGATE], ids=ascii)
     @pytest.mark.parametrize(("argument", "give"), flat(IDS))
     def test_an_id_is_not_empty_and_can_be_encoded(
@@ -149,17 +146,17 @@ class TestNames:
         assert repr(value) in str(caught.value)
         assert_nothing_has_changed(queue)
 
-    @spec("ENV-BAD-1", "ENV-BAD-5")
+    @pytest.mark.spec("ENV-BAD-1", "ENV-BAD-5")
     @pytest.mark.parametrize(
         ("name", "error"), [(7, TypeError), (b"q", TypeError), (LONE_SURROGATE, ValueError)]
     )
     def test_so_is_the_name_of_a_queue(
         self, make_queue: MakeQueue, name: Any, error: type[Exception]
     ) -> None:
-        with pytest.raises(error, match="^name: "):
+        with pytest.raises(error, match=r"^name: "):
             make_queue(name)
 
-    @spec("ENV-BAD-1")
+    @pytest.mark.spec("ENV-BAD-1")
     @pytest.mark.parametrize("task_id", ["a:b", "{a}", "é\n\0", "*", "x" * 1000], ids=ascii)
     def test_any_other_string_will_do(self, make_queue: MakeQueue, task_id: str) -> None:
         queue = make_queue()
@@ -172,68 +169,66 @@ class TestNames:
 
 
 class TestTimeouts:
-    @spec("ENV-BAD-2", "ENV-BAD-5")
+    @pytest.mark.spec("ENV-BAD-2", "ENV-BAD-5")
     @pytest.mark.parametrize("value", [-1, -0.001, math.nan, -math.inf, 10**9 + 1], ids=repr)
     @pytest.mark.parametrize("give", TIMEOUTS.values(), ids=TIMEOUTS)
     def test_a_timeout_is_within_its_bounds(
         self, queue: AbstractTaskQueue, give: Give, value: float
     ) -> None:
-        with pytest.raises(ValueError, match="^timeout: ") as caught:
+        with pytest.raises(ValueError, match=r"^timeout: ") as caught:
             give(queue, value)
         assert repr(value) in str(caught.value)
         assert_nothing_has_changed(queue)
 
-    @spec("ENV-BAD-2", "ENV-BAD-5")
+    @pytest.mark.spec("ENV-BAD-2", "ENV-BAD-5")
     @pytest.mark.parametrize("value", ["1", b"1", True, [1]], ids=repr)
     @pytest.mark.parametrize("give", TIMEOUTS.values(), ids=TIMEOUTS)
     def test_a_timeout_is_a_number(
         self, queue: AbstractTaskQueue, give: Give, value: object
     ) -> None:
-        with pytest.raises(TypeError, match="^timeout: ") as caught:
+        with pytest.raises(TypeError, match=r"^timeout: ") as caught:
             give(queue, value)
         assert repr(value) in str(caught.value)
         assert_nothing_has_changed(queue)
 
-    @spec("ENV-BAD-2")
+    @pytest.mark.spec("ENV-BAD-2")
     @pytest.mark.parametrize("operation", ["heartbeat", "set_task_timeout"])
     def test_a_lease_is_finite(self, queue: AbstractTaskQueue, operation: str) -> None:
-        with pytest.raises(ValueError, match="^timeout: .*inf"):
+        with pytest.raises(ValueError, match=r"^timeout: .*inf"):
             TIMEOUTS[operation](queue, math.inf)
-        with pytest.raises(TypeError, match="^timeout: .*None"):
+        with pytest.raises(TypeError, match=r"^timeout: .*None"):
             TIMEOUTS[operation](queue, None)
         assert_nothing_has_changed(queue)
 
 
 class TestMessages:
-    @spec("ENV-BAD-3", "ENV-BAD-5")
-    @pytest.mark.parametrize("value", [None, "m", 7, bytearray(b"m"), memoryview(b"m")], ids=repr)
+    @pytest.mark.spec("ENV-BAD-3", "ENV-BAD-5")
+    @pytest.mark.parametrize("value", [None, "m", 7, bytearray(b"m"), memoryview(b"m")], ids=type)
     @pytest.mark.parametrize("give", MESSAGES.values(), ids=MESSAGES)
-    def test_a_message_is_bytes(
-        self, queue: AbstractTaskQueue, give: Give, value: object
-    ) -> None:
-        with pytest.raises(TypeError, match="^(message|outcome): ") as caught:
+    def test_a_message_is_bytes(self, queue: AbstractTaskQueue, give: Give, value: object) -> None:
+        with pytest.raises(TypeError, match=r"^(message|outcome): ") as caught:
             give(queue, value)
         assert repr(value) in str(caught.value)
         assert_nothing_has_changed(queue)
 
-    @spec("ENV-BAD-3", "ENV-BAD-5")
+    @pytest.mark.spec("ENV-BAD-3", "ENV-BAD-5")
     @pytest.mark.parametrize("give", MESSAGES.values(), ids=MESSAGES)
     def test_a_message_has_a_limit(
         self, queue: AbstractTaskQueue, make_queue: MakeQueue, give: Give
     ) -> None:
         limited = make_queue(queue.name, queue.clock, message_bytes_max=3)
-        with pytest.raises(ValueError, match="^(message|outcome): 4 bytes .* 3: b'mmmm'"):
+        with pytest.raises(ValueError, match=r"^(message|outcome): 4 bytes .* 3: b'mmmm'"):
             give(limited, b"mmmm")
         assert_nothing_has_changed(queue)
         give(limited, b"mmm")
 
-    @spec("ENV-BAD-3")
+    @pytest.mark.spec("ENV-BAD-3")
     def test_the_limit_is_16_mib_unless_told_otherwise(self, queue: AbstractTaskQueue) -> None:
         assert queue.message_bytes_max == MESSAGE_BYTES_MAX == 16 * 2**20
 
 
 class TestOptions:
-    @spec("ENV-BAD-4", "ENV-BAD-5")
+    @pytest.mark.spec("ENV-BAD-4", "ENV-BAD-5")
     @pytest.mark.parametrize(
         ("option", "value", "error"),
         [
@@ -250,12 +245,12 @@ class TestOptions:
         assert repr(value) in str(caught.value)
         assert_nothing_has_changed(queue)
 
-    @spec("ENV-BAD-4")
+    @pytest.mark.spec("ENV-BAD-4")
     def test_options_may_be_extreme(self, queue: AbstractTaskQueue) -> None:
         request = Request("z", attempts=1_000_000, heartrate=0.001, result_timeout=math.inf)
         assert queue.submit(request, b"").status == "accepted"
 
-    @spec("ENV-BAD-5")
+    @pytest.mark.spec("ENV-BAD-5")
     @pytest.mark.parametrize(
         ("value", "error"),
         [
@@ -269,12 +264,12 @@ class TestOptions:
     def test_a_token_is_a_token(
         self, queue: AbstractTaskQueue, give: Give, value: object, error: type[Exception]
     ) -> None:
-        with pytest.raises(error, match="^(token|deferred_token|args): ") as caught:
+        with pytest.raises(error, match=r"^(token|deferred_token|args): ") as caught:
             give(queue, value)
         assert repr(value) in str(caught.value)
         assert_nothing_has_changed(queue)
 
-    @spec("ENV-BAD-5", "SUB-4")
+    @pytest.mark.spec("ENV-BAD-5", "SUB-4")
     @pytest.mark.parametrize(
         ("outcome", "error"),
         [
@@ -287,7 +282,7 @@ class TestOptions:
     def test_only_a_failure_or_an_expiry_of_an_argument_ends_a_task_at_its_submit(
         self, queue: AbstractTaskQueue, outcome: Any, error: type[Exception]
     ) -> None:
-        with pytest.raises(error, match="^outcome: "):
+        with pytest.raises(error, match=r"^outcome: "):
             queue.submit(Request("z"), b"", outcome=outcome)
         assert_nothing_has_changed(queue)
         assert queue.submit(Request("z"), b"", outcome=EXPIRED).status == "accepted"

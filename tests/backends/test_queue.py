@@ -14,8 +14,6 @@ LEASE_MS = 2 * 30_000 + 5_000  # at the default heartrate
 HOUR_MS = 3_600_000
 LONG_S = 1000.0
 
-spec = pytest.mark.spec
-
 
 def submit(queue: AbstractTaskQueue, task_id: str, *args: str, **options: Any) -> Token:
     """Submit a task with these arguments; its token."""
@@ -53,7 +51,7 @@ def result(message: bytes) -> Outcome:
 
 
 class TestTheLifeOfATask:
-    @spec("CLM-1", "FIN-4", "POP-5", "STA-1", "STA-2")
+    @pytest.mark.spec("CLM-1", "FIN-4", "POP-5", "STA-1", "STA-2")
     def test_it_goes_through_all_states(self, queue: AbstractTaskQueue) -> None:
         submit(queue, "b")
         submit(queue, "a", "b")
@@ -73,18 +71,18 @@ class TestTheLifeOfATask:
             None,
         ]
 
-    @spec("POP-5", "POP-1")
+    @pytest.mark.spec("POP-5", "POP-1")
     def test_an_outcome_is_delivered_once(self, queue: AbstractTaskQueue) -> None:
         completed(queue, "a")
         assert queue.pop("a") == result(b"of a")
         assert queue.pop("a") is TASK_EXPIRED
 
-    @spec("FIN-4")
+    @pytest.mark.spec("FIN-4")
     def test_a_failure_is_an_outcome_too(self, queue: AbstractTaskQueue) -> None:
         completed(queue, "a", failed=True)
         assert queue.pop("a") == Outcome("failure", b"of a")
 
-    @spec("SUB-1", "SUB-2")
+    @pytest.mark.spec("SUB-1", "SUB-2")
     def test_an_id_is_free_again_once_its_outcome_was_delivered(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -95,7 +93,7 @@ class TestTheLifeOfATask:
 
 
 class TestTokens:
-    @spec("TOK-1", "SUB-2")
+    @pytest.mark.spec("TOK-1", "SUB-2")
     def test_another_incarnation_of_an_id_that_is_there_is_a_duplicate(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -103,7 +101,7 @@ class TestTokens:
         assert queue.submit(Request("a"), b"") == Submitted("duplicate")
         assert queue.size() == 1
 
-    @spec("SUB-1")
+    @pytest.mark.spec("SUB-1")
     def test_the_same_submit_again_is_accepted_and_changes_nothing(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -112,7 +110,7 @@ class TestTokens:
         assert queue.size() == 1
         assert claim(queue).message == b"1"
 
-    @spec("TOK-1", "POP-1", "DSC-2", "STA-2")
+    @pytest.mark.spec("TOK-1", "POP-1", "DSC-2", "STA-2")
     def test_another_incarnation_is_absent(self, queue: AbstractTaskQueue) -> None:
         completed(queue, "a")
         other = Token.new()
@@ -121,7 +119,7 @@ class TestTokens:
         assert not queue.discard("a", token=other)
         assert queue.status("a") == "completed"
 
-    @spec("TOK-1")
+    @pytest.mark.spec("TOK-1")
     def test_the_claim_does_not_matter_to_those_who_compare_the_incarnation(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -129,7 +127,7 @@ class TestTokens:
         assert queue.status("a", token=token._replace(start=7)) == "completed"
         assert queue.pop("a", token=token._replace(start=7)) == result(b"of a")
 
-    @spec("TOK-1", "TOK-3", "FIN-1", "HRT-2", "REL-2")
+    @pytest.mark.spec("TOK-1", "TOK-3", "FIN-1", "HRT-2", "REL-2")
     def test_an_earlier_claim_of_the_same_task_is_lost(
         self, queue: AbstractTaskQueue, clock: ManualClock
     ) -> None:
@@ -144,7 +142,7 @@ class TestTokens:
         assert queue.finish("a", b"in time", LONG_S, token=second.token).accepted
         assert queue.pop("a") == result(b"in time")
 
-    @spec("TOK-1", "FIN-1")
+    @pytest.mark.spec("TOK-1", "FIN-1")
     def test_the_late_outcome_of_an_expired_task_does_not_reach_the_next_with_its_id(
         self, queue: AbstractTaskQueue, clock: ManualClock
     ) -> None:
@@ -156,7 +154,7 @@ class TestTokens:
         assert not queue.finish("a", b"late", LONG_S, token=late.token).accepted
         assert queue.status("a") == "processing"
 
-    @spec("TOK-2")
+    @pytest.mark.spec("TOK-2")
     def test_without_a_token_the_present_claim_is_meant(self, queue: AbstractTaskQueue) -> None:
         submit(queue, "a")
         claim(queue)
@@ -165,7 +163,7 @@ class TestTokens:
 
 
 class TestClaim:
-    @spec("CLM-1")
+    @pytest.mark.spec("CLM-1")
     def test_tasks_are_claimed_in_the_order_in_which_they_became_ready(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -173,23 +171,23 @@ class TestClaim:
             submit(queue, task_id)
         assert [claim(queue).id for _ in range(3)] == ["c", "a", "b"]
 
-    @spec("CLM-2")
+    @pytest.mark.spec("CLM-2")
     def test_there_is_none_to_claim(self, queue: AbstractTaskQueue) -> None:
         assert queue.claim(0) is None
 
-    @spec("CLM-1", "TOK-3")
+    @pytest.mark.spec("CLM-1", "TOK-3")
     def test_the_first_claim_has_start_1(self, queue: AbstractTaskQueue) -> None:
         token = submit(queue, "a")
         assert claim(queue) == Claim("a", Token(token.incarnation, 1), b"a", {})
 
-    @spec("CLM-4")
+    @pytest.mark.spec("CLM-4")
     def test_it_carries_the_arguments(self, queue: AbstractTaskQueue) -> None:
         completed(queue, "a")
         completed(queue, "b", failed=True)
         submit(queue, "d", "a", "b", on_error="pass")
         assert claim(queue).arguments == {"a": result(b"of a"), "b": Outcome("failure", b"of b")}
 
-    @spec("CLM-3", "POP-2")
+    @pytest.mark.spec("CLM-3", "POP-2")
     def test_a_task_that_ignores_its_result_is_gone_when_it_is_started_for_the_last_time(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -202,7 +200,7 @@ class TestClaim:
         assert queue.status("a") is None
         assert not queue.finish("a", b"", LONG_S, token=last.token).accepted
 
-    @spec("FIN-3")
+    @pytest.mark.spec("FIN-3")
     def test_the_result_of_an_earlier_start_is_ignored_too(self, queue: AbstractTaskQueue) -> None:
         submit(queue, "a", ignore_result=True, attempts=2)
         run(queue)
@@ -210,7 +208,7 @@ class TestClaim:
 
 
 class TestLeases:
-    @spec("TIM-1", "TIM-4", "POP-1", "CLM-1")
+    @pytest.mark.spec("TIM-1", "TIM-4", "POP-1", "CLM-1")
     def test_a_lease_passes_at_the_very_millisecond(
         self, queue: AbstractTaskQueue, clock: ManualClock
     ) -> None:
@@ -221,7 +219,7 @@ class TestLeases:
         clock.advance(1)
         assert queue.status("a") is None
 
-    @spec("HRT-1")
+    @pytest.mark.spec("HRT-1")
     @pytest.mark.parametrize("timeout_s", [1, 1000])
     def test_a_heartbeat_moves_the_lease_either_way(
         self, queue: AbstractTaskQueue, clock: ManualClock, timeout_s: int
@@ -234,7 +232,7 @@ class TestLeases:
         clock.advance(1)
         assert queue.status("a") is None
 
-    @spec("HRT-2", "REL-2", "TIM-7")
+    @pytest.mark.spec("HRT-2", "REL-2", "TIM-7")
     def test_tasks_that_wait_have_no_deadline(
         self, queue: AbstractTaskQueue, clock: ManualClock
     ) -> None:
@@ -245,7 +243,7 @@ class TestLeases:
         clock.advance(10**12)
         assert (queue.status("a"), queue.status("d")) == ("enqueued", "pending")
 
-    @spec("TIM-3")
+    @pytest.mark.spec("TIM-3")
     def test_a_task_with_starts_left_goes_to_the_tail(
         self, queue: AbstractTaskQueue, clock: ManualClock
     ) -> None:
@@ -257,7 +255,7 @@ class TestLeases:
         assert claim(queue).id == "b"
         assert claim(queue) == first._replace(token=first.token._replace(start=2))
 
-    @spec("TIM-2")
+    @pytest.mark.spec("TIM-2")
     def test_deadlines_are_applied_by_time_and_then_by_id(
         self, queue: AbstractTaskQueue, clock: ManualClock
     ) -> None:
@@ -269,7 +267,7 @@ class TestLeases:
         submit(queue, "d")
         assert [claim(queue).id for _ in range(4)] == ["b", "a", "c", "d"]
 
-    @spec("TIM-6", "OUT-3", "TIM-5")
+    @pytest.mark.spec("TIM-6", "OUT-3", "TIM-5")
     def test_a_retention_that_begins_with_an_operation_is_counted_from_it(
         self, queue: AbstractTaskQueue, clock: ManualClock
     ) -> None:
@@ -282,7 +280,7 @@ class TestLeases:
         clock.advance(1)
         assert queue.status("d") is None
 
-    @spec("REL-1", "TIM-3", "TIM-4")
+    @pytest.mark.spec("REL-1", "TIM-3", "TIM-4")
     @pytest.mark.parametrize(("attempts", "state"), [(1, None), (2, "enqueued")])
     def test_a_release_ends_the_lease_now(
         self, queue: AbstractTaskQueue, attempts: int, state: str | None
@@ -293,7 +291,7 @@ class TestLeases:
 
 
 class TestRetention:
-    @spec("TIM-1", "TIM-5", "FIN-4")
+    @pytest.mark.spec("TIM-1", "TIM-5", "FIN-4")
     def test_an_outcome_is_kept_for_the_timeout_of_finish(
         self, queue: AbstractTaskQueue, clock: ManualClock
     ) -> None:
@@ -304,14 +302,14 @@ class TestRetention:
         clock.advance(1)
         assert queue.pop("a") is TASK_EXPIRED
 
-    @spec("FIN-4", "TIM-5")
+    @pytest.mark.spec("FIN-4", "TIM-5")
     def test_it_may_be_kept_for_ever(self, queue: AbstractTaskQueue, clock: ManualClock) -> None:
         submit(queue, "a")
         queue.finish("a", b"r", math.inf, token=claim(queue).token)
         clock.advance(10**12)
         assert queue.pop("a") == result(b"r")
 
-    @spec("TIM-1", "FIN-4")
+    @pytest.mark.spec("TIM-1", "FIN-4")
     def test_an_outcome_that_is_not_kept_is_gone_for_the_next_operation(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -321,7 +319,7 @@ class TestRetention:
 
 
 class TestArguments:
-    @spec("SUB-6", "SUB-7", "OUT-1", "FIN-2", "POP-3")
+    @pytest.mark.spec("SUB-6", "SUB-7", "OUT-1", "FIN-2", "POP-3")
     def test_a_task_starts_when_its_last_argument_arrives(self, queue: AbstractTaskQueue) -> None:
         completed(queue, "a")
         submit(queue, "b")
@@ -335,7 +333,7 @@ class TestArguments:
         assert queue.status("b") is None
         assert claim(queue).arguments == {"a": result(b"of a"), "b": result(b"2")}
 
-    @spec("SUB-3")
+    @pytest.mark.spec("SUB-3")
     def test_the_first_unavailable_argument_is_named_and_nothing_changes(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -349,21 +347,21 @@ class TestArguments:
         assert queue.status("d") is None
         assert queue.pop("a") == result(b"of a")
 
-    @spec("SUB-3", "POP-3")
+    @pytest.mark.spec("SUB-3", "POP-3")
     def test_an_outcome_is_promised_to_one_dependent(self, queue: AbstractTaskQueue) -> None:
         submit(queue, "a")
         submit(queue, "d", "a")
         again = queue.submit(Request("e"), b"", {"a": None})
         assert again == Submitted("unavailable", "a")
 
-    @spec("SUB-2", "SUB-3")
+    @pytest.mark.spec("SUB-2", "SUB-3")
     def test_a_duplicate_is_told_before_an_unavailable_argument(
         self, queue: AbstractTaskQueue
     ) -> None:
         submit(queue, "d")
         assert queue.submit(Request("d"), b"", {"z": None}) == Submitted("duplicate")
 
-    @spec("SUB-5", "OUT-5")
+    @pytest.mark.spec("SUB-5", "OUT-5")
     def test_a_failed_argument_ends_the_task_and_leaves_the_others(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -376,7 +374,7 @@ class TestArguments:
         assert queue.pop("b") is TASK_EXPIRED
         assert queue.pop("c") == Outcome("failure", b"of c")
 
-    @spec("SUB-4", "OUT-4")
+    @pytest.mark.spec("SUB-4", "OUT-4")
     @pytest.mark.parametrize(
         ("outcome", "ignore_result", "popped"),
         [
@@ -398,7 +396,7 @@ class TestArguments:
         assert queue.pop("d") == popped
         assert queue.pop("a") == result(b"of a")
 
-    @spec("OUT-1", "OUT-2")
+    @pytest.mark.spec("OUT-1", "OUT-2")
     def test_results_go_through_a_diamond(self, queue: AbstractTaskQueue) -> None:
         submit(queue, "a")
         submit(queue, "b", "a")
@@ -408,7 +406,7 @@ class TestArguments:
         assert run(queue, b"d").arguments == {"b": result(b"b"), "c": result(b"c")}
         assert queue.pop("d") == result(b"d")
 
-    @spec("OUT-3", "OUT-5")
+    @pytest.mark.spec("OUT-3", "OUT-5")
     def test_a_failure_goes_along_the_chain_with_the_id_that_it_happened_to(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -421,7 +419,7 @@ class TestArguments:
         assert queue.status("b") is None
         assert queue.pop("c") == Outcome("failure", b"f", "a")
 
-    @spec("OUT-2")
+    @pytest.mark.spec("OUT-2")
     def test_who_passes_errors_gets_them_as_arguments(
         self, queue: AbstractTaskQueue, clock: ManualClock
     ) -> None:
@@ -433,7 +431,7 @@ class TestArguments:
         clock.advance(LEASE_MS)
         assert claim(queue).arguments == {"a": Outcome("failure", b"f"), "b": EXPIRED}
 
-    @spec("OUT-4")
+    @pytest.mark.spec("OUT-4")
     def test_a_failure_ends_where_nobody_wants_it(self, queue: AbstractTaskQueue) -> None:
         submit(queue, "a")
         submit(queue, "d", "a", ignore_result=True)
@@ -441,7 +439,7 @@ class TestArguments:
         assert queue.status("d") is None
         assert queue.size() == 0
 
-    @spec("OUT-6", "TIM-4")
+    @pytest.mark.spec("OUT-6", "TIM-4")
     def test_an_expiry_goes_along_the_chain(
         self, queue: AbstractTaskQueue, clock: ManualClock
     ) -> None:
@@ -452,7 +450,7 @@ class TestArguments:
         clock.advance(LEASE_MS)
         assert [queue.status(task_id) for task_id in "abc"] == [None, None, None]
 
-    @spec("OUT-7", "DSC-1")
+    @pytest.mark.spec("OUT-7", "DSC-1")
     def test_who_ends_before_its_start_frees_what_has_not_arrived(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -468,7 +466,7 @@ class TestArguments:
 
 
 class TestDiscardAndPurge:
-    @spec("DSC-1")
+    @pytest.mark.spec("DSC-1")
     def test_a_discarded_task_does_not_run(self, queue: AbstractTaskQueue) -> None:
         submit(queue, "a")
         submit(queue, "b")
@@ -476,7 +474,7 @@ class TestDiscardAndPurge:
         assert queue.size() == 1
         assert claim(queue).id == "b"
 
-    @spec("DSC-1", "FIN-1")
+    @pytest.mark.spec("DSC-1", "FIN-1")
     def test_the_claim_of_a_discarded_task_is_lost(self, queue: AbstractTaskQueue) -> None:
         submit(queue, "a")
         token = claim(queue).token
@@ -484,14 +482,14 @@ class TestDiscardAndPurge:
         assert not queue.heartbeat("a", 1, token=token)
         assert not queue.finish("a", b"", LONG_S, token=token).accepted
 
-    @spec("DSC-1", "DSC-2")
+    @pytest.mark.spec("DSC-1", "DSC-2")
     def test_an_outcome_can_be_discarded_once(self, queue: AbstractTaskQueue) -> None:
         completed(queue, "a")
         assert queue.discard("a")
         assert not queue.discard("a")
         assert queue.pop("a") is TASK_EXPIRED
 
-    @spec("PRG-1", "PRG-2", "SIZ-1")
+    @pytest.mark.spec("PRG-1", "PRG-2", "SIZ-1")
     def test_a_purge_drops_what_waits_and_nothing_else(self, queue: AbstractTaskQueue) -> None:
         completed(queue, "a")
         submit(queue, "b")
@@ -505,7 +503,7 @@ class TestDiscardAndPurge:
         assert queue.finish("b", b"free", LONG_S, token=token) == Finished(accepted=True)
         assert queue.pop("b") == result(b"free")
 
-    @spec("PRG-1")
+    @pytest.mark.spec("PRG-1")
     def test_a_purge_drops_a_task_that_waits_for_its_second_start(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -535,7 +533,7 @@ class TestTheOperationsOfTheReference:
         queue.discard_pending()
         assert (queue.status("a"), queue.status("b")) == (None, None)
 
-    @spec("DFR-1", "DFR-2")
+    @pytest.mark.spec("DFR-1", "DFR-2")
     def test_a_deferred_task_waits_for_its_arguments(self, queue: AbstractTaskQueue) -> None:
         request = Request("d", Token.new())
         assert queue.defer_task(request, b"m", ["a", "a", "b"])
@@ -546,29 +544,25 @@ class TestTheOperationsOfTheReference:
         assert queue.set_argument("d", "b", b"2")
         assert claim(queue).arguments == {"a": result(b"1"), "b": result(b"2")}
 
-    @spec("DFR-2")
+    @pytest.mark.spec("DFR-2")
     def test_a_deferred_task_has_arguments(self, queue: AbstractTaskQueue) -> None:
         with pytest.raises(ValueError, match=r"args: .* not \[\]"):
             queue.defer_task(Request("d"), b"m", [])
-        with pytest.raises(TypeError, match="args: .* not 'ab'"):
+        with pytest.raises(TypeError, match=r"args: .* not 'ab'"):
             queue.defer_task(Request("d"), b"m", "ab")
 
-    @spec("UND-1", "UND-2")
-    def test_a_task_that_misses_an_argument_is_not_enqueued(
-        self, queue: AbstractTaskQueue
-    ) -> None:
+    @pytest.mark.spec("UND-1", "UND-2")
+    def test_a_task_that_misses_an_argument_is_not_enqueued(self, queue: AbstractTaskQueue) -> None:
         queue.defer_task(Request("d"), b"m", ["a"])
-        with pytest.raises(ValueError, match="task_id: .*'d'"):
+        with pytest.raises(ValueError, match=r"task_id: .*'d'"):
             queue.undefer_task("d")
         queue.set_argument("d", "a", b"1")
         queue.undefer_task("d")
         queue.undefer_task("z")
         assert queue.size() == 1
 
-    @spec("RSV-1", "RSV-4", "POP-3")
-    def test_an_argument_that_is_not_there_yet_is_reserved(
-        self, queue: AbstractTaskQueue
-    ) -> None:
+    @pytest.mark.spec("RSV-1", "RSV-4", "POP-3")
+    def test_an_argument_that_is_not_there_yet_is_reserved(self, queue: AbstractTaskQueue) -> None:
         token = submit(queue, "a")
         queue.defer_task(Request("d"), b"m", ["a"])
         assert queue.reserve_argument("a", "d") == (True, None)
@@ -579,7 +573,7 @@ class TestTheOperationsOfTheReference:
         assert queue.reserve_argument("a", "d", token=Token.new()) == (False, None)
         assert claim(queue).arguments == {"a": result(b"1")}
 
-    @spec("RSV-1", "RSV-3")
+    @pytest.mark.spec("RSV-1", "RSV-3")
     def test_an_outcome_that_is_there_is_handed_over(self, queue: AbstractTaskQueue) -> None:
         completed(queue, "a")
         queue.defer_task(Request("d"), b"m", ["a"])
@@ -588,7 +582,7 @@ class TestTheOperationsOfTheReference:
         assert queue.status("d") == "enqueued"
         assert queue.reserve_argument("a", "d") == (True, b"of a")
 
-    @spec("RSV-3", "OUT-3", "OUT-7")
+    @pytest.mark.spec("RSV-3", "OUT-3", "OUT-7")
     def test_a_failure_that_is_handed_over_ends_the_dependent(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -600,7 +594,7 @@ class TestTheOperationsOfTheReference:
         assert queue.pop("d") == Outcome("failure", b"of a", "a")
         assert queue.pop("b") is None
 
-    @spec("RSV-2", "TOK-4")
+    @pytest.mark.spec("RSV-2", "TOK-4")
     def test_what_can_not_be_reserved(self, queue: AbstractTaskQueue) -> None:
         submit(queue, "a")
         submit(queue, "b", ignore_result=True)
@@ -621,7 +615,7 @@ class TestTheOperationsOfTheReference:
         assert set(answers.values()) == {(False, None)}, answers
         assert queue.pop("a") is RESERVED
 
-    @spec("ARG-1", "ARG-2", "ARG-4")
+    @pytest.mark.spec("ARG-1", "ARG-2", "ARG-4")
     def test_an_argument_is_set_once(self, queue: AbstractTaskQueue) -> None:
         queue.defer_task(Request("d"), b"m", ["a", "b"])
         assert not queue.set_argument("z", "a", b"0")
@@ -633,7 +627,7 @@ class TestTheOperationsOfTheReference:
         assert queue.set_argument("d", "a", b"4")
         assert claim(queue).arguments == {"a": result(b"1"), "b": result(b"3")}
 
-    @spec("ARG-3", "RSV-1")
+    @pytest.mark.spec("ARG-3", "RSV-1")
     def test_an_argument_that_is_set_frees_the_one_that_was_reserved(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -645,7 +639,7 @@ class TestTheOperationsOfTheReference:
         queue.discard("d")
         assert queue.pop("a") is RESERVED
 
-    @spec("GAR-1", "GAR-2", "OUT-2")
+    @pytest.mark.spec("GAR-1", "GAR-2", "OUT-2")
     def test_the_arguments_that_have_arrived_can_be_read(self, queue: AbstractTaskQueue) -> None:
         completed(queue, "a")
         submit(queue, "b")
@@ -663,7 +657,7 @@ class TestTheOperationsOfTheReference:
         queue.finish("d", b"r", LONG_S, token=claimed.token)
         assert queue.get_arguments("d") == {}
 
-    @spec("GAR-3")
+    @pytest.mark.spec("GAR-3")
     def test_the_arguments_of_a_last_start_can_be_read_until_its_lease(
         self, queue: AbstractTaskQueue, clock: ManualClock
     ) -> None:
@@ -680,7 +674,7 @@ class TestTheOperationsOfTheReference:
         clock.advance(1)
         assert queue.get_arguments("d", token=claimed.token) == {}
 
-    @spec("GAR-3")
+    @pytest.mark.spec("GAR-3")
     def test_without_a_token_the_latest_of_the_last_starts_is_meant(
         self, queue: AbstractTaskQueue
     ) -> None:
@@ -690,3 +684,18 @@ class TestTheOperationsOfTheReference:
         submit(queue, "d", ignore_result=True)
         claim(queue)
         assert queue.get_arguments("d") == {}
+
+    @pytest.mark.spec("GAR-3")
+    def test_each_last_start_shows_its_arguments_until_its_own_lease(
+        self, queue: AbstractTaskQueue, clock: ManualClock
+    ) -> None:
+        completed(queue, "a")
+        completed(queue, "b")
+        submit(queue, "d", "a", ignore_result=True, heartrate=100)
+        first = claim(queue)
+        submit(queue, "d", "b", ignore_result=True, heartrate=1)
+        second = claim(queue)
+        assert queue.get_arguments("d") == {"b": b"of b"}
+        clock.advance(2 * 1000 + 5000)
+        assert queue.get_arguments("d", token=second.token) == {}
+        assert queue.get_arguments("d", token=first.token) == {"a": b"of a"}

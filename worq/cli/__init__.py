@@ -11,10 +11,11 @@ def main() -> None:
     try:
         from worq.cli.app import worq
     except ModuleNotFoundError as error:
-        if error.name not in NEEDED:
+        package = str(error.name).partition(".")[0]
+        if package not in NEEDED:
             raise
         print(
-            f"worq: the command line needs the package {error.name}: install worq-spec[cli]",
+            f"worq: the command line needs the package {package}: install worq-spec[cli]",
             file=sys.stderr,
         )
         sys.exit(BAD_INPUT)

@@ -1,27 +1,31 @@
 """`worq demo`: a main job on real input, checked against a count without a queue."""
 
+import logging
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
 
+import worq.pool
 from worq import get_broker
 from worq.cli.progress import progress
-from worq.cli.run import count_serially, count_with_tasks, plan
 from worq.cli.report import Report
+from worq.cli.run import count_serially, count_with_tasks, plan
 from worq.cli.sources import Sources, sources, standard_library
 from worq.cli.stopping import Stopped, Stopping, stopping
 from worq.core import Broker
 from worq.errors import BackendUnavailable, BackendUnsupported
 from worq.failures import TaskFailure
-from worq.urls import masked
+from worq.urls import is_process_local, masked
 
 FAILED, SIGNALLED = 1, 128
 WORKERS_MAX = 256
+# Somebody is looking on; thirty seconds, the default, are for what runs by itself.
+RETRY_SECONDS = 3.0
 
 
 class NoServer(click.ClickException):
@@ -41,7 +45,8 @@ FILE is read whatever its name is, of a FOLDER all *.py below it. Without any, i
 standard library on this machine, without its tests. A file that can't be read is reported, and
 stops nothing.
 
-The queue has a name of its own in each run, and nothing is left in it, after Ctrl-C neither.
+The queue has a name of its own in each run, and no task is left in it, after Ctrl-C neither. (What
+Redis remembers of the connections it forgets by itself within two minutes.)
 
 \b
 Examples:
@@ -74,10 +79,11 @@ Examples:
     help="Threads that run the tasks.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def demo(paths: Sequence[Path], url: str, workers: int, as_json: bool) -> None:
-    found = _sources(paths)
-    with _broker(url) as broker, _ending_clearly(broker), stopping() as stop:
-        made = _run(broker, found, workers, stop, quiet=as_json)
+def demo(paths: Sequence[Path], url: str, workers: int, *, as_json: bool) -> None:
+    with stopping() as stop:
+        found = _sources(paths)
+        with _broker(url) as broker, _ending_clearly(broker), _pool_unheard():
+            made = _run(broker, found, workers, stop, quiet=as_json)
     if as_json:
         click.echo(made.as_json())
     else:
@@ -95,31 +101,47 @@ def _sources(paths: Sequence[Path]) -> Sources:
 
 
 @contextmanager
-def _broker(url: str) -> Iterator[Broker]:
+def _broker(url: str) -> Generator[Broker]:
     """A broker for a queue that nobody else uses, on a server that answers."""
+    name = f"demo-{uuid.uuid4().hex[:12]}"
     try:
-        broker = get_broker(url, f"demo-{uuid.uuid4().hex[:12]}")
+        if is_process_local(url):
+            broker = get_broker(url, name)
+        else:
+            broker = get_broker(url, name, retry_deadline_s=RETRY_SECONDS)
     except (ValueError, ModuleNotFoundError) as error:
         raise click.UsageError(str(error)) from error
     with broker:
         try:
             len(broker)
         except (BackendUnavailable, BackendUnsupported) as error:
-            raise NoServer(f"--url {masked(url)}: {error}") from error
+            raise NoServer(f"--url: {error}") from error
         yield broker
 
 
 @contextmanager
-def _ending_clearly(broker: Broker) -> Iterator[None]:
+def _ending_clearly(broker: Broker) -> Generator[None]:
     try:
         yield
     except Stopped as stopped:
-        click.echo(f"worq: stopped; nothing is left in the queue {broker.name}", err=True)
+        click.echo(f"worq: stopped; no task is left in the queue {broker.name}", err=True)
         sys.exit(SIGNALLED + stopped.number)
     except TaskFailure as failure:
         raise click.ClickException(f"a task failed: {failure}") from failure
     except BackendUnavailable as error:
         raise NoServer(f"{error}; tasks may be left in the queue {broker.name}") from error
+
+
+@contextmanager
+def _pool_unheard() -> Generator[None]:
+    """Leave out what the workers log: if the server is gone, it is said once, at the end."""
+    logger = logging.getLogger(worq.pool.__name__)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _run(broker: Broker, found: Sources, workers: int, stop: Stopping, *, quiet: bool) -> Report:

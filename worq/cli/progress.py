@@ -1,7 +1,7 @@
 """How far something is: a bar that moves on a terminal, now and then a line elsewhere."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import rich.progress
@@ -13,7 +13,7 @@ LINE_SECONDS = 2.0
 
 
 @contextmanager
-def progress(console: Console, *, quiet: bool = False) -> Iterator[Watch]:
+def progress(console: Console, *, quiet: bool = False) -> Generator[Watch]:
     """What to tell of the progress. `quiet`: no lines; a terminal has its bar all the same."""
     if console.is_terminal:
         with _bars(console) as bars:
@@ -23,7 +23,7 @@ def progress(console: Console, *, quiet: bool = False) -> Iterator[Watch]:
 
 
 @contextmanager
-def _bars(console: Console) -> Iterator[Watch]:
+def _bars(console: Console) -> Generator[Watch]:
     columns = (
         rich.progress.BarColumn(),
         rich.progress.MofNCompleteColumn(),

@@ -74,30 +74,28 @@ class Report(NamedTuple):
         return [*lines[:UNREAD_SHOWN], f"not counted: {len(lines) - UNREAD_SHOWN:,} more"]
 
     def _lines(self) -> list[str]:
-        tally = self.counted.tally
+        words = self.counted.tally.words
+        took = f"{self.tasks:,} in {self.counted.seconds:.1f} s"
         return [
-            f"{tally.files:,} files counted, {len(self.unread):,} could not be read; "
-            f"{tally.words.total():,} identifiers, {len(tally.words):,} different ones",
-            f"{self.tasks:,} tasks in {self.counted.seconds:.1f} s by {self.workers} threads "
-            f"on {self.url} [{self.queue}]; {self.left} left in the queue",
+            f"files   {self.counted.tally.files:,} counted, {len(self.unread):,} could not be read",
+            f"words   {words.total():,} identifiers, {len(words):,} different ones",
+            f"tasks   {took} by {self.workers} threads on {self.url} [{self.queue}]",
+            f"left    {self.left} tasks in the queue",
             *self._verdict(),
         ]
 
     def _verdict(self) -> list[str]:
-        counted, serial = self.counted.tally, self.serial.tally
-        took = f"in {self.serial.seconds:.1f} s"
+        took = f"check   counted without a queue in {self.serial.seconds:.1f} s"
         if self.is_same:
-            return [f"one by one, without a queue: the same {took}"]
+            return [f"{took}: the same"]
+        counted, serial = self.counted.tally.words, self.serial.tally.words
         differ = sorted(
-            word
-            for word in counted.words.keys() | serial.words.keys()
-            if counted.words[word] != serial.words[word]
+            word for word in counted.keys() | serial.keys() if counted[word] != serial[word]
         )
         return [
-            f"one by one, without a queue: NOT THE SAME, {took}: {serial.files:,} files; "
-            f"{len(differ):,} identifiers differ (has a file changed meanwhile?)",
+            f"{took}: NOT THE SAME (has a file changed meanwhile?)",
             *(
-                f"  {word}: {counted.words[word]:,} by tasks, {serial.words[word]:,} one by one"
+                f"  {word}: {counted[word]:,} by tasks, {serial[word]:,} without"
                 for word in differ[:DIFFERENCES_SHOWN]
             ),
         ]

@@ -13,6 +13,8 @@ from worq.task import Deferred, Queue, Task
 
 FAN_IN = 16
 LOOK_SECONDS = 0.1
+# A file takes far less; more would only be waited for if the server is gone.
+DRAIN_SECONDS = 2.0
 
 Watch = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much. What it raises ends the work."""
@@ -65,7 +67,7 @@ def count_with_tasks(
     begun = time.monotonic()
     try:
         root = _submit(broker.queue(wordcount.tasks.name), steps, watch)
-        with WorkerPool(broker, workers=workers):
+        with WorkerPool(broker, workers=workers, drain_timeout=DRAIN_SECONDS):
             while not root.wait(LOOK_SECONDS):
                 watch("tasks started", len(steps) - len(broker), len(steps))
         return Counted(cast("Tally", root.value), time.monotonic() - begun)

@@ -45,5 +45,5 @@ def _below(folder: Path, skipped: frozenset[str] = frozenset()) -> Sources:
 
     for parent, folders, names in os.walk(folder, onerror=note):
         folders[:] = sorted(name for name in folders if name not in skipped)
-        files += [os.path.join(parent, name) for name in sorted(names) if name.endswith(".py")]
+        files += [str(Path(parent, name)) for name in sorted(names) if name.endswith(".py")]
     return Sources(files, unread)

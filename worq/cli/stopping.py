@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -36,7 +36,7 @@ class Stopping:
 
 
 @contextmanager
-def stopping() -> Iterator[Stopping]:
+def stopping() -> Generator[Stopping]:
     """Notice signals within this block. Only the main thread can; in another nothing is noticed."""
     noticed = Stopping()
     if threading.current_thread() is not threading.main_thread():

@@ -1,11 +1,11 @@
 """The tasks of `worq demo`: count the identifiers of one file, and merge such counts."""
 
 import keyword
-import os
 import stat
 import tokenize
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from worq.task import TaskSpace
@@ -60,7 +60,7 @@ def reason(error: Exception) -> str:
 
 def _identifiers(path: str) -> Counter[str]:
     # A pipe would never end.
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    if not stat.S_ISREG(Path(path).stat().st_mode):
         raise OSError("not a regular file")
     with tokenize.open(path) as source:
         return Counter(

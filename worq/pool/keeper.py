@@ -101,6 +101,8 @@ class Keeper:
                 if self._is_over(now_ms):
                     return []
                 due = [held for held in self._held.values() if held.due_ms <= now_ms]
+                for held in due:
+                    held.due_ms = now_ms + held.rate_ms
                 if due:
                     return due
                 self._changed.wait(self._seconds_to_sleep(now_ms))
@@ -116,15 +118,13 @@ class Keeper:
         return (min(times_ms) - now_ms) / 1000 if times_ms else None
 
     def _beat(self, held: _Held) -> None:
-        next_ms = held.rate_ms
         try:
             if not self._broker.heartbeat(held.task):
                 _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)
                 self.drop(held.task)
         except Exception:  # noqa: BLE001 - it is logged, and the other claims need theirs
             _log.exception("no heartbeat: %s [%s]", held.task.name, held.task.id)
-            next_ms = min(next_ms, RETRY_MS)
-        held.due_ms = self._clock.now_ms() + next_ms
+            held.due_ms = min(held.due_ms, self._clock.now_ms() + RETRY_MS)
 
     def _release_all(self) -> None:
         with self._changed:

@@ -55,6 +55,10 @@ class Shift:
         started = 0
         try:
             self._keeping.start()
+        except BaseException:
+            self._end()
+            raise
+        try:
             for thread in self._threads:
                 thread.start()
                 started += 1
@@ -101,10 +105,14 @@ class Shift:
         try:
             self._keeper.keep()
         finally:
-            self._over.set()
-            self._claims.close()
-            self._work.close()
-            atexit.unregister(self._at_exit)
+            self._end()
+
+    def _end(self) -> None:
+        self._stopping.set()
+        self._over.set()
+        self._claims.close()
+        self._work.close()
+        atexit.unregister(self._at_exit)
 
     # What a worker's thread does.
 

@@ -8,6 +8,9 @@ from worq.const import RESERVED, TASK_EXPIRED
 from worq.values import Claim, Finished, Outcome, Request, Submitted, Token
 from worq_model import operations as ops
 from worq_model import values
+from worq_model.programs import Tick
+
+__all__ = ["Do", "Program", "Tick", "carry_out", "project"]
 
 FOREVER = float("inf")
 
@@ -22,12 +25,6 @@ class Do(NamedTuple):
     queue: int = 0
     client: int = 0
     api: bool = False
-
-
-class Tick(NamedTuple):
-    """Time that passes."""
-
-    ms: int
 
 
 Program = tuple[Do | Tick, ...]

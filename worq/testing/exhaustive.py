@@ -157,6 +157,8 @@ THEMES: tuple[Theme, ...] = (
     Theme("last starts", (submit("x", 9), submit("a", 1, "x", options=IGNORE), CLAIM, finish("x"), CLAIM), (
         get_arguments("a"), get_arguments("a", token(1)), get_arguments("a", token(2)), submit("a", 2),
         LEASE_PASSES, discard("a"))),
+    Theme("last starts that hide one another", (submit("x", 9), submit("a", 1, "x", options=IGNORE), CLAIM, finish("x"), CLAIM), (
+        submit("a", 2, options=IGNORE), CLAIM, get_arguments("a"), get_arguments("a", token(1)), Tick(1), Tick(LEASE_MS - 1))),
     Theme("arguments that are there", _COMPLETED_A, (
         submit("b", 2, "a"), CLAIM, pop("a"), Tick(RETENTION_MS), submit("c", 3, "a"), get_arguments("b"))),
     Theme("arguments that have failed", _FAILED_A, (

@@ -1,12 +1,13 @@
 """The queue machine: random operations of several clients on several queues, in lockstep with the model.
 
 Draws are symbolic ("the current token", "a stale one") and are resolved against the model alone, so that
-histories collide often, shrink well, and stay valid programs whatever is cut out of them. Two machines drive
-the same operations: one with a rule for each, one with a single rule that draws from all (Hypothesis
-switches whole rules off in some runs, which helps the first and would starve the second).
+histories collide often, shrink well, and stay valid programs whatever is cut out of them. Most are *aimed*:
+of the tasks in the model one is taken to which the operation does something, and if there is none a step is done
+towards one: Hypothesis switches rules off in most runs, and then hardly a claim finds a task and hardly a finish a
+claim. Two machines drive the same operations: one with a rule for each, one with a single rule that draws from all.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar, Literal
 
 from hypothesis import strategies as st
@@ -15,11 +16,23 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from worq.testing.bench import Bench
 from worq.testing.driver import Do
 from worq_model import operations as ops
-from worq_model.values import EXPIRED, Options, Outcome, Token, find
+from worq_model.values import (
+    COMPLETED,
+    ENQUEUED,
+    EXPIRED,
+    PENDING,
+    PROCESSING,
+    Options,
+    Outcome,
+    Task,
+    Token,
+    find,
+)
 
 IDS = ("a", "b", "\N{SNOWMAN}:{a} b")
 RETENTIONS_MS = (1, 3, 5002, None)
 LEASES_MS = (5002, 5004)  # the shortest there are: 2·heartrate + 5 s
+USUAL = Options(lease_ms=5004, retention_ms=5002, attempts=2)
 
 Which = Literal["any", "current", "stale"]
 
@@ -41,8 +54,10 @@ places = st.fixed_dictionaries(
         "queue": st.sampled_from((0, 0, 0, 1)),
         "client": st.sampled_from((0, 1)),
         "api": st.booleans(),
+        "aimed": st.sampled_from((True, True, True, True, True, False)),
     }
 )
+rarely = st.sampled_from((False,) * 7 + (True,))
 
 
 class Machine(RuleBasedStateMachine):
@@ -63,7 +78,8 @@ class Machine(RuleBasedStateMachine):
 
     def do(self, operation: ops.Operation, place: dict[str, Any]) -> ops.Reply:
         self._failed = True
-        reply = self.lockstep.do(Do(operation, **place))
+        where = {key: value for key, value in place.items() if key != "aimed"}
+        reply = self.lockstep.do(Do(operation, **where))
         self._failed = False
         return reply
 
@@ -76,6 +92,56 @@ class Machine(RuleBasedStateMachine):
             self.lockstep.tick(max(0, left_ms + {"before": -1, "at": 0, "after": 1}[to]))
 
     # Names become values here, with the help of the model only.
+
+    def aim(self, place: dict[str, Any], drawn: str, *states: str) -> str:
+        """An id of a task in one of these states, which is made if there is none; with no states one that is free."""
+        if not place["aimed"]:
+            return drawn
+        there = self._ids_in(place["queue"], states) if states else self._free_ids(place["queue"])
+        if not there and states:
+            self._come_nearer(place, states[0])
+            there = self._ids_in(place["queue"], states)
+        return there[IDS.index(drawn) % len(there)] if there else drawn
+
+    def aim_at_argument(self, place: dict[str, Any], drawn: str, dependent_id: str) -> str:
+        """An id that a task can reserve: if it is there one that it misses, else any with a free outcome."""
+        if not place["aimed"]:
+            return drawn
+        dependent = find(self.lockstep.states[place["queue"]], dependent_id)
+        if dependent is None:
+            self._have_an_argument(place, dependent_id)
+        tasks = self.lockstep.states[place["queue"]].tasks
+        there = [task.id for task in tasks if task.id != dependent_id and _is_free(task)]
+        if dependent is not None:
+            missed = [a.id for a in dependent.arguments if a.held is None]
+            there = [each for each in there if each in missed] or missed
+        return there[IDS.index(drawn) % len(there)] if there else drawn
+
+    def _ids_in(self, queue: int, states: Sequence[str]) -> list[str]:
+        return [task.id for task in self.lockstep.states[queue].tasks if task.state in states]
+
+    def _free_ids(self, queue: int) -> list[str]:
+        return [task_id for task_id in IDS if find(self.lockstep.states[queue], task_id) is None]
+
+    def _have_an_argument(self, place: dict[str, Any], dependent_id: str) -> None:
+        queue = place["queue"]
+        free = [task_id for task_id in self._free_ids(queue) if task_id != dependent_id]
+        if free and not any(map(_is_free, self.lockstep.states[queue].tasks)):
+            self.do(ops.Submit(free[0], self.fresh(queue, free[0]), b"m", (), None, USUAL), place)
+
+    def _come_nearer(self, place: dict[str, Any], wanted: str) -> None:
+        """Do what brings the queue nearer to a task in that state."""
+        queue = place["queue"]
+        free = self._free_ids(queue)
+        if wanted == COMPLETED and (running := self._ids_in(queue, [PROCESSING])):
+            self.do(ops.Finish(running[0], Outcome("result", b"r"), 5002), place)
+        elif wanted in (PROCESSING, COMPLETED) and self._ids_in(queue, [ENQUEUED]):
+            self.do(ops.Claim(), place)
+        elif wanted == PENDING and free:
+            others = tuple(task_id for task_id in IDS if task_id != free[-1])
+            self.do(ops.Defer(free[-1], self.fresh(queue, free[-1]), b"m", others, USUAL), place)
+        elif free:
+            self.do(ops.Submit(free[0], self.fresh(queue, free[0]), b"m", (), None, USUAL), place)
 
     def fresh(self, queue: int, task_id: str) -> bytes:
         """A new incarnation of an id; those before it are stale, or will be."""
@@ -138,9 +204,12 @@ class RulesMachine(Machine):
         outcome: Outcome | None,
         again: bool,
     ) -> None:
+        if not again:
+            task_id = self.aim(place, task_id)
         incarnation = self.submission(task_id, place, again)
+        aimed = {self.aim_at_argument(place, arg, task_id): which for arg, which in args.items()}
         pairs = tuple(
-            (arg, self.incarnation(place["queue"], arg, which)) for arg, which in args.items()
+            (arg, self.incarnation(place["queue"], arg, which)) for arg, which in aimed.items()
         )
         self.do(ops.Submit(task_id, incarnation, message, pairs, outcome, options), place)
 
@@ -161,6 +230,8 @@ class RulesMachine(Machine):
         options: Options,
         again: bool,
     ) -> None:
+        if not again:
+            task_id = self.aim(place, task_id)
         incarnation = self.submission(task_id, place, again)
         self.do(ops.Defer(task_id, incarnation, message, tuple(sorted(args)), options), place)
 
@@ -187,6 +258,7 @@ class RulesMachine(Machine):
         which: Which,
         behind: int,
     ) -> None:
+        task_id = self.aim(place, task_id, PROCESSING)
         token = self.token(place["queue"], task_id, which, behind)
         outcome = Outcome("failure" if failed else "result", message)
         self.do(ops.Finish(task_id, outcome, retention_ms, token), place)
@@ -195,6 +267,7 @@ class RulesMachine(Machine):
     def heartbeat(
         self, place: dict[str, Any], task_id: str, lease_ms: int, which: Which, behind: int
     ) -> None:
+        task_id = self.aim(place, task_id, PROCESSING)
         self.do(
             ops.Heartbeat(task_id, lease_ms, self.token(place["queue"], task_id, which, behind)),
             place,
@@ -202,19 +275,23 @@ class RulesMachine(Machine):
 
     @rule(place=places, task_id=ids, which=whiches, behind=behinds)
     def release(self, place: dict[str, Any], task_id: str, which: Which, behind: int) -> None:
+        task_id = self.aim(place, task_id, PROCESSING)
         self.do(ops.Release(task_id, self.token(place["queue"], task_id, which, behind)), place)
 
     @rule(place=places, task_id=ids, which=whiches)
     def pop(self, place: dict[str, Any], task_id: str, which: Which) -> None:
+        task_id = self.aim(place, task_id, COMPLETED)
         self.do(ops.Pop(task_id, self.incarnation(place["queue"], task_id, which)), place)
 
     @rule(place=places, task_id=ids, which=whiches)
     def discard(self, place: dict[str, Any], task_id: str, which: Which) -> None:
+        task_id = self.aim(place, task_id, PENDING, ENQUEUED, PROCESSING)
         self.do(ops.Discard(task_id, self.incarnation(place["queue"], task_id, which)), place)
 
-    @rule(place=places)
-    def purge(self, place: dict[str, Any]) -> None:
-        self.do(ops.Purge(), place)
+    @rule(place=places, really=rarely)
+    def purge(self, place: dict[str, Any], really: bool) -> None:
+        """Rarely, or no task would grow old."""
+        self.do(ops.Purge() if really else ops.Size(), place)
 
     @rule(place=places, task_id=ids, which=whiches)
     def status(self, place: dict[str, Any], task_id: str, which: Which) -> None:
@@ -222,6 +299,7 @@ class RulesMachine(Machine):
 
     @rule(place=places, task_id=ids, which=whiches)
     def undefer(self, place: dict[str, Any], task_id: str, which: Which) -> None:
+        task_id = self.aim(place, task_id, PENDING)
         self.do(ops.Undefer(task_id, self.incarnation(place["queue"], task_id, which)), place)
 
     @rule(place=places, argument_id=ids, deferred_id=ids, which=whiches, deferred=whiches)
@@ -234,6 +312,8 @@ class RulesMachine(Machine):
         deferred: Which,
     ) -> None:
         queue = place["queue"]
+        deferred_id = self.aim(place, deferred_id, PENDING)
+        argument_id = self.aim_at_argument(place, argument_id, deferred_id)
         incarnation = self.incarnation(queue, argument_id, which)
         deferred_incarnation = self.incarnation(queue, deferred_id, deferred)
         self.do(
@@ -244,6 +324,8 @@ class RulesMachine(Machine):
     def set_argument(
         self, place: dict[str, Any], task_id: str, argument_id: str, message: bytes, which: Which
     ) -> None:
+        task_id = self.aim(place, task_id, PENDING)
+        argument_id = self.aim_at_argument(place, argument_id, task_id)
         incarnation = self.incarnation(place["queue"], task_id, which)
         self.do(ops.SetArgument(task_id, argument_id, message, incarnation), place)
 
@@ -260,22 +342,50 @@ class RulesMachine(Machine):
 
 HERE: dict[str, Any] = {"queue": 0, "client": 0, "api": False}
 KINDS = (
-    "submit", "submit", "feed", "claim", "claim", "finish", "fail", "beat", "release", "pop", "discard", "purge",
-    "defer", "reserve", "set", "arguments", "time", "time",
-)  # fmt: skip
+    *("submit", "feed", "feed", "claim", "claim", "claim", "finish", "fail", "time", "time") * 3,
+    *("beat", "release", "pop", "discard", "defer", "reserve", "reserve", "set", "arguments") * 2,
+    "purge",
+)
+LIVE = (PENDING, ENQUEUED, PROCESSING)
+# What each kind does something to: tasks in these states; none: an id that is free, or any will do.
+AIMS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(KINDS, ()),
+    **dict.fromkeys(("finish", "fail", "beat", "release"), (PROCESSING,)),
+    **dict.fromkeys(("reserve", "set"), (PENDING,)),
+    **dict.fromkeys(("discard", "arguments"), LIVE),
+    "pop": (COMPLETED,),
+}
 
 
 class OneRuleMachine(Machine):
     """One rule that draws from all operations: short programs over few values, which Hypothesis shrinks best."""
 
-    @rule(kind=st.sampled_from(KINDS), one=ids, other=ids, which=whiches, options=options, to=ticks)
+    @rule(
+        kind=st.sampled_from(KINDS),
+        one=ids,
+        other=ids,
+        which=whiches,
+        options=options,
+        to=ticks,
+        aimed=st.sampled_from((True, True, True, True, True, False)),
+    )
     def operate(
-        self, kind: str, one: str, other: str, which: Which, options: Options, to: Any
+        self,
+        kind: str,
+        one: str,
+        other: str,
+        which: Which,
+        options: Options,
+        to: Any,
+        aimed: bool,
     ) -> None:
         if kind == "time":
             self.tick(to, 2)
-        else:
-            self.do(self._operation(kind, one, other, which, options), HERE)
+            return
+        place = {**HERE, "aimed": aimed}
+        one = self.aim(place, one, *AIMS[kind])
+        other = self.aim_at_argument(place, other, one)
+        self.do(self._operation(kind, one, other, which, options), place)
 
     def _operation(
         self, kind: str, one: str, other: str, which: Which, options: Options
@@ -309,6 +419,10 @@ class OneRuleMachine(Machine):
                 return ops.SetArgument(one, other, b"s", self.incarnation(0, one, which))
             case _:
                 return ops.GetArguments(one, self.token(0, one, which, 0))
+
+
+def _is_free(task: Task) -> bool:
+    return task.dependent_id is None and not task.options.ignore_result
 
 
 MACHINES: tuple[type[Machine], ...] = (RulesMachine, OneRuleMachine)

@@ -1,37 +1,5 @@
-"""Programs as Python to paste into a test: short, and without what is the default anyway."""
+"""Programs as Python to paste into a test. The model prints its histories in the same way, so it is written there."""
 
-from typing import Any, cast
+from worq_model.programs import INCARNATION_BYTES, as_code, inc
 
-INCARNATION_BYTES = 16
-
-
-def inc(number: int) -> bytes:
-    """The incarnation of that number: 16 bytes, for programs that people read."""
-    return number.to_bytes(INCARNATION_BYTES, "big")
-
-
-def as_code(value: object) -> str:
-    """An expression that gives the value again, with the names of `worq_model` and `worq.testing`."""
-    if isinstance(value, tuple):
-        several = cast("tuple[object, ...]", value)
-        return _named(several) if hasattr(several, "_fields") else _plain(several)
-    if isinstance(value, bytes) and len(value) == INCARNATION_BYTES:
-        return f"inc({int.from_bytes(value, 'big')})"
-    return repr(value)
-
-
-def _plain(value: tuple[object, ...]) -> str:
-    inner = ", ".join(as_code(item) for item in value)
-    return f"({inner},)" if len(value) == 1 else f"({inner})"
-
-
-def _named(value: Any) -> str:
-    """A NamedTuple: positional as long as nothing is left out, by name after that."""
-    parts: list[str] = []
-    positional = True
-    for field, item in zip(value._fields, value, strict=True):
-        if field in value._field_defaults and item == value._field_defaults[field]:
-            positional = False
-        else:
-            parts.append(as_code(item) if positional else f"{field}={as_code(item)}")
-    return f"{type(value).__name__}({', '.join(parts)})"
+__all__ = ["INCARNATION_BYTES", "as_code", "inc"]

@@ -22,6 +22,11 @@ class Deadlines(Generic[KeyT]):
         self._at_ms: dict[KeyT, int] = {}
         self._heap: list[tuple[int, KeyT]] = []
 
+    @property
+    def entries(self) -> int:
+        """How long the heap is."""
+        return len(self._heap)
+
     def set(self, key: KeyT, at_ms: int) -> None:
         """Give `key` this deadline, and no other."""
         self._at_ms[key] = at_ms

@@ -107,7 +107,7 @@ class Stores:
         self._lock = threading.Lock()
         self._stores: OrderedDict[tuple[str, str], Store] = OrderedDict()
 
-    def keys(self) -> list[tuple[str, str]]:
+    def held(self) -> list[tuple[str, str]]:
         """The (URL, name) of each store that is needed."""
         with self._lock:
             self._tidy(len(self._stores))

@@ -1,9 +1,10 @@
--- include: cascade begin
 -- Make a task expire, whatever its state. [DSC-1] [DSC-2]
 --
 -- ARGV[4]  id
 -- ARGV[5]  incarnation; empty for whatever is there
 -- Reply    T | F
+--
+-- include: prelude begin records
 
 local id, wanted = ARGV[4], ARGV[5]
 
@@ -11,6 +12,6 @@ local record = find(id, wanted)
 if not record then return answer('F') end
 
 local ending = cascade()
-ending.expire(id, record, now)
+ending.expire(id, record)
 ending.run()
 return answer('T')

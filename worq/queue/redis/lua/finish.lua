@@ -1,4 +1,3 @@
--- include: cascade begin
 -- End a claim with an outcome. [FIN-1] to [FIN-4]
 --
 -- ARGV[4]  id
@@ -7,16 +6,27 @@
 -- ARGV[7]  message
 -- ARGV[8]  retention, ms; 2^48 - 1 for ever
 -- Reply    N not accepted | A and the id of the dependent, if there is one
+--
+-- include: prelude begin records claimed tell kept dependent
 
 local id, token, kind, message, retention = ARGV[4], ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
 
-local record = call('HGET', keys.claimed, id)
-if not record or sub(record, 1, 1) ~= 'W' or token ~= '' and sub(record, 5, 23) ~= token then return answer('N') end
+local record = claimed(id, token)
+if not record then return answer('N') end
 
-withdraw(id, record)
+end_lease(id, record)
+local dependent = dependent_of(id, incarnation(record))
+if dependent then -- [FIN-2]
+  call('HDEL', keys.claimed, id)
+  local ending = cascade()
+  ending.deliver(id, incarnation(record), kind, '', message)
+  ending.run()
+  return answer('A' .. dependent)
+end
+if ignores(record) then -- [FIN-3]
+  call('HDEL', keys.claimed, id)
+else -- [FIN-4]
+  complete(id, record, kind, '', message, retention)
+end
 tell(id)
-local ending = cascade()
-local dependent = ending.deliver(id, incarnation(record), kind, '', message, now)
-if not dependent and not ignores(record) then complete(id, record, kind, '', message, retention, now) end
-ending.run()
-return answer('A' .. (dependent or ''))
+return answer('A')

@@ -1,20 +1,21 @@
--- include: cascade begin wait
 -- Move the lease of a claim. [HRT-1] [HRT-2]
 --
 -- ARGV[4]  id
 -- ARGV[5]  token: incarnation (16 bytes) and start (3); empty for whatever claim is there
 -- ARGV[6]  the lease from now, ms
 -- Reply    T | F
+--
+-- include: prelude begin claimed
 
 local id, token, lease = ARGV[4], ARGV[5], tonumber(ARGV[6])
 
-local record = call('HGET', keys.claimed, id)
-if not record or sub(record, 1, 1) ~= 'W' or token ~= '' and sub(record, 5, 23) ~= token then return answer('F') end
+if not claimed(id, token) then return answer('F') end
 
-changed = changed + 1
-call('ZADD', keys.leases, now + lease, id)
-if lease < BLOCK_MAX_MS then -- sooner than those who wait would look
+queue.changed = queue.changed + 1
+call('ZADD', keys.leases, queue.now + lease, id)
+if lease < BLOCK_MS_MAX and not queue.manual then -- sooner than those who wait would look
+  -- include: wait
   local at = alarm()
-  if not at or at <= now or at > now + lease then wake_sleeper() end
+  if not at or at <= queue.now or at > queue.now + lease then wake_sleeper() end
 end
 return answer('T')

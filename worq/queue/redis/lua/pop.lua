@@ -1,4 +1,3 @@
--- include: cascade begin wait
 -- Take the outcome of a task. [POP-1] to [POP-5]
 --
 -- ARGV[4]  id
@@ -7,13 +6,15 @@
 -- ARGV[7]  1 if this session has been told to block since it last got another answer
 -- Reply    X not here, nor coming | R reserved | N not yet | W, for how long to block, ms (4 bytes), incarnation (16)
 --          O, kind, length of source (4), source, message
+--
+-- include: prelude begin records tell kept dependent
 
 local id, wanted, wait_ms, slept = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7] == '1'
 
 local function done(text)
   if slept then
-    call('ZREM', keys['wait:for:' .. id], SLEEPER)
-    rise(SLEEPER)
+    -- include: wait
+    rise(SLEEPER, id)
   end
   return answer(text)
 end
@@ -22,10 +23,11 @@ local record = find(id, wanted)
 if not record or ignores(record) then return done('X') end
 local inc = incarnation(record)
 if sub(record, 1, 1) == 'C' then
-  withdraw(id, record)
+  consume(id)
   tell(id)
   return done('O' .. sub(record, 44))
 end
 if dependent_of(id, inc) then return done('R') end
 if wait_ms == 0 then return done('N') end
+-- include: wait
 return answer('W' .. pack('>I4', sleep(wait_ms, id)) .. inc)

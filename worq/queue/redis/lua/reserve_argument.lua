@@ -1,4 +1,3 @@
--- include: cascade begin arguments
 -- Promise an outcome to a deferred task. [RSV-1] to [RSV-4]
 --
 -- ARGV[4]  id of the argument
@@ -6,6 +5,8 @@
 -- ARGV[6]  id of the dependent
 -- ARGV[7]  its incarnation; empty for whatever is there
 -- Reply    N no | L reserved, its outcome comes later | M reserved, and the message
+--
+-- include: prelude begin records lists tell kept dependent arguments
 
 local argument, wanted, dependent, dependent_wanted = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 
@@ -28,7 +29,7 @@ if epoch_of_argument >= epoch_of_dependent then return answer('N') end -- [TOK-4
 
 local inc = incarnation(record)
 if sub(it, 1, 1) ~= 'C' then -- [RSV-4]
-  changed = changed + 1
+  queue.changed = queue.changed + 1
   call('HSET', keys.args, inc .. argument, 'Rl' .. incarnation(it))
   call('HSET', keys.reserved, argument, inc .. dependent)
   tell(argument)
@@ -37,8 +38,8 @@ end
 call('HSET', keys.args, inc .. argument, 'Rn' .. incarnation(it)) -- [RSV-3]
 local source, message_at = unpack_at('>I4c0', it, 45)
 local message = sub(it, message_at)
-withdraw(argument, it)
+consume(argument)
 local moving = cascade()
-moving.first('arrive', now, argument, dependent, inc, sub(it, 44, 44), source, message)
+moving.first('arrive', queue.now, argument, dependent, inc, sub(it, 44, 44), source, message)
 moving.run()
 return answer('M' .. message)

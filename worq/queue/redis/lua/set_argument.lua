@@ -1,4 +1,3 @@
--- include: cascade begin arguments
 -- Supply an argument as a result. [ARG-1] to [ARG-4]
 --
 -- ARGV[4]  id
@@ -6,6 +5,8 @@
 -- ARGV[6]  id of the argument
 -- ARGV[7]  message
 -- Reply    T none is missing any more | F
+--
+-- include: prelude begin records lists arguments
 
 local id, wanted, argument, message = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 

@@ -1,6 +1,7 @@
--- include: cascade begin
 -- Finish what an operation has left over, and apply the deadlines that have passed. [ENV-REDIS-4]
 --
 -- Reply    empty
+--
+-- include: prelude begin
 
 return answer('')

@@ -1,6 +1,7 @@
--- include: cascade begin
 -- The number of PENDING and ENQUEUED tasks. [SIZ-1]
 --
 -- Reply    it, in decimal
+--
+-- include: prelude begin
 
 return answer(decimal(call('HLEN', keys.waiting)))

@@ -1,0 +1,32 @@
+"""The engines that hunt mutants, by name. Nothing here imports worq: `hunts` does, in a process of its own."""
+
+from typing import NamedTuple
+
+
+class Engine(NamedTuple):
+    """`tests`: the files of tests that it runs; none: it is a function of `hunts`.
+
+    `draws`: what it does depends on the seed. Its steps are operations, actions of a life, or tests.
+    """
+
+    name: str
+    tests: tuple[str, ...] = ()
+    draws: bool = False
+
+
+ENGINES = {
+    engine.name: engine
+    for engine in (
+        Engine("stories"),
+        Engine("exhaustive"),
+        Engine("rules", draws=True),
+        Engine("one rule", draws=True),
+        Engine("lives", draws=True),
+        Engine("examples", ("backends/test_queue.py",)),
+        Engine("bad input", ("backends/test_bad_input.py",)),
+        Engine("waiting", ("backends/test_waiting.py",)),
+        Engine("threads", ("backends/test_threads.py",), draws=True),
+        Engine("unit", ("unit",)),
+        Engine("pool", ("pool",)),
+    )
+}

@@ -1,0 +1,135 @@
+"""A process that tries mutants, each in a fork of its own: `python -m tests.mutants.host`.
+
+It has imported all that is slow to import, but nothing of worq. A trial comes as a line of JSON, and a
+verdict goes back as one. In the fork a copy of the package `worq` is made, the mutant planted in it, and
+the copy imported: the checkout is never touched.
+"""
+
+import json
+import logging
+import os
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from tests.mutants.engines import ENGINES
+from tests.mutants.mutant import Mutant
+
+if TYPE_CHECKING:
+    from tests.mutants.hunts import Found
+
+SLOW_TO_IMPORT = (
+    "hypothesis.stateful", "pytest", "_pytest.assertion.rewrite", "redis", "hiredis", "logging.config",
+    "multiprocessing.pool", "worq_model.lifecycle", "concurrent.futures.thread", "asyncio",
+)  # fmt: skip
+WHAT_CHARS_MAX = 4_000
+
+
+def package() -> Path:
+    """The folder of the package `worq`, which is not imported by this."""
+    spec = find_spec("worq")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0])
+
+
+def serve(requests: TextIO, answers: TextIO) -> None:
+    """Try what is asked for, until there are no more lines."""
+    for name in SLOW_TO_IMPORT:
+        import_module(name)
+    for line in requests:
+        print(json.dumps(_try(json.loads(line))), file=answers, flush=True)
+
+
+def _try(trial: dict[str, Any]) -> dict[str, Any]:
+    folder = tempfile.mkdtemp(prefix="worq-mutant-")
+    readable, writable = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(readable)
+        _be_the_child(trial, Path(folder), writable)
+    os.close(writable)
+    try:
+        verdict = _read(readable, trial["seconds_max"])
+    finally:
+        os.close(readable)
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        shutil.rmtree(folder, ignore_errors=True)
+    return verdict
+
+
+def _read(pipe: int, seconds_max: float) -> dict[str, Any]:
+    """The child's verdict. If it has none by then it hangs, which is found too."""
+    until = time.monotonic() + seconds_max
+    text = b""
+    while (left := until - time.monotonic()) > 0 and select.select([pipe], [], [], left)[0]:
+        part = os.read(pipe, 65_536)
+        if not part:
+            break
+        text += part
+    if text:
+        verdict: dict[str, Any] = json.loads(text)
+        return verdict
+    what = "hangs" if left <= 0 else "the process died"
+    return {"what": what, "clauses": [], "steps": 0, "seconds": seconds_max}
+
+
+def _be_the_child(trial: dict[str, Any], folder: Path, pipe: int) -> None:
+    began = time.monotonic()
+    told: Callable[..., None]
+    try:
+        os.setpgid(0, 0)
+        silence = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(silence, stream)
+        logging.disable()
+        mutant = None if trial["mutant"] is None else Mutant(*trial["mutant"])
+        _plant(mutant, folder)
+        hunts = import_module("tests.mutants.hunts")
+        began = time.monotonic()
+
+        def told(found: "Found | None") -> None:
+            _tell(pipe, found, hunts.Steps.done, time.monotonic() - began)
+
+        hunts.hunt(ENGINES[trial["engine"]], trial["backend"], trial["seed"], trial["only"], told)
+        told(None)
+    except BaseException as error:  # noqa: BLE001 - the parent must hear of it
+        text = json.dumps({"error": f"{type(error).__name__}: {error}"})
+        os.write(pipe, text.encode())
+    finally:
+        os._exit(0)
+
+
+def _tell(pipe: int, found: "Found | None", steps: int, seconds: float) -> None:
+    """Send the verdict, and end this process at once, whatever it is in."""
+    what = None if found is None else found.what[:WHAT_CHARS_MAX]
+    clauses = [] if found is None else found.clauses
+    verdict = {"what": what, "clauses": clauses, "steps": steps, "seconds": seconds}
+    os.write(pipe, json.dumps(verdict).encode())
+    os._exit(0)
+
+
+def _plant(mutant: Mutant | None, folder: Path) -> None:
+    """Have `worq` be a copy in that folder, with the mutant in it."""
+    copy = folder / "worq"
+    shutil.copytree(package(), copy)  # with the compiled modules, which stay valid
+    if mutant is not None:
+        path = copy / mutant.file
+        path.write_text(mutant.applied(path.read_text()))
+        for compiled in path.parent.glob(f"__pycache__/{path.stem}.*"):
+            compiled.unlink()
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(folder))
+
+
+if __name__ == "__main__":
+    serve(sys.stdin, sys.stdout)

@@ -1,0 +1,223 @@
+"""What the engines do. Imported in a child process only, where `worq` is the copy with the mutant in it.
+
+A hunt returns if it finds nothing wrong and raises what it finds; `Steps.done` is how far it came.
+"""
+
+import re
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import redis
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+from tests.backends import calls
+from tests.mutants.engines import Engine
+from tests.mutants.mutant import Backend
+from worq.backend import AbstractTaskQueue
+from worq.clock import ManualClock
+from worq.queue import memory
+from worq.queue import redis as redis_queue
+from worq.queue.memory.stores import STORES
+from worq.testing import lifecycle, lockstep
+from worq.testing.bench import Bench
+from worq.testing.exhaustive import THEMES, run_theme
+from worq.testing.lifecycle_machine import make_lifecycle_machine
+from worq.testing.machine import OneRuleMachine, RulesMachine, make_machine
+from worq.testing.scenarios import STORIES, run_story
+from worq.testing.servers import RedisServer, leftover_keys
+
+# How long a step may take that should not take any time.
+HANGS_AFTER_S = 3.0
+# The exhaustive histories get so long, the shortest first.
+LENGTHS: dict[Backend, int] = {"memory": 3, "redis": 2}
+EXAMPLES = 300
+STEPS_OF_AN_EXAMPLE = 50
+
+TESTS = Path(__file__).parents[1]
+CLAUSES = re.compile(r"\[((?:[A-Z]+-)+\d+(?: (?:[A-Z]+-)+\d+)*)\]")
+
+
+class Hangs(AssertionError):
+    """What should answer at once does not."""
+
+
+class Steps:
+    """How far the hunt in this process has come."""
+
+    done = 0
+
+    @classmethod
+    def counted(cls, act: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, which counts, and must not hang."""
+
+        def step(*args: Any, **kw: Any) -> Any:
+            cls.done += 1
+            signal.setitimer(signal.ITIMER_REAL, HANGS_AFTER_S)
+            return act(*args, **kw)
+
+        return step
+
+
+class Place(NamedTuple):
+    """Where queues are made, and what says what is left of one, or of all of them."""
+
+    backend: Backend
+    make: Callable[[str, ManualClock], AbstractTaskQueue]
+    left_of: Callable[[AbstractTaskQueue], list[str]]
+    left: Callable[[], list[str]]
+
+
+class Found(NamedTuple):
+    """What was wrong, and which clauses it was about, as far as the engine knows."""
+
+    what: str
+    clauses: tuple[str, ...]
+
+
+Told = Callable[[Found], None]
+
+
+def hunt(engine: Engine, backend: Backend, number: int, only: str, tell: Told) -> None:
+    """Look for something wrong, and tell of the first thing that is. `number`: the seed."""
+    if engine.tests:
+        _run_tests(engine, backend, only, tell)
+        return
+    signal.signal(signal.SIGALRM, _hangs)
+    lockstep.carry_out = Steps.counted(lockstep.carry_out)
+    lifecycle.LifecycleLockstep.act = Steps.counted(lifecycle.LifecycleLockstep.act)  # type: ignore[method-assign]
+    with _place(backend) as place:
+        try:
+            _HUNTS[engine.name](place, number)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it was found
+            tell(_found(error))
+
+
+def _hangs(*_: object) -> None:
+    raise Hangs(f"no answer for {HANGS_AFTER_S} s")
+
+
+def _found(error: BaseException) -> Found:
+    text = str(error)
+    named = CLAUSES.findall(text)
+    # A report of the queue begins with its clauses, one of a broker ends with them.
+    place = -1 if text.startswith("the broker") else 0
+    return Found(f"{type(error).__name__}: {text}", tuple(named[place].split()) if named else ())
+
+
+@contextmanager
+def _place(backend: Backend) -> Iterator[Place]:
+    """A backend of this process's own."""
+    if backend == "memory":
+        yield Place(
+            backend,
+            lambda name, clock: memory.TaskQueue("memory://mutants", name, clock=clock),
+            lambda queue: [],
+            lambda: [name for _, name in STORES.held()],
+        )
+        return
+    with RedisServer() as server, redis.Redis.from_url(server.url) as client:
+        yield Place(
+            backend,
+            lambda name, clock: redis_queue.TaskQueue(server.url, name, clock=clock),
+            lambda queue: leftover_keys(client),
+            lambda: leftover_keys(client),
+        )
+
+
+def _exhaustive(place: Place, number: int) -> None:
+    for length in range(1, LENGTHS[place.backend] + 1):
+        for theme in THEMES:
+            clock = ManualClock()
+            queue = place.make(f"{theme.name} {length}", clock)
+            run_theme(theme, length, queue, clock)
+            queue.close()
+            left = place.left()
+            assert not left, f"left behind after {theme.name!r}: {left}"
+
+
+def _stories(place: Place, number: int) -> None:
+    bench = Bench(place.make, place.left_of, queues=2)
+    for story in STORIES.values():
+        beside = bench.lifecycle()
+        run_story(beside, story)
+        bench.lifecycle_done(beside)
+
+
+def _machine(machine: type[RuleBasedStateMachine], number: int) -> None:
+    run_state_machine_as_test(
+        seed(number)(machine),
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS_OF_AN_EXAMPLE,
+            phases=[Phase.generate],
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def _rules(place: Place, number: int) -> None:
+    bench = Bench(place.make, place.left_of, queues=2, clients=2)
+    _machine(make_machine(RulesMachine, bench), number)
+
+
+def _one_rule(place: Place, number: int) -> None:
+    bench = Bench(place.make, place.left_of, queues=2, clients=2)
+    _machine(make_machine(OneRuleMachine, bench), number)
+
+
+def _lives(place: Place, number: int) -> None:
+    _machine(make_lifecycle_machine(Bench(place.make, place.left_of, queues=2)), number)
+
+
+_HUNTS: dict[str, Callable[[Place, int], None]] = {
+    "stories": _stories,
+    "exhaustive": _exhaustive,
+    "rules": _rules,
+    "one rule": _one_rule,
+    "lives": _lives,
+}
+
+
+class _Watch:
+    """A plugin of pytest that tells of the first test that fails."""
+
+    def __init__(self, tell: Told) -> None:
+        self._tell = tell
+        self._clauses: tuple[str, ...] = ()
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._tell(Found(f"not collected: {report.longreprtext}", ()))
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        Steps.done += 1
+        self._clauses = tuple(str(i) for mark in item.iter_markers("spec") for i in mark.args)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            text = f"{report.nodeid} ({report.when}): {_last_line(report)}"
+            self._tell(Found(text, self._clauses))
+
+
+def _last_line(report: pytest.TestReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(getattr(crash, "message", report.longreprtext))
+
+
+def _run_tests(engine: Engine, backend: Backend, only: str, tell: Told) -> None:
+    calls.PATIENCE_S = HANGS_AFTER_S
+    marks = "redis" if backend == "redis" else "not redis"
+    arguments = ["-q", "-x", "-m", marks, "-p", "no:cacheprovider", "--timeout", "20", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    if only:
+        arguments += ["-k", only]
+    paths = [str(TESTS / path) for path in engine.tests]
+    code = pytest.main([*arguments, *paths], plugins=[_Watch(tell)])
+    if code != pytest.ExitCode.OK:
+        tell(Found(f"pytest ends with {code!r}", ()))

@@ -1,0 +1,394 @@
+"""Mutants of the memory queue. A mutant is a line or two, so the table is laid out by hand."""
+
+from tests.mutants.mutant import Mutant
+
+TASKS = "queue/memory/tasks.py"
+QUEUE = "queue/memory/taskqueue.py"
+STORES = "queue/memory/stores.py"
+WAITING = "queue/memory/waiting.py"
+DEADLINES = "queue/memory/deadlines.py"
+
+# fmt: off
+
+RULES: tuple[Mutant, ...] = (
+    # submit
+    Mutant("SubmitAgainIsDuplicate", TASKS,
+           "return ACCEPTED if present.ticket.incarnation == ticket.incarnation else DUPLICATE",
+           "return DUPLICATE", "SUB-1", "exhaustive"),
+    Mutant("AnySubmitIsTheSame", TASKS,
+           "return ACCEPTED if present.ticket.incarnation == ticket.incarnation else DUPLICATE",
+           "return ACCEPTED", "SUB-2", "exhaustive"),
+    Mutant("IdFreeOnceCompleted", TASKS,
+           "        if present is not None:\n            return ACCEPTED",
+           "        if present is not None and present.state != COMPLETED:\n            return ACCEPTED",
+           "SUB-1 SUB-2", "exhaustive"),
+    Mutant("IdFreeWhileItRuns", TASKS,
+           "        if present is not None:\n            return ACCEPTED",
+           "        if present is not None and present.state != PROCESSING:\n            return ACCEPTED",
+           "SUB-1 SUB-2", "exhaustive", pitfall="ids"),
+    Mutant("ArgumentsInTheOrderGiven", TASKS, "for argument_id in sorted(args):", "for argument_id in args:",
+           "SUB-3 SUB-5", "rules"),
+    Mutant("RefusalLeavesATask", TASKS, """\
+        arguments: list[Record] = []
+        for argument_id in sorted(args):
+            argument = self.find(argument_id, args[argument_id])
+            if argument is None or not _is_free(argument):
+                return Submitted("unavailable", argument_id)
+            arguments.append(argument)
+        record = self._accept(ticket, message)
+""", """\
+        arguments: list[Record] = []
+        record = self._accept(ticket, message)
+        record.state = PENDING
+        for argument_id in sorted(args):
+            argument = self.find(argument_id, args[argument_id])
+            if argument is None or not _is_free(argument):
+                return Submitted("unavailable", argument_id)
+            arguments.append(argument)
+""", "SUB-3", "exhaustive", pitfall="enqueue with Deferreds"),
+    Mutant("RefusalStrandsArguments", TASKS, "            arguments.append(argument)\n",
+           "            arguments.append(argument)\n            argument.dependent = argument\n",
+           "SUB-3", "exhaustive", pitfall="enqueue with Deferreds"),
+    Mutant("DoubleReservation", TASKS, "            if argument is None or not _is_free(argument):",
+           "            if argument is None:", "SUB-3", "exhaustive", pitfall="results"),
+    Mutant("AbsentArgumentAccepted", TASKS, "            if argument is None or not _is_free(argument):\n",
+           "            if argument is None:\n                continue\n            if not _is_free(argument):\n",
+           "SUB-3", "exhaustive", pitfall="arguments"),
+    Mutant("ArgumentOfAnyIncarnation", TASKS, "self.find(argument_id, args[argument_id])",
+           "self.find(argument_id, None)", "SUB-3 TOK-1", "exhaustive", pitfall="id reuse"),
+    Mutant("FireAndForgetAsArgument", TASKS,
+           "return not argument.ticket.ignore_result and argument.dependent is None",
+           "return argument.dependent is None", "SUB-3 RSV-2", "exhaustive", pitfall="arguments"),
+    Mutant("FetchedFailureTakesArguments", TASKS, "            self._end(record, outcome, ticket.retention_ms)\n",
+           "            for argument in arguments:\n                self._end(argument, EXPIRED, None)\n"
+           "            self._end(record, outcome, ticket.retention_ms)\n", "SUB-4", "exhaustive"),
+    Mutant("FetchedFailureKeptForEver", TASKS, "self._end(record, outcome, ticket.retention_ms)",
+           "self._end(record, outcome, None)", "SUB-4 TIM-5", "exhaustive"),
+    Mutant("FetchedFailureStarts", TASKS, "        if outcome is not None:  # [SUB-4]\n",
+           "        if outcome is not None and outcome.kind == 'expired':\n", "SUB-4", "exhaustive"),
+    Mutant("FetchedExpiryStarts", TASKS, "        if outcome is not None:  # [SUB-4]\n",
+           "        if outcome is not None and outcome.kind == 'failure':\n", "SUB-4", "exhaustive"),
+    Mutant("LastFailureFirst", TASKS, "return next((a for a in arguments if a.outcome",
+           "return next((a for a in reversed(arguments) if a.outcome", "SUB-5", "rules"),
+    Mutant("FailureTakesAllArguments", TASKS, "    if record.ticket.passes_errors:\n        return None\n",
+           "    if True:\n        return None\n", "SUB-5", "rules"),
+    Mutant("OnlyTheFailedArgumentPassed", TASKS, "    if record.ticket.passes_errors:\n        return None\n", "",
+           "SUB-5 SUB-6", "rules"),
+    Mutant("ReservedResultStays", TASKS, "            self._end(argument, outcome, None)\n",
+           "            self._supply(record, argument.id, outcome)\n", "SUB-6 RSV-3", "exhaustive", pitfall="results"),
+    Mutant("ReservedInSilence", TASKS, "            self._tell(argument)\n", "            pass\n",
+           "SUB-6 RSV-4 ENV-WAIT-5", "waiting", "all_who_wait_for_a_task_are_told", "results", "threads"),
+    Mutant("LosesOrder", TASKS, "        self._ready[record.id] = record\n",
+           "        self._ready[record.id] = record\n        self._ready.move_to_end(record.id, last=False)\n",
+           "SUB-7 CLM-1", "exhaustive", pitfall="claim"),
+    Mutant("MissingOneIsEnough", TASKS, "            record.state = PENDING\n            self._pending[record.id] = record\n",
+           "            self._enqueue(record)\n", "SUB-7 DFR-2", "exhaustive"),
+    # claim
+    Mutant("NewestFirst", TASKS, "self._ready.popitem(last=False)", "self._ready.popitem()", "CLM-1", "exhaustive"),
+    Mutant("StartIsAlwaysOne", TASKS, "record.start += 1", "record.start = 1", "TOK-3 CLM-1", "exhaustive"),
+    Mutant("ClaimLongerThanItsLease", TASKS, "lease_ms = self.now_ms + record.ticket.lease_ms",
+           "lease_ms = self.now_ms + record.ticket.lease_ms + 1", "CLM-1", "exhaustive", pitfall="lease"),
+    Mutant("ClaimShorterThanItsLease", TASKS, "lease_ms = self.now_ms + record.ticket.lease_ms",
+           "lease_ms = self.now_ms + record.ticket.lease_ms - 1", "CLM-1", "exhaustive", pitfall="lease"),
+    Mutant("ClaimWithoutLease", TASKS, "            self._deadlines.set(task_id, lease_ms)\n", "            pass\n",
+           "CLM-1 TIM-4", "exhaustive"),
+    Mutant("FireAndForgetIsKept", TASKS, "if record.ticket.ignore_result and record.start == record.ticket.attempts:",
+           "if False:", "CLM-3", "exhaustive"),
+    Mutant("FireAndForgetHasOneAttempt", TASKS,
+           "if record.ticket.ignore_result and record.start == record.ticket.attempts:",
+           "if record.ticket.ignore_result:", "CLM-3 TIM-3", "exhaustive"),
+    Mutant("ClaimWithoutArguments", TASKS, "record.message, dict(record.arguments))", "record.message, {})",
+           "CLM-4", "exhaustive"),
+    # finish
+    Mutant("FinishInAnyState", TASKS, "record is None or record.state != PROCESSING or token",
+           "record is None or token", "FIN-1 HRT-2 REL-2", "exhaustive"),
+    Mutant("StaleTokenAccepted", TASKS, "record.state != PROCESSING or token not in (None, record.token):",
+           "record.state != PROCESSING:", "FIN-1 TOK-1", "exhaustive", pitfall="id reuse"),
+    Mutant("EarlierStartAccepted", TASKS, "record.state != PROCESSING or token not in (None, record.token):",
+           "record.state != PROCESSING or (token and token.incarnation != record.ticket.incarnation):",
+           "FIN-1 TOK-1", "examples"),
+    Mutant("DependentNotNamed", TASKS, "dependent_id=None if dependent is None else dependent.id",
+           "dependent_id=None", "FIN-2", "exhaustive"),
+    Mutant("DependentNotTold", TASKS, "        while (dependent := record.dependent) is not None:\n",
+           "        while (dependent := record.dependent) is not None and record.state != PROCESSING:\n",
+           "FIN-2 OUT-1", "exhaustive"),
+    Mutant("IgnoredResultIsKept", TASKS, 'if outcome.kind == "expired" or record.ticket.ignore_result:',
+           'if outcome.kind == "expired":', "FIN-3 OUT-4", "exhaustive"),
+    Mutant("ExpiryIsKept", TASKS, 'if outcome.kind == "expired" or record.ticket.ignore_result:',
+           "if record.ticket.ignore_result:", "OUT-6 TIM-4", "exhaustive"),
+    Mutant("KeptForEver", TASKS, "        if retention_ms is not None:\n", "        if retention_ms is None:\n            self._deadlines.set(record.id, self.now_ms)\n        if False:\n",
+           "FIN-4 TIM-5", "exhaustive"),
+    Mutant("KeptAsTheProducerSaid", TASKS, "        self._end(record, outcome, retention_ms)\n        return Finished",
+           "        self._end(record, outcome, record.ticket.retention_ms)\n        return Finished", "FIN-4", "rules"),
+    Mutant("ArgumentsOfTheCompleted", TASKS, "        record.arguments.clear()\n", "", "FIN-4 GAR-2", "exhaustive"),
+    Mutant("ReservationsOfTheCompleted", TASKS, "        record.reservations.clear()\n", "", "RSV-2", "exhaustive"),
+    Mutant("CompletedStillMisses", TASKS, "        record.missing.clear()\n", "", "ARG-1", "exhaustive"),
+    Mutant("LeaseOfTheFinished", TASKS, "        else:\n            self._deadlines.drop(record.id)\n", "",
+           "FIN-4 TIM-7", "exhaustive"),
+    # heartbeat
+    Mutant("HeartbeatNeverShortens", TASKS, "self._deadlines.set(task_id, self.now_ms + lease_ms)",
+           "self._deadlines.set(task_id, self.now_ms + max(lease_ms, record.ticket.lease_ms))", "HRT-1", "exhaustive"),
+    Mutant("HeartbeatWithoutEffect", TASKS, "            self._deadlines.set(task_id, self.now_ms + lease_ms)\n",
+           "            pass\n", "HRT-1", "exhaustive", pitfall="lease"),
+    Mutant("HeartbeatOfTheLostIsTrue", TASKS,
+           "            self._deadlines.set(task_id, self.now_ms + lease_ms)\n        return record is not None",
+           "            self._deadlines.set(task_id, self.now_ms + lease_ms)\n        return True", "HRT-2", "exhaustive"),
+    Mutant("HeartbeatKillsDependents", TASKS, "            self._deadlines.set(task_id, self.now_ms + lease_ms)\n",
+           "            self._deadlines.set(task_id, self.now_ms + lease_ms)\n"
+           "            if record.dependent is not None:\n"
+           "                self._deadlines.set(record.dependent.id, self.now_ms + lease_ms)\n",
+           "TIM-7 HRT-1", "rules", pitfall="waiting tasks"),
+    Mutant("HeartbeatCutsRetention", TASKS, """\
+        record = self._claimed(task_id, token)
+        if record is not None:
+            self._deadlines.set(task_id, self.now_ms + lease_ms)
+""", """\
+        record = self._claimed(task_id, token)
+        if record is None and (late := self._records.get(task_id)) is not None and late.outcome is not None:
+            self._deadlines.set(task_id, self.now_ms + lease_ms)
+        if record is not None:
+            self._deadlines.set(task_id, self.now_ms + lease_ms)
+""", "HRT-2 TIM-5", "exhaustive"),
+    # release
+    Mutant("ReleaseExpires", TASKS, "            self._lapse(record)\n", "            self._end(record, EXPIRED, None)\n",
+           "REL-1 TIM-3", "exhaustive"),
+    Mutant("ReleaseRequeues", TASKS, "            self._lapse(record)\n", "            self._enqueue(record)\n",
+           "REL-1 TIM-4", "exhaustive"),
+    Mutant("ReleaseGivesTheStartBack", TASKS, "            self._lapse(record)\n",
+           "            record.start -= 1\n            self._lapse(record)\n", "REL-1 TOK-3 TIM-4", "exhaustive"),
+    Mutant("ReleaseOfTheLostIsTrue", TASKS, "            self._lapse(record)\n        return record is not None",
+           "            self._lapse(record)\n        return True", "REL-2", "exhaustive"),
+    # pop
+    Mutant("PopKeeps", TASKS, "        if record.outcome is not None:\n            self._remove(record)\n", "",
+           "POP-5", "exhaustive"),
+    Mutant("PopOfTheReservedWaits", TASKS, "        if record.dependent is not None:\n            return RESERVED\n", "",
+           "POP-3", "exhaustive", pitfall="results"),
+    Mutant("ReservedIsExpired", TASKS, "            return RESERVED\n", "            return TASK_EXPIRED\n",
+           "POP-3", "exhaustive", pitfall="results"),
+    Mutant("PopOfNothingWaits", QUEUE, "            return TASK_EXPIRED\n", "            return None\n", "POP-1", "exhaustive"),
+    Mutant("PopOfFireAndForgetWaits", TASKS, "if record.state is None or record.ticket.ignore_result:",
+           "if record.state is None:", "POP-2", "exhaustive"),
+    Mutant("PopOfAnyIncarnation", QUEUE, "record = tasks.find(task_id, incarnation)", "record = tasks.find(task_id, None)",
+           "POP-1 TOK-1", "exhaustive", pitfall="id reuse"),
+    # discard
+    Mutant("DiscardOfAnyIncarnation", TASKS,
+           "        record = self.find(task_id, incarnation)\n        if record is not None:\n            self._end(record, EXPIRED, None)",
+           "        record = self.find(task_id, None)\n        if record is not None:\n            self._end(record, EXPIRED, None)",
+           "DSC-2 TOK-1", "exhaustive", pitfall="id reuse"),
+    Mutant("DiscardSparesTheCompleted", TASKS, "        if record is not None:\n            self._end(record, EXPIRED, None)",
+           "        if record is not None and record.outcome is None:\n            self._end(record, EXPIRED, None)",
+           "DSC-1", "exhaustive", pitfall="discarding"),
+    Mutant("DiscardedStillRuns", TASKS, "            del self._ready[record.id]\n",
+           "            if record.dependent is None:\n                del self._ready[record.id]\n",
+           "DSC-1", "exhaustive", pitfall="discarding"),
+    Mutant("DiscardStrandsTheDependent", TASKS, "        if record is not None:\n            self._end(record, EXPIRED, None)",
+           "        if record is not None:\n            self._remove(record)", "DSC-1 OUT-6", "exhaustive"),
+    Mutant("DiscardOfNothingIsTrue", TASKS, "            self._end(record, EXPIRED, None)\n        return record is not None",
+           "            self._end(record, EXPIRED, None)\n        return True", "DSC-2", "exhaustive", pitfall="discarding"),
+    Mutant("NothingIsFreed", TASKS, "            for argument_id in record.missing:  # none, if it is about to be enqueued [OUT-7]\n"
+           "                self._free(record, argument_id)\n", "", "OUT-7 DSC-1 PRG-1", "exhaustive", pitfall="purging"),
+    # purge, size, status
+    Mutant("PurgeForgetsThePending", TASKS, "purged = [*self._pending.values(), *self._ready.values()]",
+           "purged = [*self._ready.values()]", "PRG-1", "exhaustive", pitfall="purging"),
+    Mutant("PurgeDropsTheRunning", TASKS, "purged = [*self._pending.values(), *self._ready.values()]",
+           "purged = [r for r in self._records.values() if r.state != COMPLETED]", "PRG-2", "exhaustive", pitfall="purging"),
+    Mutant("PurgeDropsTheCompleted", TASKS, "purged = [*self._pending.values(), *self._ready.values()]",
+           "purged = [r for r in self._records.values() if r.state != PROCESSING]", "PRG-2", "exhaustive", pitfall="purging"),
+    Mutant("PurgeCountsItselfToo", TASKS, "return len(purged)", "return len(self._records) + len(purged)", "PRG-1", "exhaustive"),
+    Mutant("SizeWithoutThePending", TASKS, "return len(self._pending) + len(self._ready)", "return len(self._ready)",
+           "SIZ-1", "exhaustive", pitfall="size"),
+    Mutant("SizeOfAll", TASKS, "return len(self._pending) + len(self._ready)", "return len(self._records)",
+           "SIZ-1", "exhaustive", pitfall="size"),
+    Mutant("SizeCountsArguments", TASKS, "return len(self._pending) + len(self._ready)",
+           "return sum(len(r.missing) for r in self._pending.values()) + len(self._ready)", "SIZ-1", "exhaustive", pitfall="size"),
+    Mutant("StatusOfAnyIncarnation", TASKS, "        record = self.find(task_id, incarnation)\n        return None if record is None else record.state",
+           "        record = self.find(task_id, None)\n        return None if record is None else record.state",
+           "STA-2 TOK-1", "exhaustive"),
+    # defer
+    Mutant("DeferAgainIsRefused", TASKS, "return present.ticket.incarnation == ticket.incarnation\n", "return False\n",
+           "DFR-1", "exhaustive"),
+    Mutant("AnyDeferIsTheSame", TASKS, "return present.ticket.incarnation == ticket.incarnation\n", "return True\n",
+           "DFR-1", "exhaustive"),
+    Mutant("DeferReservesToo", TASKS, "        self._place(self._accept(ticket, message), args)\n        return True\n",
+           "        record = self._accept(ticket, message)\n        self._place(record, args)\n"
+           "        for argument in [self._records.get(argument_id) for argument_id in args]:\n"
+           "            if argument is not None and argument is not record and _is_free(argument):\n"
+           "                self._reserve(record, argument)\n        return True\n", "DFR-2", "exhaustive"),
+    Mutant("DeferDoesNotWait", TASKS, "        self._place(self._accept(ticket, message), args)\n        return True\n",
+           "        self._place(self._accept(ticket, message), ())\n        return True\n", "DFR-2", "exhaustive"),
+    # reserve_argument
+    Mutant("ReserveAgainIsRefused", TASKS, "        if earlier is not None and incarnation in (None, earlier.incarnation):\n            return True, earlier.message\n",
+           "        del earlier\n", "RSV-1", "exhaustive"),
+    Mutant("ReserveAgainForgets", TASKS, "return True, earlier.message", "return True, None", "RSV-1", "exhaustive"),
+    Mutant("ReserveAgainOfAnyIncarnation", TASKS, "if earlier is not None and incarnation in (None, earlier.incarnation):",
+           "if earlier is not None:", "RSV-1 TOK-1", "exhaustive"),
+    Mutant("ReserveWhatIsNotMissed", TASKS, "if argument is None or argument_id not in record.missing:",
+           "if argument is None:", "RSV-2", "exhaustive"),
+    Mutant("ReserveTheReserved", TASKS, "if not _is_free(argument) or argument.number >= record.number:",
+           "if argument.number >= record.number:", "RSV-2", "exhaustive", pitfall="results"),
+    Mutant("ReserveTheYounger", TASKS, "if not _is_free(argument) or argument.number >= record.number:",
+           "if not _is_free(argument):", "RSV-2 TOK-4", "exhaustive", pitfall="size"),
+    Mutant("ReserveItself", TASKS, "argument.number >= record.number:", "argument.number > record.number:",
+           "RSV-2 TOK-4", "rules"),
+    Mutant("ReserveAnyIncarnation", TASKS, "argument = self.find(argument_id, incarnation)",
+           "argument = self.find(argument_id, None)", "RSV-2 TOK-1", "exhaustive", pitfall="id reuse"),
+    Mutant("ReserveForAnyIncarnation", TASKS, "record = self.find(deferred_id, deferred_incarnation)",
+           "record = self.find(deferred_id, None)", "RSV-2 TOK-1", "exhaustive", pitfall="id reuse"),
+    # set_argument
+    Mutant("SetKeepsTheReservation", TASKS, "            self._free(record, argument_id)\n            self._supply",
+           "            self._supply", "ARG-3", "exhaustive"),
+    Mutant("SetIsAlwaysLast", TASKS, "return argument_id in record.arguments and not record.missing",
+           "return argument_id in record.arguments", "ARG-2 ARG-4", "exhaustive"),
+    Mutant("SetOfTheUnknownIsLast", TASKS, "return argument_id in record.arguments and not record.missing",
+           "return not record.missing", "ARG-1", "exhaustive"),
+    Mutant("SetOfTheUnknown", TASKS, "        if argument_id in record.missing:\n            self._free",
+           "        if record.missing:\n            self._free", "ARG-1", "exhaustive"),
+    Mutant("SetTwiceCountsTwice", TASKS, "        if argument_id in record.missing:\n            self._free",
+           "        if argument_id in record.arguments and record.missing:\n            argument_id = min(record.missing)\n"
+           "        if argument_id in record.missing:\n            self._free", "ARG-2", "exhaustive", pitfall="arguments"),
+    Mutant("SetAgainReplaces", TASKS, "        if argument_id in record.missing:\n            self._free",
+           "        if argument_id in record.missing or argument_id in record.arguments:\n            self._free",
+           "ARG-2", "exhaustive"),
+    Mutant("SetOfAnyIncarnation", TASKS, "        record = self.find(task_id, incarnation)\n        if record is None:\n            return False\n",
+           "        record = self.find(task_id, None)\n        if record is None:\n            return False\n",
+           "ARG-1 TOK-1", "exhaustive"),
+    Mutant("TheLastArgumentIsNotSeen", TASKS, "        if not record.missing:\n            self._enqueue(record)\n", "",
+           "OUT-1 ARG-4", "exhaustive"),
+    # get_arguments
+    Mutant("ExpiredArgumentIsEmpty", TASKS, "TASK_EXPIRED if outcome.message is None else outcome.message",
+           "outcome.message or b''", "GAR-1", "exhaustive", pitfall="arguments"),
+    Mutant("ArgumentsOfAnyClaim", TASKS, "if record is not None and token in (None, record.token):",
+           "if record is not None:", "GAR-2 TOK-1", "exhaustive"),
+    Mutant("ReadingTakes", TASKS, "            for argument_id, outcome in arguments.items()\n        }\n",
+           "            for argument_id, outcome in dict(arguments).items()\n            if record is None or record.arguments.pop(argument_id)\n        }\n",
+           "GAR-1 CLM-4", "exhaustive"),
+    Mutant("LastStartLeavesNothing", TASKS, "            self._last_starts.add(record, lease_ms)\n", "", "GAR-3", "exhaustive"),
+    Mutant("LastStartLeavesForEver", TASKS, "        self._last_starts.sweep(now_ms)\n", "", "GAR-3", "exhaustive"),
+    Mutant("LastStartOfAnyClaim", TASKS, "if record is not None and record.token == token else {}",
+           "if record is not None else {}", "GAR-3 TOK-1", "exhaustive"),
+    Mutant("FirstOfTheLastStarts", TASKS, "next(reversed(records.values())).arguments", "next(iter(records.values())).arguments",
+           "GAR-3", "rules"),
+    Mutant("LastStartWithoutArgumentsHidesNothing", TASKS,
+           "        if not record.arguments and record.id not in self._by_id:\n", "        if not record.arguments:\n",
+           "GAR-3", "rules"),
+    # time
+    Mutant("LateLease", DEADLINES, "next_ms is None or next_ms > now_ms:", "next_ms is None or next_ms >= now_ms:",
+           "TIM-1", "exhaustive"),
+    Mutant("OneDeadlineAtATime", TASKS, "        while (task_id := self._deadlines.pop_passed(now_ms)) is not None:\n",
+           "        if (task_id := self._deadlines.pop_passed(now_ms)) is not None:\n", "TIM-2 TIM-6", "exhaustive"),
+    Mutant("DeadlinesInTheOrderOfIds", TASKS, """\
+        while (task_id := self._deadlines.pop_passed(now_ms)) is not None:
+            self._lapse(self._records[task_id])
+""", """\
+        passed = set()
+        while (task_id := self._deadlines.pop_passed(now_ms)) is not None:
+            passed.add(task_id)
+        for task_id in sorted(passed & self._records.keys()):
+            self._lapse(self._records[task_id])
+""", "TIM-2", "rules"),
+    Mutant("SweepAtTheTimeBefore", TASKS, """\
+        self.now_ms = now_ms
+        while (task_id := self._deadlines.pop_passed(now_ms)) is not None:
+            self._lapse(self._records[task_id])
+""", """\
+        while (task_id := self._deadlines.pop_passed(now_ms)) is not None:
+            self._lapse(self._records[task_id])
+        self.now_ms = now_ms
+""", "TIM-6", "rules"),
+    Mutant("StartsOnceMore", TASKS, "record.start < record.ticket.attempts:", "record.start <= record.ticket.attempts:",
+           "TIM-4", "exhaustive"),
+    Mutant("NeverStartsAgain", TASKS, "record.state == PROCESSING and record.start < record.ticket.attempts:",
+           "False:", "TIM-3", "exhaustive"),
+    Mutant("RequeuedAtTheHead", TASKS, "record.start < record.ticket.attempts:\n            self._enqueue(record)\n",
+           "record.start < record.ticket.attempts:\n            self._enqueue(record)\n"
+           "            self._ready.move_to_end(record.id, last=False)\n", "TIM-3", "exhaustive"),
+    Mutant("RequeuedWithoutArguments", TASKS, "record.start < record.ticket.attempts:\n            self._enqueue(record)\n",
+           "record.start < record.ticket.attempts:\n            record.arguments.clear()\n            self._enqueue(record)\n",
+           "TIM-3 CLM-4", "exhaustive"),
+    Mutant("RequeuedWithoutDependent", TASKS, "record.start < record.ticket.attempts:\n            self._enqueue(record)\n",
+           "record.start < record.ticket.attempts:\n            record.dependent = None\n            self._enqueue(record)\n",
+           "TIM-3", "rules"),
+    Mutant("LeaseStrandsTheDependent", TASKS, "        else:\n            self._end(record, EXPIRED, None)\n",
+           "        else:\n            self._remove(record)\n", "TIM-4 OUT-6", "exhaustive", pitfall="arguments"),
+    Mutant("StaleDeadlinesCount", DEADLINES, "if self._at_ms.get(key) == at_ms:", "if key in self._at_ms:",
+           "HRT-1 TIM-1", "exhaustive"),
+    Mutant("HeapWithoutOrder", DEADLINES, "            heapify(self._heap)\n", "", "TIM-1 TIM-2", "unit", "test_they_are_those_of"),
+    # outcomes on their way
+    Mutant("FailureAsArgument", TASKS, 'if outcome.kind == "result" or dependent.ticket.passes_errors:',
+           'if outcome.kind != "expired" or dependent.ticket.passes_errors:', "OUT-3", "exhaustive"),
+    Mutant("ExpiryAsArgument", TASKS, 'if outcome.kind == "result" or dependent.ticket.passes_errors:',
+           'if outcome.kind != "failure" or dependent.ticket.passes_errors:', "OUT-6", "exhaustive"),
+    Mutant("ErrorsAreNotPassed", TASKS, 'if outcome.kind == "result" or dependent.ticket.passes_errors:',
+           'if outcome.kind == "result":', "OUT-2", "exhaustive"),
+    Mutant("ExpiryIsNotPassed", TASKS, 'if outcome.kind == "result" or dependent.ticket.passes_errors:',
+           'if outcome.kind == "result" or (dependent.ticket.passes_errors and outcome.kind == "failure"):',
+           "OUT-2", "exhaustive", pitfall="arguments"),
+    Mutant("FailureOfTheNeighbour", TASKS, "source_id=outcome.source_id or record.id", "source_id=record.id", "OUT-3", "exhaustive"),
+    Mutant("FailureOfNobody", TASKS, "outcome = outcome._replace(source_id=outcome.source_id or record.id)", "pass",
+           "OUT-3", "exhaustive"),
+    Mutant("FailureStopsAtTheFirst", TASKS, "        while (dependent := record.dependent) is not None:\n",
+           "        if (dependent := record.dependent) is not None:\n", "OUT-3", "exhaustive"),
+    Mutant("FailureKeptAsTheArgumentWas", TASKS, "record, retention_ms = dependent, dependent.ticket.retention_ms",
+           "record = dependent", "OUT-5", "rules"),
+    Mutant("GoneInSilence", TASKS, "        record.dependent = None\n        self._tell(record)\n", "        record.dependent = None\n",
+           "OUT-6 PRG-1 ENV-WAIT-5", "waiting", "TestPops", "discarding", "threads"),
+    Mutant("KeptInSilence", TASKS, "            self._deadlines.set(record.id, self.now_ms + retention_ms)\n        self._tell(record)\n",
+           "            self._deadlines.set(record.id, self.now_ms + retention_ms)\n",
+           "FIN-4 ENV-WAIT-2", "waiting", "TestPops", needs="threads"),
+    Mutant("GoneButNotForThoseWhoWait", TASKS, "        record.state = None\n        record.dependent = None\n", "",
+           "POP-5 ENV-WAIT-5", "waiting", "TestPops", "results", "threads"),
+)
+
+WAITS: tuple[Mutant, ...] = (
+    Mutant("NotifyOne", WAITING, "        for waiter in self._pops.get(record, ()):\n            waiter.condition.notify()\n",
+           "        for waiter in self._pops.get(record, ()):\n            waiter.condition.notify()\n            break\n",
+           "ENV-WAIT-5", "waiting", "TestPops", "results", "threads"),
+    Mutant("CloseWakesNobody", WAITING, "            if waiter.owner is owner:\n", "            if waiter is owner:\n",
+           "ENV-WAIT-7", "waiting", "TestClose", needs="threads"),
+    Mutant("CloseIsNotSeen", QUEUE, "            store.sleep(waiter)\n            self._look()\n",
+           "            store.sleep(waiter)\n            store.look()\n", "ENV-WAIT-7", "waiting", "TestClose", needs="threads"),
+    Mutant("ClosedQueueWorks", QUEUE, "        if self._closed:\n            raise QueueClosed(self._closed)\n", "",
+           "ENV-WAIT-7", "waiting", "TestClose"),
+    Mutant("AllClaimsWake", WAITING, "        while self._called < ready and self._claims:\n",
+           "        while ready and self._claims:\n", "ENV-WAIT-6", "waiting", "TestClaims", "claim", "threads"),
+    Mutant("NoClaimWakes", WAITING, "        while self._called < ready and self._claims:\n",
+           "        while False:\n", "ENV-WAIT-2", "waiting", "TestClaims", needs="threads"),
+    Mutant("AWakeUpIsUsedUp", WAITING, "            waiter.called = False\n            self._called -= 1\n",
+           "            waiter.called = False\n", "ENV-WAIT-2 ENV-WAIT-6", "waiting", "TestClaims",
+           "wake-ups and reconnects (other queues)", "threads"),
+    Mutant("NobodySettles", QUEUE, "            finally:\n                store.settle()\n", "            finally:\n                pass\n",
+           "ENV-WAIT-2", "waiting", "TestClaims", needs="threads"),
+    Mutant("NobodyWatches", WAITING, "        if self._watch is None:\n            self._watch = waiter\n",
+           "        if self._watch is waiter:\n            self._watch = waiter\n", "ENV-WAIT-4", "waiting", "TestDeadlines", needs="threads"),
+    Mutant("TheWatchIsNotWokenEarlier", WAITING, "            self._watch.until_ms = deadline_ms\n            self._watch.condition.notify()\n",
+           "            self._watch.until_ms = deadline_ms\n", "ENV-WAIT-4", "waiting", "TestDeadlines", needs="threads"),
+    Mutant("NobodyTakesOver", WAITING, "        if self._watch is waiter:\n            self._watch = None\n", "",
+           "ENV-WAIT-4", "unit", "another_takes_over", needs="threads"),
+    Mutant("ClockWakesNobody", STORES, "            self.waiting.wake_overdue(self.tasks.now_ms)\n", "",
+           "ENV-WAIT-8", "waiting", "very_millisecond", needs="threads"),
+    Mutant("ClockAppliesNothing", STORES, "            self.look()\n            self.waiting.wake_overdue(self.tasks.now_ms)\n            self.settle()\n",
+           "            self.waiting.wake_overdue(self.clock.now_ms())\n", "ENV-WAIT-4 ENV-WAIT-8", "waiting", "TestDeadlines", needs="threads"),
+    Mutant("WaitingIsPolling", WAITING, "WAIT_MS_MAX = 5_000", "WAIT_MS_MAX = 20", "ENV-WAIT-3", "waiting", "does_not_poll", needs="threads"),
+    Mutant("OneMillisecondEarly", STORES, "self.tasks.now_ms + timeout_ms + int(self._flows)", "self.tasks.now_ms + timeout_ms - 1",
+           "ENV-WAIT-2", "waiting", "very_millisecond", "timeouts", "threads"),
+    Mutant("NoneDoesNotWait", QUEUE, "if answer is not None or timeout_ms == 0:", "if answer is not None or not timeout_ms:",
+           "ENV-WAIT-1", "waiting", "waits_for_ever", "timeouts", "threads"),
+    Mutant("ZeroWaitsForEver", QUEUE, "        if answer is not None or timeout_ms == 0:\n            return answer\n",
+           "        if answer is not None:\n            return answer\n        timeout_ms = timeout_ms or None\n",
+           "ENV-WAIT-1", "waiting", "looks_once", "timeouts"),
+    Mutant("WaitsForTheId", QUEUE, "return self._wait(timeout_ms, partial(tasks.pop, record), record)",
+           "return self._wait(timeout_ms, lambda: tasks.pop(tasks.find(task_id, None) or record), record)",
+           "ENV-WAIT-5 TOK-1", "waiting", "first_saw", "id reuse", "threads"),
+    Mutant("NoTimePasses", QUEUE, "        self._store.look()\n", "        self._store.tasks.now_ms = self._store.clock.now_ms()\n",
+           "TIM-2", "waiting", "TestDeadlines", needs="threads"),
+    # stores
+    Mutant("QueueByNameAlone", STORES, "        key = queue.url, queue.name\n", '        key = "memory://", queue.name\n',
+           "ENV-API-9", "unit", "say_which_queue"),
+    Mutant("StoreDiesWithItsLastObject", STORES, "            return bool(self.tasks)\n", "            return False\n",
+           "ENV-API-8", "waiting", "nothing_that_was_accepted", "lifetimes"),
+    Mutant("StoreLivesForEver", STORES, "            return bool(self.tasks)\n", "            return True\n", "ENV-API-8", "exhaustive"),
+    Mutant("CloseDropsTheTasks", QUEUE, "        STORES.close(self, self._store)\n",
+           "        self._store.tasks.purge()\n        STORES.close(self, self._store)\n", "ENV-WAIT-7 ENV-API-8", "waiting", "nothing_that_was_accepted", "lifetimes"),
+)
+
+MEMORY = RULES + WAITS

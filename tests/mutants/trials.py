@@ -1,0 +1,91 @@
+"""Trials: one mutant, one engine, one seed, and whether it was found."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from tests.mutants.mutant import Backend, Mutant
+
+ROOT = Path(__file__).parents[2]
+SECONDS_MAX = 60.0
+# What the pytest that we may be part of has said to its own processes.
+NOT_FOR_IT = ("PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS", "WORQ_TEST_REDIS_URL")
+
+
+class Verdict(NamedTuple):
+    """`what` was found, None if nothing was; after how many steps and seconds; which clauses it names."""
+
+    what: str | None
+    clauses: tuple[str, ...]
+    steps: int
+    seconds: float
+
+    @property
+    def is_caught(self) -> bool:
+        return self.what is not None
+
+
+class TrialFailed(RuntimeError):
+    """Something is wrong with the trial itself."""
+
+
+class Laboratory:
+    """A process that tries mutants, one after another: `with Laboratory() as laboratory: ...`."""
+
+    def __init__(self) -> None:
+        environment = {k: v for k, v in os.environ.items() if k not in NOT_FOR_IT}
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        self._host = subprocess.Popen(
+            [sys.executable, "-m", "tests.mutants.host"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def try_out(
+        self,
+        mutant: Mutant | None,
+        engine: str,
+        *,
+        backend: Backend | None = None,
+        seed: int = 0,
+        only: str = "",
+        seconds_max: float = SECONDS_MAX,
+    ) -> Verdict:
+        """Have an engine hunt a mutant; None: the code as it is."""
+        trial = {
+            "mutant": mutant,
+            "engine": engine,
+            "backend": backend or (mutant.backend if mutant else "memory"),
+            "seed": seed,
+            "only": only,
+            "seconds_max": seconds_max,
+        }
+        answer = self._ask(trial)
+        if "error" in answer:
+            raise TrialFailed(f"{mutant and mutant.name}, {engine}: {answer['error']}")
+        return Verdict(**answer | {"clauses": tuple(answer["clauses"])})
+
+    def _ask(self, trial: dict[str, Any]) -> dict[str, Any]:
+        assert self._host.stdin is not None
+        assert self._host.stdout is not None
+        print(json.dumps(trial), file=self._host.stdin, flush=True)
+        line = self._host.stdout.readline()
+        if not line:
+            raise TrialFailed("the host has ended")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        self._host.communicate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()

@@ -1,0 +1,200 @@
+"""URLs: which backend they mean, and what of them may be shown."""
+
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+import worq
+from worq import BackendUnavailable, TaskFailure
+from worq.deferred import Home
+from worq.queue.memory import TaskQueue
+from worq.urls import is_process_local, masked, open_queue, without_password
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.spec("ENV-API-9")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "memory",
+        "memory:",
+        "localhost:6379",
+        "amqp://host",
+        "REDIS://host",
+        "redis:/host",
+        "://x",
+    ],
+)
+@pytest.mark.parametrize("get", [worq.get_broker, worq.get_queue])
+def test_url_that_says_nothing_is_refused(url: str, get: Any) -> None:
+    with pytest.raises(ValueError, match="memory://, redis://, rediss://, unix://") as caught:
+        get(url)
+    assert str(caught.value).startswith("url: ")
+    assert repr(url) in str(caught.value)
+
+
+@pytest.mark.spec("ENV-API-9", "ENV-BAD-5")
+@pytest.mark.parametrize("url", [None, 5, b"memory://"])
+def test_url_that_is_no_string_is_refused(url: Any) -> None:
+    with pytest.raises(TypeError, match="url: a string is needed"):
+        worq.get_broker(url)
+
+
+@pytest.mark.spec("ENV-API-9")
+def test_password_is_not_shown_in_an_error() -> None:
+    with pytest.raises(ValueError, match="amqp") as caught:
+        worq.get_broker("amqp://me:secret@host/0")
+    assert "secret" not in str(caught.value)
+    assert "'amqp://me:***@host/0'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("redis://:secret@host", "redis://:***@host"),
+        ("redis://me:secret@host:1/0?x=y", "redis://me:***@host:1/0?x=y"),
+        ("redis://me:sec/r:e@t?@host:1", "redis://me:***@host:1"),
+        ("unix://me:secret@/run/redis.sock?db=0", "unix://me:***@/run/redis.sock?db=0"),
+        ("redis://host?db=0&password=secret", "redis://host?db=0&password=***"),
+        ("redis://[bad:secret@host", "redis://[bad:***@host"),
+        ("memory://", "memory://"),
+    ],
+)
+def test_password_is_masked(url: str, shown: str) -> None:
+    assert masked(url) == shown
+
+
+@pytest.mark.spec("ENV-API-6")
+@pytest.mark.parametrize(
+    ("url", "rest"),
+    [
+        ("redis://:secret@host", "redis://host"),
+        ("redis://me:secret@host:1/0?x=y", "redis://me@host:1/0?x=y"),
+        ("redis://me@host/0", "redis://me@host/0"),
+        ("redis://host?db=0&password=secret", "redis://host?db=0"),
+        ("unix://:secret@/run/redis.sock?db=0", "unix:///run/redis.sock?db=0"),
+        ("redis://host:6379/0?client_name=a@b", "redis://host:6379/0?client_name=a@b"),
+        ("memory://", "memory://"),
+    ],
+)
+def test_password_is_left_out(url: str, rest: str) -> None:
+    assert without_password(url) == rest
+
+
+@pytest.mark.spec("CALL-2")
+def test_password_makes_no_other_queue() -> None:
+    assert Home.of("redis://:secret@host", "q") == Home.of("redis://host", "q")
+    assert Home.of("redis://host", "q") != Home.of("redis://host", "r")
+    assert Home.of("redis://host/0", "q") != Home.of("redis://host/1", "q")
+
+
+def test_only_memory_lives_in_one_process() -> None:
+    assert is_process_local("memory://x")
+    assert not is_process_local("redis://x")
+
+
+@pytest.mark.spec("ENV-BAD-1")
+@pytest.mark.parametrize(("name", "error"), [("", ValueError), (5, TypeError), (None, TypeError)])
+def test_name_that_is_none_is_refused(name: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="name"):
+        worq.get_broker("memory://unit", name)
+
+
+def test_keywords_go_to_the_queue_and_serializer_to_the_broker() -> None:
+    queue = open_queue("memory://unit", "q", message_bytes_max=10)
+    assert isinstance(queue, TaskQueue)
+    assert queue.message_bytes_max == 10
+    queue.close()
+    with (
+        worq.get_broker("memory://unit", message_bytes_max=10) as broker,
+        pytest.raises(ValueError, match="message"),
+    ):
+        broker.queue().f("x" * 100)
+    with pytest.raises(TypeError, match="colour"):
+        worq.get_broker("memory://unit", colour="red")
+
+
+def test_options_of_a_queue_go_to_its_tasks() -> None:
+    q = worq.get_queue("memory://unit", "q", "foo", ignore_result=True)
+    assert repr(q) == "<Queue foo [q]>"
+    assert q.bar() is None
+    del q[:]
+
+
+@pytest.mark.spec("ENV-API-9")
+def test_two_brokers_of_one_url_and_name_reach_one_queue() -> None:
+    with (
+        worq.get_broker("memory://unit", "q") as one,
+        worq.get_broker("memory://unit", "q") as two,
+        worq.get_broker("memory://unit", "r") as other_name,
+        worq.get_broker("memory://other", "q") as other_url,
+    ):
+        one.queue().f()
+        assert [len(broker) for broker in (two, other_name, other_url)] == [1, 0, 0]
+        two.discard_pending_tasks()
+
+
+@pytest.mark.spec("ENV-API-9")
+def test_brokers_that_are_made_at_the_same_time_reach_one_queue() -> None:
+    count = 16
+    together = threading.Barrier(count)
+    brokers: list[worq.Broker] = []
+
+    def make() -> None:
+        together.wait()
+        broker = worq.get_broker("memory://unit", "together")
+        brokers.append(broker)
+        broker.queue().f()
+
+    threads = [threading.Thread(target=make) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(broker) for broker in brokers] == [count] * count
+    brokers[0].discard_pending_tasks()
+    for broker in brokers:
+        broker.close()
+
+
+def test_importing_worq_imports_no_backend_and_no_other_package() -> None:
+    loaded = run_python(
+        "import sys; import worq\n"
+        "print([m for m in ('redis', 'rich', 'click', 'hypothesis', 'worq.queue') if m in sys.modules])"
+    )
+    assert loaded == "[]"
+
+
+def test_missing_package_says_what_to_install() -> None:
+    shown = run_python(
+        "import sys, worq\n"
+        "sys.modules['redis'] = None\n"
+        "try:\n    worq.get_broker('redis://localhost')\n"
+        "except ImportError as error:\n    print(error)"
+    )
+    assert shown == "url: redis:// needs the package redis: pip install 'worq-spec[redis]'"
+
+
+def test_another_import_error_of_a_backend_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "worq.queue.memory", None)
+    with pytest.raises(ModuleNotFoundError, match=r"worq\.queue\.memory"):
+        worq.get_broker("memory://")
+
+
+def test_public_names_are_there() -> None:
+    for name in worq.__all__:
+        assert getattr(worq, name).__module__.startswith("worq")
+    assert issubclass(BackendUnavailable, ConnectionError)
+    assert issubclass(TaskFailure, worq.WorqError)

@@ -1,0 +1,84 @@
+"""A connection with its session."""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol, cast
+
+import hiredis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+IDLE_S_TRUSTED: Final = 0.01
+"""A connection that was used so recently is not looked at before it is used again."""
+
+
+_pack = cast("Callable[[tuple[object, ...]], bytes]", hiredis.pack_command)
+
+
+class Connection(Protocol):
+    """What is used of a connection of redis-py."""
+
+    @property
+    def is_connected(self) -> bool: ...
+    def send_packed_command(self, command: list[bytes], *, check_health: bool) -> None: ...
+    def read_response(self) -> Any: ...
+    def can_read(self, timeout: float = 0) -> bool: ...
+    def disconnect(self) -> None: ...
+
+
+class Channel:
+    """One connection and one session, for one call at a time.
+
+    A session numbers its operations, and each leaves its answer on the server as the session's
+    receipt; one with a lower number is no longer done. [ENV-RETRY-1]
+    """
+
+    def __init__(self, connection: Connection, prefix: str) -> None:
+        self._connection = connection
+        self._number = 0
+        self._used_at = 0.0
+        self.session = secrets.token_hex(12)
+        self.session_key = f"{prefix}:session:{self.session}".encode()
+        self.wait_key = f"{prefix}:session:wait:on:{self.session}".encode()
+        self.may_be_done = False
+        self.waits = False
+
+    def next_number(self) -> bytes:
+        self._number += 1
+        return b"%016d" % self._number
+
+    def exchange(self, *commands: Sequence[object]) -> Any:
+        """The reply to the last of the commands, which are sent in one write.
+
+        `may_be_done` says afterwards whether all of it had been sent.
+        """
+        self.may_be_done = False
+        self._look()
+        data = b"".join(_pack(tuple(command)) for command in commands)
+        self._connection.send_packed_command([data], check_health=False)
+        self.may_be_done = True
+        try:
+            for _ in commands[1:]:
+                self._connection.read_response()
+            reply = self._connection.read_response()
+        except BaseException:
+            if len(commands) > 1:  # a reply may be left
+                self._connection.disconnect()
+            raise
+        self._used_at = time.monotonic()
+        return reply
+
+    def _look(self) -> None:
+        """Drop a connection that the server has closed, so that nothing is sent into the void."""
+        if not self._connection.is_connected or time.monotonic() - self._used_at < IDLE_S_TRUSTED:
+            return
+        try:
+            dirty = self._connection.can_read(0)
+        except RedisConnectionError:
+            dirty = True
+        if dirty:
+            self._connection.disconnect()
+
+    def disconnect(self) -> None:
+        """Also from another thread: whoever reads gets an error."""
+        self._connection.disconnect()

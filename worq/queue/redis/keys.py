@@ -1,0 +1,31 @@
+"""The names of a queue's keys, and which of them are there. [ENV-REDIS-2]"""
+
+from typing import Any, NamedTuple, cast
+from urllib.parse import quote
+
+import redis
+
+SESSION = ":session:"
+"""What the names of keys contain that have TTLs of their own: receipts, registrations of those who wait, the
+arguments of tasks that were claimed for the last time. [ENV-REDIS-5]"""
+
+
+class QueueKeys(NamedTuple):
+    """The keys of a queue: those that hold its tasks, and those that go by themselves."""
+
+    kept: frozenset[bytes]
+    transient: frozenset[bytes]
+
+
+def prefix(name: str) -> str:
+    """The key that all keys of a queue begin with. One queue, one prefix: names are percent-encoded."""
+    return f"worq:{{{quote(name, safe='')}}}"
+
+
+def keys_of(client: redis.Redis, name: str) -> QueueKeys:
+    """What is on the server of the queue `name` now; for tests and for people, since it scans all keys."""
+    begin = prefix(name)
+    keys = cast("Any", client).scan_iter(f"{begin}*")
+    found = frozenset(bytes(key) for key in keys)
+    transient = frozenset(key for key in found if key.startswith((begin + SESSION).encode()))
+    return QueueKeys(found - transient, transient)

@@ -1,0 +1,266 @@
+"""The way to the server: connections, sessions, retries, closing and forking. SPEC.md, section 7."""
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from redis.exceptions import NoScriptError, RedisError
+
+from worq.clock import Clock
+from worq.errors import BackendUnsupported, QueueClosed, WorqError
+from worq.queue.redis import scripts
+from worq.queue.redis.channel import Channel
+from worq.queue.redis.keys import prefix
+from worq.queue.redis.retry import Tries, meaning
+from worq.queue.redis.scripts import Script
+from worq.queue.redis.server import check_server
+from worq.queue.redis.url import BLOCK_MS_MAX, Target
+
+RECEIPT_MARGIN_MS: Final = 60_000
+IDLE_MAX: Final = 64
+"""Connections that are kept open while no call uses them."""
+CONTROL_TIMEOUT_S: Final = 0.04
+WAKE_TIMEOUT_S: Final = 1.0
+CLOSE_WAIT_S: Final = 0.08
+"""How long `close` waits for calls under way, before it cuts their connections. [ENV-WAIT-7]"""
+NO_NUMBER: Final = b"0" * 16
+
+_links: "weakref.WeakSet[Link]" = weakref.WeakSet()
+
+
+class Link:
+    """What one queue object has of the server. Thread-safe; a forked child begins with fresh sessions and sockets."""
+
+    def __init__(
+        self, target: Target, name: str, *, clock: Clock | None, retry_deadline_s: float
+    ) -> None:
+        self.prefix = prefix(name)
+        self.clock = clock
+        self._target = target
+        self._name = name
+        self._key = self.prefix.encode()
+        self._retry_deadline_s = retry_deadline_s
+        # A try may come so late after the first: it failed after one time-out, was repeated until the deadline, and
+        # the last one waits another time-out for its reply.
+        kept_ms = 1000 * (retry_deadline_s + 2 * target.socket_timeout_s) + RECEIPT_MARGIN_MS
+        self._receipt_ms = b"%d" % kept_ms
+        self._checked = False
+        self._begin()
+        _links.add(self)
+
+    def _begin(self) -> None:
+        """With no connection: at first, and in a forked child."""
+        self.closed = threading.Event()
+        self._idle: list[Channel] = []
+        self._busy: set[Channel] = set()
+        self._changed = threading.Condition()
+        limit = self._target.connections_max
+        self._slots = None if limit is None else threading.BoundedSemaphore(limit)
+
+    # Calls
+
+    def call(self, script: Script, *arguments: Any) -> bytes:
+        """Do an operation, and return its answer."""
+        channel = self.take()
+        try:
+            return self.perform(channel, script, arguments)
+        finally:
+            self.give(channel)
+
+    def perform(
+        self,
+        channel: Channel,
+        script: Script,
+        arguments: Sequence[Any],
+        block: Sequence[Any] | None = None,
+    ) -> bytes:
+        """Do an operation over a channel; with `block`, a command that waits, right behind that."""
+        reply = self._done(channel, script, arguments, block, self._retry_deadline_s)
+        if reply[:1] == b"+":
+            # Finish what the operation has left over. If that fails, whoever comes next does. [ENV-REDIS-4]
+            with suppress(WorqError):
+                self._done(channel, scripts.SETTLE, (), None, 0)
+        return reply[1:]
+
+    def _done(
+        self,
+        channel: Channel,
+        script: Script,
+        arguments: Sequence[Any],
+        block: Sequence[Any] | None,
+        deadline_s: float,
+    ) -> bytes:
+        """The reply of a script that was done, however often it must be sent for that."""
+        number = channel.next_number() if script.changes else NO_NUMBER
+        tries = None
+        whole = False
+        while True:
+            try:
+                if not self._checked:
+                    self._check(channel)
+                command = self._command(channel, script, number, arguments, whole=whole)
+                reply = channel.exchange(*([command] if block is None else [block, command]))
+            except NoScriptError:
+                whole = True
+            except (RedisError, OSError, AttributeError) as error:
+                # AttributeError: from redis-py, when close() takes a connection away under it.
+                if channel.waits and self.closed.is_set():
+                    raise self._closed() from error
+                tries = tries or Tries(self._where, deadline_s, self.closed)
+                if meaning(error) != "bug":
+                    channel.disconnect()
+                tries.failed(error, may_be_done=channel.may_be_done and script.changes)
+            else:
+                if reply[:1] in b".+":
+                    return bytes(reply)
+                self._heed(reply)
+                whole = False
+            block = None
+
+    def block(self, channel: Channel, command: Sequence[Any]) -> None:
+        """Wait on the server. A connection that is lost ends that too: its user looks again."""
+        try:
+            channel.exchange(command)
+        except (RedisError, OSError, AttributeError) as error:
+            channel.disconnect()
+            if self.closed.is_set():
+                raise self._closed() from error
+
+    def _command(
+        self,
+        channel: Channel,
+        script: Script,
+        number: bytes,
+        arguments: Sequence[Any],
+        *,
+        whole: bool,
+    ) -> tuple[Any, ...]:
+        name, body = (b"EVAL", script.text) if whole else (b"EVALSHA", script.sha)
+        keys = (b"2", self._key, channel.session_key)
+        return (name, body, *keys, self.now_ms(), number, self._receipt_ms, *arguments)
+
+    def now_ms(self) -> bytes:
+        """What a script takes for the time; empty for the server's."""
+        return b"" if self.clock is None else b"%d" % self.clock.now_ms()
+
+    def _heed(self, reply: bytes) -> None:
+        """Return if the operation is to be sent again; raise if it will never be done."""
+        if reply[:1] == b"~":
+            return
+        if reply[:1] == b"v":
+            found = reply[1:].decode(errors="replace")
+            raise BackendUnsupported(f"{self._where}: its data has the format {found!r}")
+        assert reply == b"<", reply
+        raise self._closed()  # only close() makes an operation too old
+
+    def _check(self, channel: Channel) -> None:
+        check_server(channel.exchange((b"INFO", b"server")))
+        channel.may_be_done = False
+        self._checked = True
+
+    @property
+    def _where(self) -> str:
+        return f"{self._target.url} [{self._name}]"
+
+    def _closed(self) -> QueueClosed:
+        return QueueClosed(f"{self._where}: the queue was closed")
+
+    # Channels. One that waits doesn't count for the limit, or a few that wait would keep all others out.
+
+    def take(self, *, waits: bool = False) -> Channel:
+        if self._slots is not None and not waits:
+            self._slots.acquire()
+        with self._changed:
+            if self.closed.is_set():
+                if self._slots is not None and not waits:
+                    self._slots.release()
+                raise self._closed()
+            idle = self._idle
+            channel = idle.pop() if idle else Channel(self._target.connection(), self.prefix)
+            channel.waits = waits
+            self._busy.add(channel)
+        return channel
+
+    def give(self, channel: Channel) -> None:
+        if self._slots is not None and not channel.waits:
+            self._slots.release()
+        with self._changed:
+            self._busy.discard(channel)
+            if self.closed.is_set() or len(self._idle) >= IDLE_MAX:
+                channel.disconnect()
+            else:
+                self._idle.append(channel)
+            if self.closed.is_set():
+                self._changed.notify_all()
+
+    # Waking, closing, forking
+
+    def wake(self) -> None:
+        """Have all who wait on this object look again. [ENV-WAIT-8]"""
+        with self._changed:
+            keys = [channel.wait_key for channel in self._busy if channel.waits]
+        if keys:
+            with suppress(RedisError, OSError):  # they look again anyway, a little later
+                self._control(WAKE_TIMEOUT_S, _nudges(keys))
+
+    def close(self) -> None:
+        """Idempotent. What is under way may end, for a moment; what waits ends at once. [ENV-WAIT-7]"""
+        with self._changed:
+            if self.closed.is_set():
+                return
+            self.closed.set()
+            idle, self._idle = self._idle, []
+            sessions = [channel.session for channel in self._busy if channel.waits]
+        for channel in idle:
+            channel.disconnect()
+        give_up_at = time.monotonic() + CLOSE_WAIT_S
+        if sessions:
+            self._fence(sessions)
+        with self._changed:
+            while self._busy and (left_s := give_up_at - time.monotonic()) > 0:
+                self._changed.wait(left_s)
+            for channel in self._busy:
+                channel.disconnect()
+
+    def _fence(self, sessions: Sequence[str]) -> None:
+        """Wake them so that the claim that each has sent behind its block is not done, or nobody would get the task."""
+        key = (b"2", self._key, self._key + b":session:")
+        arguments = (self.now_ms(), NO_NUMBER, self._receipt_ms, *sessions)
+        with suppress(RedisError, OSError):  # then their connections are cut
+            self._control(CONTROL_TIMEOUT_S, [(b"EVAL", scripts.CLOSE.text, *key, *arguments)])
+
+    def _control(self, timeout_s: float, commands: Iterable[Sequence[object]]) -> None:
+        """Send commands over a connection of their own, since the others are in use."""
+        options = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+        channel = Channel(self._target.connection(**options), self.prefix)
+        try:
+            channel.exchange(*commands)
+        finally:
+            channel.disconnect()
+
+    def forked(self) -> None:
+        """In a child: its parent goes on with these sockets and sessions."""
+        for channel in (*self._idle, *self._busy):
+            channel.disconnect()
+        was_closed = self.closed.is_set()
+        self._begin()
+        if was_closed:
+            self.closed.set()
+
+
+def _nudges(wait_keys: Sequence[bytes]) -> Iterator[Sequence[object]]:
+    for key in wait_keys:
+        yield b"RPUSH", key, b"1"
+        yield b"PEXPIRE", key, 2 * BLOCK_MS_MAX
+
+
+def _renew_links() -> None:
+    for link in list(_links):
+        link.forked()
+
+
+os.register_at_fork(after_in_child=_renew_links)

@@ -1,0 +1,239 @@
+"""A queue on Redis or Valkey: what each operation sends, and what its reply means. SPEC.md, sections 5, 6 and 10."""
+
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+from worq import checks
+from worq.backend import AbstractTaskQueue, Ticket
+from worq.clock import Clock
+from worq.const import (
+    COMPLETED,
+    DEFAULT,
+    ENQUEUED,
+    MESSAGE_BYTES_MAX,
+    PENDING,
+    PROCESSING,
+    RESERVED,
+    TASK_EXPIRED,
+    Sentinel,
+    State,
+)
+from worq.queue.redis import records, scripts
+from worq.queue.redis.channel import Channel
+from worq.queue.redis.link import Link
+from worq.queue.redis.scripts import Script
+from worq.queue.redis.url import masked, target
+from worq.queue.redis.waiting import wait
+from worq.values import INCARNATION_BYTES, Claim, Finished, Outcome, Submitted, Token
+
+RETRY_DEADLINE_S: Final = 30.0
+_STATES: Final[Mapping[bytes, State | None]] = {
+    b"P": PENDING,
+    b"E": ENQUEUED,
+    b"W": PROCESSING,
+    b"C": COMPLETED,
+    b"-": None,
+}
+_ANY: Final = b"*" + bytes(INCARNATION_BYTES)
+
+
+class TaskQueue(AbstractTaskQueue):
+    """One queue on one server. It owns its connections, and `close` closes them.
+
+    Making one connects to nothing; the first call does, and finds out whether the server is new enough.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str = DEFAULT,
+        *,
+        clock: Clock | None = None,
+        message_bytes_max: int = MESSAGE_BYTES_MAX,
+        retry_deadline_s: float = RETRY_DEADLINE_S,
+    ) -> None:
+        """`retry_deadline_s`: how long a call is tried again when the server can't be reached. [ENV-RETRY-2]
+
+        `url`: as for `redis.from_url`; `max_connections` bounds the connections of calls that don't
+        wait. `clock`: for tests; None for the server's.
+        """
+        super().__init__(url, name, clock=clock, message_bytes_max=message_bytes_max)
+        self._link = Link(
+            target(url),
+            name,
+            clock=clock,
+            retry_deadline_s=checks.seconds("retry_deadline_s", retry_deadline_s),
+        )
+        self._unsubscribe = _subscribe(clock, self._link)
+
+    def close(self) -> None:
+        self._unsubscribe()
+        self._link.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {masked(self.url)} [{self.name}]>"
+
+    def _submit(
+        self,
+        task: Ticket,
+        message: bytes,
+        args: Mapping[str, bytes | None],
+        outcome: Outcome | None,
+    ) -> Submitted:
+        ids = records.packed_ids(args)
+        record = records.record("E", task, message, ids)
+        more: tuple[bytes, ...] = ()
+        if args or outcome is not None:
+            wanted = b"".join(
+                _ANY if inc is None else b"=" + inc for _, inc in sorted(args.items(), key=_id)
+            )
+            more = (ids, wanted, b"" if outcome is None else records.packed_outcome(outcome))
+        reply = self._link.call(scripts.SUBMIT, task.id, record, *more)
+        if reply == b"A":
+            return _ACCEPTED
+        return _DUPLICATE if reply == b"D" else Submitted("unavailable", reply[1:].decode())
+
+    def _defer(self, task: Ticket, message: bytes, args: frozenset[str]) -> bool:
+        ids = records.packed_ids(args)
+        record = records.record("P", task, message, ids)
+        return self._link.call(scripts.DEFER, task.id, record, ids) == b"A"
+
+    def _claim(self, timeout_ms: int | None) -> Claim | None:
+        reply = wait(self._link, _NextTask(self._link.prefix), timeout_ms)
+        return None if reply == b"N" else records.claim(reply[1:])
+
+    def _finish(
+        self, task_id: str, outcome: Outcome, retention_ms: int | None, token: Token | None
+    ) -> Finished:
+        kind = b"f" if outcome.kind == "failure" else b"r"
+        retention = b"%d" % records.retention(retention_ms)
+        reply = self._link.call(
+            scripts.FINISH, task_id, records.token(token), kind, outcome.message, retention
+        )
+        return Finished(reply[:1] == b"A", reply[1:].decode() or None)
+
+    def _heartbeat(self, task_id: str, lease_ms: int, token: Token | None) -> bool:
+        lease = b"%d" % lease_ms
+        return self._link.call(scripts.HEARTBEAT, task_id, records.token(token), lease) == b"T"
+
+    def _release(self, task_id: str, token: Token | None) -> bool:
+        return self._link.call(scripts.RELEASE, task_id, records.token(token)) == b"T"
+
+    def _pop(
+        self, task_id: str, timeout_ms: int | None, incarnation: bytes | None
+    ) -> Outcome | Sentinel | None:
+        reply = wait(self._link, _OutcomeOf(task_id, incarnation or b""), timeout_ms)
+        match reply[:1]:
+            case b"O":
+                return records.outcome(reply[1:])
+            case b"R":
+                return RESERVED
+            case b"X":
+                return TASK_EXPIRED
+            case _:
+                return None
+
+    def _discard(self, task_id: str, incarnation: bytes | None) -> bool:
+        return self._link.call(scripts.DISCARD, task_id, incarnation or b"") == b"T"
+
+    def _purge(self) -> int:
+        return int(self._link.call(scripts.PURGE))
+
+    def _size(self) -> int:
+        return int(self._link.call(scripts.SIZE))
+
+    def _status(self, task_id: str, incarnation: bytes | None) -> State | None:
+        return _STATES[self._link.call(scripts.STATUS, task_id, incarnation or b"")]
+
+    def _reserve_argument(
+        self,
+        argument_id: str,
+        deferred_id: str,
+        incarnation: bytes | None,
+        deferred_incarnation: bytes | None,
+    ) -> tuple[bool, bytes | None]:
+        reply = self._link.call(
+            scripts.RESERVE_ARGUMENT,
+            argument_id,
+            incarnation or b"",
+            deferred_id,
+            deferred_incarnation or b"",
+        )
+        return reply[:1] != b"N", reply[1:] if reply[:1] == b"M" else None
+
+    def _set_argument(
+        self, task_id: str, argument_id: str, message: bytes, incarnation: bytes | None
+    ) -> bool:
+        reply = self._link.call(
+            scripts.SET_ARGUMENT, task_id, incarnation or b"", argument_id, message
+        )
+        return reply == b"T"
+
+    def _get_arguments(
+        self, task_id: str, token: Token | None
+    ) -> dict[str, bytes | Literal[Sentinel.TASK_EXPIRED]]:
+        blob = self._link.call(scripts.GET_ARGUMENTS, task_id, records.token(token))
+        return {
+            argument_id: TASK_EXPIRED if outcome.message is None else outcome.message
+            for argument_id, outcome in records.arguments(blob)
+        }
+
+
+_ACCEPTED = Submitted("accepted")
+_DUPLICATE = Submitted("duplicate")
+
+
+class _NextTask:
+    """What a claim waits for."""
+
+    script = scripts.CLAIM
+
+    def __init__(self, prefix: str) -> None:
+        self._markers = f"{prefix}:wake".encode()
+
+    def arguments(self, wait_ms: int, *, slept: bool) -> Sequence[Any]:
+        return b"%d" % wait_ms, b"1" if slept else b"0"
+
+    def wait_keys(self, channel: Channel) -> Sequence[bytes]:
+        return self._markers, channel.wait_key
+
+    def heed(self, reply: bytes) -> None:
+        pass
+
+
+class _OutcomeOf:
+    """What a pop waits for: of the incarnation that it first saw. [ENV-WAIT-5]"""
+
+    script: Script = scripts.POP
+
+    def __init__(self, task_id: str, incarnation: bytes) -> None:
+        self._id = task_id
+        self._incarnation = incarnation
+
+    def arguments(self, wait_ms: int, *, slept: bool) -> Sequence[Any]:
+        return self._id, self._incarnation, b"%d" % wait_ms, b"1" if slept else b"0"
+
+    def wait_keys(self, channel: Channel) -> Sequence[bytes]:
+        return (channel.wait_key,)
+
+    def heed(self, reply: bytes) -> None:
+        self._incarnation = reply[5:]
+
+
+def _id(item: tuple[str, object]) -> str:
+    return item[0]
+
+
+def _subscribe(clock: Clock | None, link: Link) -> Any:
+    """Have the clock wake who waits, without keeping the queue alive."""
+    if clock is None:
+        return lambda: None
+    wake = weakref.WeakMethod(link.wake)
+
+    def wake_link() -> None:
+        alive = wake()
+        if alive is not None:
+            alive()
+
+    return clock.subscribe(wake_link)

@@ -1,0 +1,102 @@
+"""Packing and unpacking: records, packed ids, outcomes, blobs of arguments, replies. The layouts: docs/redis.md."""
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Literal
+
+from worq.backend import Ticket
+from worq.values import INCARNATION_BYTES, Claim, Outcome, OutcomeKind, Token
+
+FOREVER_MS = 2**48 - 1
+START_BYTES = 3
+_TOKEN_BYTES = INCARNATION_BYTES + START_BYTES
+_LENGTH_BYTES = 4
+_EPOCH_0 = bytes(5)
+_NO_START = bytes(START_BYTES)
+_ROW_OUTCOME_AT = 2 + INCARNATION_BYTES
+_KINDS: dict[bytes, OutcomeKind] = {b"r": "result", b"f": "failure", b"x": "expired"}
+_LETTERS: dict[OutcomeKind, bytes] = {kind: letter for letter, kind in _KINDS.items()}
+
+
+def record(state: Literal["P", "E"], task: Ticket, message: bytes, arguments: bytes) -> bytes:
+    """The record of a new task; `arguments` are its packed ids."""
+    flags = "".join(
+        (
+            state,
+            "i" if task.ignore_result else "-",
+            "p" if task.passes_errors else "-",
+            "a" if arguments else "-",
+        )
+    )
+    before, after = _frame(flags, task.attempts, task.lease_ms, retention(task.retention_ms))
+    if arguments:
+        message = b"".join((_length(arguments), arguments, message))
+    return b"".join((before, task.incarnation, after, message))
+
+
+@lru_cache(maxsize=1024)
+def _frame(flags: str, attempts: int, lease_ms: int, retention_ms: int) -> tuple[bytes, bytes]:
+    """What is in front of the incarnation in a header, and what is behind it."""
+    times = lease_ms.to_bytes(6, "big") + retention_ms.to_bytes(6, "big")
+    return flags.encode(), _NO_START + attempts.to_bytes(3, "big") + times + _EPOCH_0
+
+
+def retention(ms: int | None) -> int:
+    return FOREVER_MS if ms is None else ms
+
+
+def token(value: Token | None) -> bytes:
+    """Incarnation and start; empty for none. A start that no claim can have is left out, so nothing matches it."""
+    if value is None:
+        return b""
+    if not 0 <= value.start < 2 ** (8 * START_BYTES):
+        return value.incarnation
+    return value.incarnation + value.start.to_bytes(START_BYTES, "big")
+
+
+def packed_ids(ids: Iterable[str]) -> bytes:
+    """Each id behind its length, in the order of code points, which is that of UTF-8."""
+    encoded = sorted(task_id.encode() for task_id in ids)
+    return b"".join(part for task_id in encoded for part in (_length(task_id), task_id))
+
+
+def packed_outcome(outcome: Outcome) -> bytes:
+    source = (outcome.source_id or "").encode()
+    return b"".join((_LETTERS[outcome.kind], _length(source), source, outcome.message or b""))
+
+
+def outcome(packed: bytes) -> Outcome:
+    kind = _KINDS[packed[:1]]
+    source, at = _take(packed, 1)
+    return Outcome(kind, None if kind == "expired" else packed[at:], source.decode() or None)
+
+
+def arguments(blob: bytes) -> Iterator[tuple[str, Outcome]]:
+    """The arguments in a blob that have arrived."""
+    at = 0
+    while at < len(blob):
+        task_id, at = _take(blob, at)
+        row, at = _take(blob, at)
+        if row[:1] in _KINDS:
+            yield task_id.decode(), outcome(row[:1] + row[_ROW_OUTCOME_AT:])
+
+
+def claim(packed: bytes) -> Claim:
+    """The answer to a claim, behind its letter."""
+    task_id, at = _take(packed, 0)
+    start_at, end = at + INCARNATION_BYTES, at + _TOKEN_BYTES
+    start = int.from_bytes(packed[start_at:end], "big")
+    blob, message_at = _take(packed, end)
+    held = dict(arguments(blob)) if blob else {}
+    return Claim(task_id.decode(), Token(packed[at:start_at], start), packed[message_at:], held)
+
+
+def _length(data: bytes) -> bytes:
+    return len(data).to_bytes(_LENGTH_BYTES, "big")
+
+
+def _take(data: bytes, at: int) -> tuple[bytes, int]:
+    """The bytes behind their length, and where they end."""
+    begin = at + _LENGTH_BYTES
+    end = begin + int.from_bytes(data[at:begin], "big")
+    return data[begin:end], end

@@ -1,0 +1,99 @@
+"""What a failed call means, and how long it is tried again.
+
+| what failed | what it means | then |
+|---|---|---|
+| connecting, sending | the server has not got the whole command, so it did nothing | again |
+| reading, or a time-out | it may have been done: `unknown`, unless a later try answers | again |
+| an answer in `REFUSALS` | the server refused before it changed anything | again |
+| authentication, permissions | it will not get better | BackendUnavailable at once |
+| any other error that the server answers | a bug | the error of redis-py |
+
+Sending again is harmless: the operation keeps its number, and the session's receipt has its answer. [ENV-RETRY-1]
+The first try after a failure follows at once, the next after 50 ms, then twice as long each time up to 2 s, until
+the retry deadline has passed, counted from the first failure. After a refusal the connection is made anew, since
+the server may have lost its role to another.
+"""
+
+import random
+import re
+import threading
+import time
+from typing import Literal
+
+import redis.exceptions as redis_errors
+
+from worq.errors import BackendUnavailable, QueueClosed
+
+DELAY_S_MIN = 0.05
+DELAY_S_MAX = 2.0
+REFUSALS = (
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOREPLICAS",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+    "UNBLOCKED",
+)
+"""Codes of errors. Where a script meets one, it is at its first write: the server checks no later."""
+_REFUSED = re.compile(rf"\b({'|'.join(REFUSALS)})\b")
+# redis-py takes the code off those that it has a class for.
+_REFUSED_CLASSES = tuple(
+    getattr(redis_errors, name)
+    for name in (
+        "BusyLoadingError",
+        "ClusterDownError",
+        "MasterDownError",
+        "OutOfMemoryError",
+        "ReadOnlyError",
+        "TryAgainError",
+    )
+    if hasattr(redis_errors, name)
+)
+_FINAL = (redis_errors.AuthenticationError, redis_errors.NoPermissionError)
+
+Meaning = Literal["lost", "refused", "final", "bug"]
+
+
+def meaning(error: Exception) -> Meaning:
+    if isinstance(error, _FINAL):
+        return "final"
+    if isinstance(error, _REFUSED_CLASSES):
+        return "refused"
+    if isinstance(error, redis_errors.ResponseError):
+        return "refused" if _REFUSED.search(str(error)) else "bug"
+    return "lost"
+
+
+class Tries:
+    """The tries of one operation. `closed` ends the pauses between them."""
+
+    def __init__(self, where: str, deadline_s: float, closed: threading.Event) -> None:
+        self._where = where
+        self._deadline_s = deadline_s
+        self._closed = closed
+        self._give_up_at: float | None = None
+        self._delay_s = 0.0
+        self._outcome: Literal["not_sent", "unknown"] = "not_sent"
+
+    def failed(self, error: Exception, *, may_be_done: bool) -> None:
+        """Return when it is time for another try; else raise what the caller gets. [ENV-RETRY-2]"""
+        means = meaning(error)
+        if means == "bug":
+            raise error
+        if means == "lost" and may_be_done:
+            self._outcome = "unknown"
+        now = time.monotonic()
+        if self._give_up_at is None:
+            self._give_up_at = now + self._deadline_s
+        if means == "final" or now >= self._give_up_at:
+            raise BackendUnavailable(f"{self._where}: {error}", self._outcome) from error
+        pause_s = min(self._delay_s * random.uniform(0.5, 1), self._give_up_at - now)  # noqa: S311
+        self._delay_s = min(max(DELAY_S_MIN, 2 * self._delay_s), DELAY_S_MAX)
+        if self._closed.wait(pause_s):
+            if self._outcome == "unknown":
+                raise BackendUnavailable(f"{self._where}: closed: {error}", "unknown") from error
+            raise QueueClosed(f"{self._where}: the queue was closed") from error

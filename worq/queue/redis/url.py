@@ -1,0 +1,80 @@
+"""From a URL to connections. It is read as `redis.from_url` does, and checked before anything is opened."""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import redis.connection
+
+from worq.queue.redis.channel import Connection
+
+BLOCK_MS_MAX = 5_000
+"""The longest that a connection blocks on the server. [ENV-WAIT-3]"""
+SOCKET_TIMEOUT_S = 10.0
+SOCKET_TIMEOUT_S_MIN = BLOCK_MS_MAX / 1000 + 1
+CONNECT_TIMEOUT_S = 5.0
+
+_parse_url = cast("Callable[[str], dict[str, Any]]", redis.connection.parse_url)
+
+
+class Target(NamedTuple):
+    """How to connect. `connections_max`: of those that do not wait; None for no limit. `url`: without a password."""
+
+    url: str
+    connection_class: Callable[..., object]
+    options: dict[str, Any]
+    connections_max: int | None
+
+    def connection(self, **options: Any) -> Connection:
+        """A new one, which connects when it is used."""
+        return cast("Connection", self.connection_class(**{**self.options, **options}))
+
+    @property
+    def socket_timeout_s(self) -> float:
+        timeout_s: float = self.options["socket_timeout"]
+        return timeout_s
+
+
+def target(url: str) -> Target:
+    """What `url` says; ValueError with the URL, its password masked, if that makes no sense."""
+    try:
+        found = _target(masked(url), _parse_url(url))
+        found.connection()
+    except (ValueError, TypeError, redis.RedisError) as error:
+        # The reasons of others may show the password.
+        reason = str(error) if isinstance(error, _UrlError) else "no URL of a Redis server"
+        raise ValueError(f"url: {reason}: {masked(url)!r}") from None
+    return found
+
+
+class _UrlError(ValueError):
+    pass
+
+
+def _target(url: str, options: dict[str, Any]) -> Target:
+    connection_class = options.pop("connection_class", redis.connection.Connection)
+    connections_max = options.pop("max_connections", None)
+    if connections_max is not None and connections_max < 1:
+        raise _UrlError(f"max_connections of at least 1 is needed, not {connections_max!r}")
+    options.pop("timeout", None)  # of a pool
+    options.setdefault("socket_timeout", SOCKET_TIMEOUT_S)
+    options.setdefault("socket_connect_timeout", CONNECT_TIMEOUT_S)
+    options.setdefault("protocol", 2)
+    if not SOCKET_TIMEOUT_S_MIN < options["socket_timeout"] < float("inf"):
+        # Or a wait would be taken for a server that does not answer.
+        raise _UrlError(
+            f"a finite socket_timeout of more than {SOCKET_TIMEOUT_S_MIN} s is needed, "
+            f"not {options['socket_timeout']!r}"
+        )
+    if connection_class is redis.connection.UnixDomainSocketConnection and not options.get("path"):
+        raise _UrlError("the path of a socket is needed")
+    # Retries and checks of health are this backend's own.
+    options.update(retry=None, retry_on_timeout=False, retry_on_error=[], health_check_interval=0)
+    options.update(decode_responses=False)
+    return Target(url, connection_class, options, connections_max)
+
+
+def masked(url: str) -> str:
+    """`url` with *** for its password. Works for what is no URL too."""
+    url = re.sub(r"(://[^:@/?]*:).*@", r"\1***@", url, flags=re.DOTALL)
+    return re.sub(r"((?:^|[?&])(?:ssl_)?password=)[^&]*", r"\1***", url)

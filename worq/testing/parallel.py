@@ -1,0 +1,322 @@
+"""Parallel programs: a prefix, then lanes that run at the same time, each in a thread of its own.
+
+Every operation has an answer in every state, so whatever is cut out of a program leaves a program. What its
+answers were is a history, and `worq.testing.linearizability` says whether it is a right one.
+"""
+
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from worq.clock import ManualClock
+from worq.testing.bench import MakeQueue
+from worq.testing.driver import Do, Tick
+from worq.testing.histories import (
+    Act,
+    Clients,
+    Event,
+    History,
+    Lane,
+    Steered,
+    Unknown,
+    Wait,
+    as_lanes,
+    calls_of,
+    perform,
+    queue_of,
+)
+from worq.testing.linearizability import Verdict, check
+from worq.testing.programs import as_code
+from worq_model import operations as ops
+from worq_model.values import Outcome
+
+if TYPE_CHECKING:
+    from worq.backend import AbstractTaskQueue
+
+CLIENTS: Final = 2  # and one more that runs the prefix and looks at what is left
+OBSERVER: Final = CLIENTS
+QUEUES: Final = 2
+PUMP_MS: Final = 10
+PATIENCE_S: Final = 0.002  # for waits that ought to end
+SWITCH_S: Final = 1e-6  # threads take turns as often as they can
+
+
+class Parallel(NamedTuple):
+    """A prefix that runs alone, then lanes that run at the same time."""
+
+    prefix: Lane
+    lanes: tuple[Lane, ...]
+
+
+Run: TypeAlias = Callable[[Parallel], History]
+
+
+class Failure(NamedTuple):
+    """A program, and a history of it that is wrong, or that nobody could check in time."""
+
+    program: Parallel
+    history: History
+    verdict: Verdict
+
+    def __str__(self) -> str:
+        wrong = self.verdict.answer == "violated"
+        return "\n".join(
+            [
+                f"the answers {'have no order that the model allows' if wrong else 'could not be checked'}:",
+                program_code(self.program),
+                as_lanes(self.history),
+                *reasons(self.history, self.verdict),
+            ]
+        )
+
+
+class NotLinearizable(AssertionError):
+    """The operations of a queue are not atomic, or not what the model says."""
+
+
+def program_code(program: Parallel) -> str:
+    """The program as Python to paste."""
+    lanes = "".join(f"        {as_code(lane)},\n" for lane in program.lanes)
+    return f"PROGRAM = Parallel(\n    {as_code(program.prefix)},\n    (\n{lanes}    ),\n)"
+
+
+def reasons(history: History, verdict: Verdict) -> Iterator[str]:
+    """The longest order that was found, and why it ends where it does."""
+    acts = {call.op_id: call.act for call in calls_of(history)}
+    if verdict.longest:
+        yield "# the longest order that the model allows:"
+        yield from (f"#     {as_code(acts[op_id])}" for op_id in verdict.longest)
+    yield from (f"# {objection}" for objection in verdict.objections)
+
+
+class Recorder:
+    """Carries out acts and writes down what was asked and answered, and when."""
+
+    def __init__(
+        self, clients: Clients, clock: Steered, now: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self.history: list[Event] = []
+        self._clients = clients
+        self._clock = clock
+        self._now = now
+        self._ids = count()
+
+    def do(self, process: str, act: Act) -> None:
+        """Carry out one act; raises Unknown if nobody knows whether it happened: the process is over then."""
+        op_id = next(self._ids)
+        self.history.append(Event(self._now(), process, op_id, "call", act))
+        try:
+            reply = perform(self._clients, self._clock, act)
+        except Unknown:
+            self.history.append(Event(self._now(), process, op_id, "unknown"))
+            raise
+        self.history.append(Event(self._now(), process, op_id, "return", reply))
+
+
+class ThreadRun:
+    """Runs parallel programs in threads, each on new queues of one backend. Time is a manual clock.
+
+    Waits have their timeouts on that clock too: when nobody does anything else any more, it is advanced.
+    """
+
+    def __init__(self, make_queue: MakeQueue) -> None:
+        self._make_queue = make_queue
+        self._names = count(1)
+
+    def __call__(self, program: Parallel) -> History:
+        clock = ManualClock()
+        with opened(self._make_queue, f"parallel {next(self._names)}", clock) as clients:
+            recorder = Recorder(clients, clock)
+            for act in program.prefix:
+                recorder.do("prefix", act)
+            _Lanes(recorder, program.lanes).run()
+            for act in after(program):
+                recorder.do("after", act)
+            return recorder.history
+
+
+@contextmanager
+def opened(make_queue: MakeQueue, name: str, clock: ManualClock) -> Generator[Clients]:
+    """Queue objects for the lanes and for the observer."""
+    with ExitStack() as stack:
+        queues: list[list[AbstractTaskQueue]] = []
+        for queue in range(QUEUES):
+            clients = [make_queue(f"{name}-{queue}", clock) for _ in range(CLIENTS + 1)]
+            for client in clients:
+                stack.callback(client.close)
+            queues.append(clients)
+        yield queues
+
+
+def after(program: Parallel) -> Iterator[Act]:
+    """What the observer does at the end: look at all there is, work it off, and leave nothing."""
+    acts = [act for lane in (program.prefix, *program.lanes) for act in lane]
+    for queue in sorted({queue for act in acts if (queue := queue_of(act)) is not None}):
+        ids = sorted({task_id for act in acts if queue_of(act) == queue for task_id in ids_of(act)})
+        for operation in _work_off(ids):
+            yield Do(operation, queue, OBSERVER)
+
+
+def _work_off(ids: Sequence[str]) -> Iterator[ops.Operation]:
+    yield ops.Size()
+    for task_id in ids:
+        yield ops.Status(task_id)
+        yield ops.GetArguments(task_id)
+    for turn in range(2):  # what was ready, then what that made ready
+        yield from (ops.Claim() for _ in ids)
+        for task_id in ids:
+            yield ops.Finish(task_id, Outcome("result", b"%d" % turn + task_id.encode()), None)
+    yield from map(ops.Pop, ids)
+    yield from map(ops.Discard, ids)
+    yield ops.Size()
+
+
+def ids_of(act: Act) -> Iterator[str]:
+    """The tasks that an act names."""
+    do = act.do if isinstance(act, Wait) else act
+    match do:
+        case Do(ops.Submit(task_id, _, _, args)):
+            yield from (task_id, *(argument_id for argument_id, _ in args))
+        case Do(ops.Defer(task_id, _, _, args)):
+            yield from (task_id, *args)
+        case Do(ops.ReserveArgument(one, other) | ops.SetArgument(one, other)):
+            yield from (one, other)
+        case Do(operation) if not isinstance(operation, ops.Claim | ops.Purge | ops.Size):
+            assert not isinstance(operation, ops.ReserveArgument)
+            yield operation.id
+        case _:
+            pass
+
+
+class _Lanes:
+    """Threads that begin together, and a clock that advances when all that are left wait."""
+
+    def __init__(self, recorder: Recorder, lanes: tuple[Lane, ...]) -> None:
+        self._recorder = recorder
+        self._lanes = lanes
+        self._barrier = threading.Barrier(len(lanes))
+        self._changed = threading.Condition()
+        self._busy = len(lanes)
+        self._left = len(lanes)
+
+    def run(self) -> None:
+        threads = [
+            threading.Thread(target=self._run, args=(f"lane {number}", lane))
+            for number, lane in enumerate(self._lanes)
+        ]
+        with switching_often():
+            for thread in threads:
+                thread.start()
+            self._pump()
+            for thread in threads:
+                thread.join()
+
+    def _run(self, process: str, lane: Lane) -> None:
+        self._barrier.wait()
+        try:
+            for act in lane:
+                if isinstance(act, Wait):
+                    self._note(busy=-1)
+                    self._recorder.do(process, act)
+                    self._note(busy=1)
+                else:
+                    self._recorder.do(process, act)
+        except Unknown:
+            pass
+        finally:
+            self._note(busy=-1, left=-1)
+
+    def _note(self, *, busy: int, left: int = 0) -> None:
+        with self._changed:
+            self._busy += busy
+            self._left += left
+            self._changed.notify()
+
+    def _pump(self) -> None:
+        with self._changed:
+            while self._left:
+                if self._changed.wait_for(lambda: not self._busy) and self._left:
+                    self._changed.release()
+                    self._recorder.do("clock", Tick(PUMP_MS))
+                    self._changed.acquire()
+                    self._changed.wait_for(lambda: self._busy or not self._left, PATIENCE_S)
+
+
+@contextmanager
+def switching_often() -> Generator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def examine(run: Run, program: Parallel, times: int, counts: Counter[str]) -> Failure | None:
+    """Run a program some times; its first history that is not right. `counts`: what was seen."""
+    for _ in range(times):
+        history = run(program)
+        verdict = check(history)
+        counts[verdict.answer] += 1
+        counts["overlapping"] += overlaps(history)
+        counts["operations"] += len(history) // 2
+        if verdict.answer != "holds":
+            return Failure(program, history, verdict)
+    return None
+
+
+def overlaps(history: History) -> bool:
+    """Was an operation called before one that was called earlier had returned?"""
+    latest = -1
+    for call in calls_of(history):
+        if call.called < latest:
+            return True
+        latest = max(latest, call.called if call.returned is None else call.returned)
+    return False
+
+
+def shrink(failure: Failure, fails: Callable[[Parallel], Failure | None], tries: int) -> Failure:
+    """A smaller program that fails too: without a lane, without an operation, or with less at the same time."""
+    smaller = True
+    while smaller and tries > 0:
+        smaller = False
+        for program in _simpler(failure.program):
+            tries -= 1
+            found = fails(program)
+            if found is not None:
+                failure, smaller = found, True
+                break
+            if tries <= 0:
+                break
+    return failure
+
+
+def _simpler(program: Parallel) -> Iterator[Parallel]:
+    prefix, lanes = program
+    for number in range(len(lanes)):
+        yield Parallel(prefix, _without(lanes, number))
+    for size in (8, 4, 2, 1):
+        for number, acts in enumerate((prefix, *lanes)):
+            for at in range(0, len(acts), size):
+                yield _with_lane(program, number, acts[:at] + acts[at + size :])
+    for number, lane in enumerate(lanes):
+        if lane and not isinstance(lane[0], Wait):
+            moved = Parallel((*prefix, lane[0]), lanes)
+            yield _with_lane(moved, number + 1, lane[1:])
+
+
+def _with_lane(program: Parallel, number: int, lane: Lane) -> Parallel:
+    """Number 0 is the prefix; a lane that is empty is none."""
+    if number == 0:
+        return program._replace(prefix=lane)
+    lanes = tuple(lane if n == number - 1 else other for n, other in enumerate(program.lanes))
+    return program._replace(lanes=tuple(filter(None, lanes)))
+
+
+def _without(lanes: tuple[Lane, ...], number: int) -> tuple[Lane, ...]:
+    return lanes[:number] + lanes[number + 1 :]

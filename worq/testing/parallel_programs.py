@@ -1,0 +1,190 @@
+"""Hypothesis draws parallel programs. Draws are symbolic, and are resolved against nothing but the program itself."""
+
+from collections.abc import Iterable, Iterator
+from itertools import count
+from typing import Final, Literal, NamedTuple
+
+from hypothesis import strategies as st
+
+from worq.testing.driver import Do, Tick
+from worq.testing.histories import Act, Wait, can_wait
+from worq.testing.parallel import CLIENTS, Parallel
+from worq.testing.programs import inc
+from worq_model import operations as ops
+from worq_model.values import EXPIRED, Options, Outcome, Token
+
+IDS: Final = ("a", "b", "c")
+OPERATIONS_MAX: Final = 12
+LANES_MAX: Final = 4
+PREFIX_MAX: Final = 6
+NOBODY: Final = inc(255)
+LEASE_MS: Final = 5002
+
+Which = Literal["any", "current", "stale"]
+
+KINDS: Final = (
+    "submit", "submit", "submit", "feed", "feed", "claim", "claim", "claim", "finish", "finish", "finish", "fail",
+    "beat", "release", "pop", "pop", "discard", "purge", "size", "status", "ended", "defer", "reserve", "reserve",
+    "set", "undefer", "arguments", "tick",
+)  # fmt: skip
+SUBMISSIONS: Final = ("submit", "feed", "ended", "defer")
+
+
+class Symbol(NamedTuple):
+    """An act whose incarnations and messages have no names yet."""
+
+    kind: str
+    one: str
+    other: str
+    which: Which
+    start: int
+    options: Options
+    ms: int
+    waits: bool
+    api: bool
+    queue: int
+
+
+symbols = st.builds(
+    Symbol,
+    st.sampled_from(KINDS),
+    st.sampled_from(IDS),
+    st.sampled_from(IDS),
+    st.sampled_from(("any", "any", "current", "stale")),
+    st.sampled_from((1, 1, 1, 2)),
+    st.builds(
+        Options,
+        st.sampled_from((False, False, False, True)),
+        st.booleans(),
+        st.just(LEASE_MS),
+        st.sampled_from((3, None)),
+        st.sampled_from((1, 1, 2)),
+    ),
+    st.sampled_from((0, 1, 3, 4)),
+    st.sampled_from((False, False, True)),
+    st.sampled_from((False, False, True)),
+    st.sampled_from((0,) * 7 + (1,)),
+)
+lanes = st.lists(symbols, min_size=1, max_size=OPERATIONS_MAX)
+
+
+def programs(lanes_max: int = LANES_MAX) -> st.SearchStrategy[Parallel]:
+    """Programs of 2 lanes at least."""
+    return st.builds(
+        resolve,
+        st.lists(symbols, max_size=PREFIX_MAX),
+        st.lists(lanes, min_size=2, max_size=lanes_max),
+    )
+
+
+def resolve(prefix: list[Symbol], lanes: list[list[Symbol]]) -> Parallel:
+    """The program; each submission is an incarnation of its own, and each message is used once."""
+    names = _Names([prefix, *lanes])
+    first = tuple(names.lane(0, prefix))
+    return Parallel(first, tuple(tuple(names.lane(n, lane)) for n, lane in enumerate(lanes, 1)))
+
+
+class _Names:
+    """What incarnations there are in a program: (queue, id) → their numbers, in reading order."""
+
+    def __init__(self, lanes: Iterable[Iterable[Symbol]]) -> None:
+        self._messages = count(1)
+        self._numbers = count(1)
+        self._next: dict[tuple[int, str], Iterator[bytes]] = {}
+        self._all: dict[tuple[int, str], list[bytes]] = {}
+        for lane in lanes:
+            for symbol in lane:
+                if symbol.kind in SUBMISSIONS:
+                    made = self._all.setdefault((symbol.queue, symbol.one), [])
+                    made.append(inc(next(self._numbers)))
+        self._next = {key: iter(made) for key, made in self._all.items()}
+        self._current: dict[tuple[int, str], bytes] = {}
+        self._in_lane: dict[tuple[int, str], bytes] = {}
+
+    def lane(self, number: int, symbols: Iterable[Symbol]) -> Iterator[Act]:
+        """Number 0 is the prefix, which comes first."""
+        self._in_lane = self._current if number == 0 else dict(self._current)
+        for symbol in symbols:
+            if symbol.kind == "tick":
+                yield Tick(symbol.ms or LEASE_MS)
+                continue
+            do = Do(self._operation(symbol), symbol.queue, number % CLIENTS, symbol.api)
+            yield Wait(do, symbol.ms) if symbol.waits and number and can_wait(do) else do
+
+    def _fresh(self, symbol: Symbol) -> bytes:
+        key = symbol.queue, symbol.one
+        made = self._in_lane[key] = next(self._next[key])
+        return made
+
+    def _incarnation(self, symbol: Symbol, task_id: str) -> bytes | None:
+        """Current: the last that this lane, or else the prefix, has submitted; else the first there is."""
+        if symbol.which == "any":
+            return None
+        key = symbol.queue, task_id
+        made = self._all.get(key, [NOBODY])
+        current = self._in_lane.get(key, made[0])
+        if symbol.which == "current":
+            return current
+        return next((other for other in made if other != current), NOBODY)
+
+    def _token(self, symbol: Symbol) -> Token | None:
+        incarnation = self._incarnation(symbol, symbol.one)
+        return None if incarnation is None else Token(incarnation, symbol.start)
+
+    def _message(self) -> bytes:
+        return b"%d" % next(self._messages)
+
+    def _operation(self, symbol: Symbol) -> ops.Operation:
+        kind, one, other = symbol.kind, symbol.one, symbol.other
+        match kind:
+            case "submit" | "feed" | "ended":
+                return self._submit(symbol)
+            case "defer":
+                args = tuple(sorted({other, IDS[-1]}))
+                return ops.Defer(one, self._fresh(symbol), self._message(), args, symbol.options)
+            case "claim":
+                return ops.Claim()
+            case "finish" | "fail":
+                outcome = Outcome("result" if kind == "finish" else "failure", self._message())
+                return ops.Finish(one, outcome, symbol.options.retention_ms, self._token(symbol))
+            case "beat":
+                return ops.Heartbeat(one, symbol.ms, self._token(symbol))
+            case "release":
+                return ops.Release(one, self._token(symbol))
+            case "purge":
+                return ops.Purge()
+            case "size":
+                return ops.Size()
+            case _:
+                return self._rest(symbol)
+
+    def _submit(self, symbol: Symbol) -> ops.Submit:
+        args: tuple[tuple[str, bytes | None], ...] = ()
+        outcome = None
+        if symbol.kind == "feed":
+            args = ((symbol.other, self._incarnation(symbol, symbol.other)),)
+        elif symbol.kind == "ended":
+            outcome = Outcome("failure", self._message(), "x") if symbol.start == 1 else EXPIRED
+        message = self._message()
+        return ops.Submit(symbol.one, self._fresh(symbol), message, args, outcome, symbol.options)
+
+    def _rest(self, symbol: Symbol) -> ops.Operation:
+        kind, one, other = symbol.kind, symbol.one, symbol.other
+        incarnation = self._incarnation(symbol, one)
+        match kind:
+            case "pop":
+                return ops.Pop(one, incarnation)
+            case "discard":
+                return ops.Discard(one, incarnation)
+            case "status":
+                return ops.Status(one, incarnation)
+            case "undefer":
+                return ops.Undefer(one, incarnation)
+            case "reserve":
+                return ops.ReserveArgument(
+                    other, one, self._incarnation(symbol, other), incarnation
+                )
+            case "set":
+                return ops.SetArgument(one, other, self._message(), incarnation)
+            case _:
+                return ops.GetArguments(one, self._token(symbol))
