@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from worq import checks
 from worq.clock import Clock
 from worq.const import DEFAULT, MESSAGE_BYTES_MAX, PENDING, Sentinel, State
+from worq.masking import masked
 from worq.values import INCARNATION_BYTES, Claim, Finished, Outcome, Submittable, Submitted, Token
 
 NO_ARGS: Mapping[str, Token | None] = MappingProxyType({})
@@ -244,7 +245,7 @@ class AbstractTaskQueue(ABC):
         """Unblock whoever waits on this object, and let go of what it opened. Idempotent. [ENV-WAIT-7]"""
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.url} [{self.name}]>"
+        return f"<{type(self).__name__} {masked(self.url)} [{self.name}]>"
 
     # What a backend implements. Milliseconds are whole; None is "for ever" or "whatever is there".
 

@@ -20,11 +20,12 @@ from worq.failures import (
     TaskFailure,
     describe,
 )
+from worq.masking import masked
 from worq.messages import Address
 from worq.options import Options
 from worq.serializer import Pickle, Serializer
 from worq.task import FunctionTask, Queue, TaskSpace, task_name
-from worq.urls import masked, open_queue
+from worq.urls import open_queue
 from worq.values import EXPIRED, Claim, Outcome, Token
 
 __all__ = ["AbstractTaskQueue", "Broker"]
@@ -176,9 +177,9 @@ class Broker:
         """Make the task expire, whatever its state: this cancels it. [BRK-2]"""
         self._queue.discard(task.id, token=_token(task))
 
-    def discard_pending_tasks(self) -> None:
-        """Drop all tasks that wait. [BRK-3]"""
-        self._queue.purge()
+    def discard_pending_tasks(self) -> int:
+        """Drop all tasks that wait, and say how many. [BRK-3]"""
+        return self._queue.purge()
 
     def __len__(self) -> int:
         """How many tasks wait."""

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Protocol, Self, cast
 from worq import checks
 from worq.const import COMPLETED, FAILED, SUCCESS, State, Status
 from worq.failures import TaskFailure
-from worq.urls import is_process_local, without_password
+from worq.masking import without_password
+from worq.urls import is_process_local
 from worq.values import OutcomeKind, Token
 
 # A fork has another pid, another run of a program another number.

@@ -1,11 +1,10 @@
-"""Which queue a URL means, and what of a URL may be shown. [ENV-API-9]"""
+"""Which queue a URL means. [ENV-API-9]"""
 
 import importlib
-import re
 from typing import cast
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from worq.backend import AbstractTaskQueue
+from worq.masking import masked
 
 # Scheme → the module of its `TaskQueue`, which is imported when a URL asks for it.
 SCHEMES = {
@@ -15,9 +14,6 @@ SCHEMES = {
     "unix": "worq.queue.redis",
 }
 PROCESS_LOCAL = frozenset({"memory"})
-
-# Also for a URL that can't be parsed: all between the first colon and the last @ is a password.
-_PASSWORD = re.compile(r"(://[^:/?#@]*):.*@|([?&]password=)[^&#]*", re.DOTALL)
 
 
 def open_queue(url: str, name: str, *args: object, **kw: object) -> AbstractTaskQueue:
@@ -33,7 +29,7 @@ def open_queue(url: str, name: str, *args: object, **kw: object) -> AbstractTask
         if (error.name or "").partition(".")[0] != "redis":
             raise
         raise ModuleNotFoundError(
-            f"url: {scheme}:// needs the package redis: pip install 'worq-spec[redis]'",
+            f"url: {scheme}:// needs the package redis, which the extra worq-spec[redis] brings",
             name="redis",
         ) from error
     return cast("AbstractTaskQueue", module.TaskQueue(url, name, *args, **kw))
@@ -53,23 +49,3 @@ def scheme_of(url: object) -> str:
 def is_process_local(url: str) -> bool:
     """Does the URL mean another queue in another process?"""
     return url.partition("://")[0] in PROCESS_LOCAL
-
-
-def masked(url: str) -> str:
-    """The URL as it may be shown: `***` for the password."""
-    return _PASSWORD.sub(lambda m: f"{m[1]}:***@" if m[1] is not None else f"{m[2]}***", url)
-
-
-def without_password(url: str) -> str:
-    """The URL without the password, as all clients of a queue agree on it."""
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    kept = [(key, value) for key, value in query if key != "password"]
-    if ":" not in user and len(kept) == len(query):
-        return url
-    username = user.partition(":")[0]
-    netloc = f"{username}{at}{host}" if username else host
-    # urlunsplit makes unix:/path of unix:///path.
-    tail = f"?{urlencode(kept)}" if kept else ""
-    return f"{parts.scheme}://{netloc}{parts.path}{tail}"

@@ -88,9 +88,7 @@ def _ended(operation: Operation, reply: Reply, before: State, after: State) -> s
     return None
 
 
-def _consumed(
-    operation: Operation, reply: Reply, before: State, after: State
-) -> list[Hashable]:
+def _consumed(operation: Operation, reply: Reply, before: State, after: State) -> list[Hashable]:
     """The incarnations whose outcomes reached a client or a dependent by this operation."""
     if isinstance(operation, ops.Pop) and isinstance(reply, Outcome):
         popped = find(before, operation.id, operation.incarnation)
@@ -156,4 +154,6 @@ def _is_accounted_for(
 def _has_failed(operation: Operation, gone: dict[Hashable, Task]) -> bool:
     if isinstance(operation, ops.Finish):
         return operation.outcome.kind == "failure"
-    return any(task.outcome is not None and task.outcome.kind == "failure" for task in gone.values())
+    return any(
+        task.outcome is not None and task.outcome.kind == "failure" for task in gone.values()
+    )

@@ -18,6 +18,7 @@ GARBAGE: Final = "GARBAGE"
 UNAVAILABLE: Final = "result is not available"
 DUPLICATE: Final = "a task with this id is in the queue"
 NO_SUCH_TASK: Final = "no such task"
+ARGUMENT_FAILED: Final = "argument failed"
 TASK_EXPIRED_ERROR: Final = "task expired"
 NOT_SERIALIZABLE: Final = "result cannot be serialized"
 UNREADABLE: Final = "cannot be read"
@@ -78,6 +79,7 @@ class Handle(NamedTuple):
     held: "Held | Failure | None" = None
     source_id: str | None = None  # of a held failure [DEF-4]
     seen: str | None = None
+    is_expired: bool = False  # what is held is an expiry; a TaskExpired that a task returned is none [RUN-1]
 
 
 class Held(NamedTuple):
@@ -399,7 +401,8 @@ def _seen_as(outcome: Outcome, name: str, queue_name: str, task_id: str) -> Any:
         return outcome.message
     cause = outcome.message
     assert isinstance(cause, Failure)
-    return Failure("TaskFailure", name, queue_name, task_id, str(cause), cause)
+    error = f"{ARGUMENT_FAILED}: {cause}"
+    return Failure("TaskFailure", name, queue_name, task_id, error, cause)
 
 
 def _run(world: World, action: Run, now_ms: int) -> Seen:
@@ -526,7 +529,8 @@ def _fetch(
     world, reply, rows = _step(world, handle.queue, ops.Pop(handle.id, handle.incarnation), now_ms)
     case, held = _popped(reply, handle, world.names[handle.queue])
     source_id = reply.source_id if isinstance(reply, Outcome) else None
-    return _put(world, number, handle._replace(held=held, source_id=source_id)), case, held, rows
+    handle = handle._replace(held=held, source_id=source_id, is_expired=case == "expired")
+    return _put(world, number, handle), case, held, rows
 
 
 def _popped(reply: object, handle: Handle, queue_name: str) -> tuple[str, Held | Failure | None]:
@@ -578,10 +582,8 @@ def _holds(handle: Handle) -> str:
     match handle.held:
         case None:
             return NOTHING
-        case Failure(kind="TaskExpired"):
-            return EXPIRY
         case Failure():
-            return FAILURE
+            return EXPIRY if handle.is_expired else FAILURE
         case _:
             return VALUE
 
@@ -615,8 +617,8 @@ def _broker_status(world: World, action: BrokerStatus, now_ms: int) -> Seen:
 
 
 def _discard_pending(world: World, action: DiscardPending, now_ms: int) -> Seen:
-    world, _, rows = _step(world, action.queue, ops.Purge(), now_ms)
-    return Seen(world, None, (row(Event.DISCARD_PENDING), *rows))
+    world, count, rows = _step(world, action.queue, ops.Purge(), now_ms)
+    return Seen(world, count, (row(Event.DISCARD_PENDING), *rows))
 
 
 def _length(world: World, action: Length, now_ms: int) -> Seen:

@@ -122,7 +122,7 @@ ROWS: tuple[Row, ...] = (
     _row(E.POP_RESULT, NOTHING, "not yet", NOTHING, "KeyError", "BRK-1"),
     _row(E.POP_RESULT, NOTHING, "expired", NOTHING, "raises TaskExpired", "BRK-1"),
     _row(E.TASK_FAILED, NOTHING, "always", NOTHING, "expired", "BRK-2"),
-    _row(E.DISCARD_PENDING, NOTHING, "always", NOTHING, "purged", "BRK-3"),
+    _row(E.DISCARD_PENDING, NOTHING, "always", NOTHING, "how many were purged", "BRK-3"),
     _row(E.LENGTH, NOTHING, "always", NOTHING, "the size", "BRK-3"),
     _row(E.BROKER_STATUS, NOTHING, "always", NOTHING, "the state", "BRK-3"),
     _row(E.HEARTBEAT, NOTHING, "stands", NOTHING, "True", "BRK-4"),

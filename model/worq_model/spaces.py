@@ -94,7 +94,9 @@ def _of_state(holds: Callable[[State], bool]) -> Callable[[World], bool]:
 
 def is_ordinary(label: Label) -> bool:
     """What happens as long as there are workers and consumers: nobody need tidy up."""
-    return isinstance(label, NextDeadline | ops.Size | ops.Claim | ops.Finish | ops.Pop | ops.SetArgument)
+    return isinstance(
+        label, NextDeadline | ops.Size | ops.Claim | ops.Finish | ops.Pop | ops.SetArgument
+    )
 
 
 def _steps(

@@ -12,7 +12,7 @@ from worq_model.lifecycle_table import ROWS
 
 @pytest.fixture
 def bench(make_bench: MakeBench) -> Bench:
-    return make_bench(queues=2)
+    return make_bench()
 
 
 @pytest.mark.every_row("lifecycle_table")

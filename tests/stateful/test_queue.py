@@ -33,4 +33,4 @@ def test_every_short_history_gives_what_the_model_gives(
 def test_random_histories_give_what_the_model_gives(
     machine: type[Machine], make_bench: MakeBench
 ) -> None:
-    run_state_machine_as_test(make_machine(machine, make_bench(queues=2, clients=2)))
+    run_state_machine_as_test(make_machine(machine, make_bench()))

@@ -10,8 +10,9 @@ import pytest
 import worq
 from worq import BackendUnavailable, TaskFailure
 from worq.deferred import Home
+from worq.masking import masked, without_password
 from worq.queue.memory import TaskQueue
-from worq.urls import is_process_local, masked, open_queue, without_password
+from worq.urls import is_process_local, open_queue
 
 
 def run_python(code: str) -> str:
@@ -184,7 +185,7 @@ def test_missing_package_says_what_to_install() -> None:
         "try:\n    worq.get_broker('redis://localhost')\n"
         "except ImportError as error:\n    print(error)"
     )
-    assert shown == "url: redis:// needs the package redis: pip install 'worq-spec[redis]'"
+    assert shown == "url: redis:// needs the package redis, which the extra worq-spec[redis] brings"
 
 
 def test_another_import_error_of_a_backend_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,8 @@ from worq.cli.stopping import Stopped, Stopping, stopping
 from worq.core import Broker
 from worq.errors import BackendUnavailable, BackendUnsupported
 from worq.failures import TaskFailure
-from worq.urls import is_process_local, masked
+from worq.masking import masked
+from worq.urls import is_process_local
 
 FAILED, SIGNALLED = 1, 128
 WORKERS_MAX = 256

@@ -1,5 +1,6 @@
 """Queues to test with: made once, used again by the next example, and made anew after one that failed."""
 
+import secrets
 from collections.abc import Callable, Sequence
 from itertools import count
 
@@ -28,12 +29,13 @@ class Bench:
         make_queue: MakeQueue,
         left_behind: Callable[[AbstractTaskQueue], Sequence[str]] = _nothing,
         *,
-        queues: int = 1,
-        clients: int = 1,
+        queues: int = 2,
+        clients: int = 2,
     ) -> None:
         self._make_queue = make_queue
         self._left_behind = left_behind
         self._shape = (queues, clients)
+        self._name = f"bench {secrets.token_hex(6)}"  # of no other bench on the same server
         self._numbers = count(1)
         self._queues: list[list[AbstractTaskQueue]] = []
         self._made: list[AbstractTaskQueue] = []
@@ -75,7 +77,7 @@ class Bench:
 
     def _make(self) -> list[list[AbstractTaskQueue]]:
         queues, clients = self._shape
-        names = [f"bench {next(self._numbers)} \N{SNOWMAN}:{{x}}" for _ in range(queues)]
+        names = [f"{self._name} {next(self._numbers)} \N{SNOWMAN}:{{x}}" for _ in range(queues)]
         made = [[self._make_queue(name, self._clock) for _ in range(clients)] for name in names]
         self._made += [queue for of_one_name in made for queue in of_one_name]
         return made

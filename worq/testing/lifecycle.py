@@ -242,8 +242,7 @@ class LifecycleLockstep:
         return self._broker_of(action.handle).status(self._deferreds[action.handle])
 
     def discard_pending(self, action: model.DiscardPending) -> Hashable:
-        self.brokers[action.queue].discard_pending_tasks()
-        return None
+        return self.brokers[action.queue].discard_pending_tasks()
 
     def length(self, action: model.Length) -> Hashable:
         return len(self.brokers[action.queue])
@@ -281,12 +280,20 @@ def _failure(failure: TaskFailure) -> Failure:
     cause = failure.__cause__
     seen = _failure(cause) if isinstance(cause, TaskFailure) else None
     error = failure.error
-    if seen is not None and str(cause) in error:
-        error = str(seen)
+    if seen is not None and error == f"{model.ARGUMENT_FAILED}: {cause}":
+        return Failure(_kind(failure), *_address(failure), f"{model.ARGUMENT_FAILED}: {seen}", seen)
     error = next((words for words in OPEN_ENDED if words in error), error)
-    kind = type(failure).__name__
-    assert kind in {cls.__name__ for cls in (TaskFailure, TaskExpired, DuplicateTask)}, failure
-    return Failure(kind, failure.task_name, failure.queue, failure.task_id, error, seen)  # type: ignore[arg-type]
+    return Failure(_kind(failure), *_address(failure), error, seen)
+
+
+def _kind(failure: TaskFailure) -> Any:
+    kind = type(failure)
+    assert kind in (TaskFailure, TaskExpired, DuplicateTask), failure
+    return kind.__name__
+
+
+def _address(failure: TaskFailure) -> tuple[str, str, str]:
+    return failure.task_name, failure.queue, failure.task_id
 
 
 _DO: dict[type[Action], Callable[[LifecycleLockstep, Any], Hashable]] = {

@@ -119,10 +119,10 @@ class Proxy:
                     if ready is server:
                         client.sendall(data)
                     else:
-                        held = held or self._pass(data, client, server)
+                        held = held or self._pass(data, server)
         self._end(client, server, held=held)
 
-    def _pass(self, data: bytes, client: socket.socket, server: socket.socket) -> bool:
+    def _pass(self, data: bytes, server: socket.socket) -> bool:
         """Forward what the client sent; True if it is held back."""
         fault: Fault = "none"
         if b"EVAL" in data:

@@ -1,0 +1,326 @@
+"""Round trips, closing, forking, and who looks when a lease passes."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.backends.calls import PATIENCE_S, Call
+from tests.backends.on_redis.cases import KEY, claim
+from tests.backends.on_redis.proxy import Proxy
+from worq.clock import ManualClock
+from worq.const import TASK_EXPIRED
+from worq.errors import BackendUnavailable, QueueClosed
+from worq.queue.redis import TaskQueue, scripts
+from worq.values import Claim, Request, Submitted
+
+DONE = b"done"
+
+
+@pytest.fixture
+def queue(timed: TaskQueue) -> TaskQueue:
+    return timed
+
+
+@pytest.fixture
+def through(timed_through: TaskQueue) -> TaskQueue:
+    return timed_through
+
+
+def submit_and_claim(queue: TaskQueue, prefix: str, count: int) -> list[str]:
+    """The ids that it was given: as many as it submitted, but maybe those of others."""
+    ids: list[str] = []
+    for n in range(count):
+        queue.submit(Request(f"{prefix}{n}"), b"")
+        ids.append(claim(queue).id)
+    return ids
+
+
+def in_child(act: Callable[[], bool]) -> bool:
+    """What it answers in a forked child."""
+    child = os.fork()
+    if child == 0:
+        failed = True
+        try:
+            failed = not act()
+        finally:
+            os._exit(failed)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def begin_submit(queue: TaskQueue, task_id: str) -> Call[Submitted]:
+    return Call(lambda: queue.submit(Request(task_id), b""))
+
+
+def begin_claim(queue: TaskQueue) -> Call[Claim | None]:
+    return Call(lambda: queue.claim(None))
+
+
+@contextmanager
+def costs(proxy: Proxy, scripts: int) -> Iterator[None]:
+    before = proxy.scripts
+    yield
+    assert proxy.scripts - before == scripts
+
+
+class TestRoundTrips:
+    @pytest.mark.spec("ENV-REDIS-1")
+    def test_every_operation_is_one(self, through: TaskQueue, proxy: Proxy) -> None:
+        operations: list[Callable[[], object]] = [
+            lambda: through.submit(Request("a"), b""),
+            lambda: through.claim(1),
+            lambda: through.heartbeat("a", 10),
+            lambda: through.finish("a", DONE, 10),
+            lambda: through.submit(Request("b", attempts=2), b"", {"a": None}),
+            lambda: through.defer_task(Request("c"), b"", ["b", "x"]),
+            lambda: through.reserve_argument("b", "c"),
+            lambda: through.set_argument("c", "x", b""),
+            lambda: through.get_arguments("c"),
+            lambda: through.claim(None),
+            lambda: through.release("b"),
+            lambda: through.status("b"),
+            through.size,
+            lambda: through.discard("b"),
+            lambda: through.pop("b", 1),
+            through.purge,
+        ]
+        for rehearsal in (True, False):  # the server learns the scripts
+            for operation in operations:
+                if rehearsal:
+                    operation()
+                else:
+                    with costs(proxy, 1):
+                        operation()
+
+    @pytest.mark.spec("ENV-REDIS-1")
+    def test_a_claim_that_waited_is_two(
+        self, queue: TaskQueue, through: TaskQueue, proxy: Proxy
+    ) -> None:
+        through.claim(0)
+        before = proxy.scripts
+        call = Call(lambda: through.claim(PATIENCE_S))
+        proxy.wait_until(lambda proxy: proxy.scripts == before + 2)
+        queue.submit(Request("a"), b"")
+        assert call.answer() is not None
+        assert proxy.scripts == before + 2
+        queue.discard("a")
+
+    @pytest.mark.spec("ENV-REDIS-1")
+    def test_a_pop_that_waited_is_two(
+        self, queue: TaskQueue, through: TaskQueue, proxy: Proxy
+    ) -> None:
+        queue.submit(Request("a"), b"")
+        claim(queue)
+        through.pop("a", 0)
+        before = proxy.scripts
+        call = Call(lambda: through.pop("a", PATIENCE_S))
+        proxy.wait_until(lambda proxy: proxy.scripts == before + 2)
+        queue.finish("a", DONE, 10)
+        assert call.answer() == ("result", DONE, None)
+        assert proxy.scripts == before + 2
+
+    @pytest.mark.spec("ENV-REDIS-1", "ENV-WAIT-2")
+    def test_a_wait_in_vain_is_two(self, through: TaskQueue, proxy: Proxy) -> None:
+        through.claim(0)
+        began = time.monotonic()
+        with costs(proxy, 2):
+            assert through.claim(0.05) is None
+        assert time.monotonic() - began >= 0.05
+
+    @pytest.mark.spec("ENV-REDIS-1")
+    def test_a_script_that_the_server_has_forgotten_is_sent_again(
+        self, through: TaskQueue, proxy: Proxy, raw: Any
+    ) -> None:
+        through.size()
+        raw.script_flush()
+        with costs(proxy, 2):
+            assert through.submit(Request("a"), b"").status == "accepted"
+        assert through.size() == 1
+        raw.script_flush()
+        assert through.claim(PATIENCE_S) is not None
+        through.discard("a")
+
+    @pytest.mark.spec("ENV-REDIS-1")
+    def test_a_script_that_is_forgotten_during_a_wait_is_sent_again(
+        self, queue: TaskQueue, through: TaskQueue, proxy: Proxy, raw: Any
+    ) -> None:
+        before = proxy.scripts
+        call = Call(lambda: through.claim(PATIENCE_S))
+        proxy.wait_until(lambda proxy: proxy.scripts >= before + 2)
+        raw.script_flush()
+        queue.submit(Request("a"), b"")
+        assert call.answer() is not None
+        queue.discard("a")
+
+
+class TestClosing:
+    @pytest.mark.spec("ENV-WAIT-7")
+    def test_it_closes_all_sockets(self, through: TaskQueue, proxy: Proxy) -> None:
+        call = Call(lambda: through.claim(None))
+        proxy.wait_until(lambda proxy: proxy.scripts >= 2)
+        through.size()
+        through.close()
+        proxy.wait_until(lambda proxy: proxy.open == 0)
+        assert isinstance(call.error(), QueueClosed)
+
+    @pytest.mark.spec("ENV-WAIT-7")
+    def test_a_server_that_does_not_answer_does_not_hold_it_up(
+        self, through: TaskQueue, proxy: Proxy
+    ) -> None:
+        calls = [Call(lambda: through.claim(None)) for _ in range(3)]
+        proxy.wait_until(lambda proxy: proxy.scripts >= 6)
+        proxy.stall()
+        began = time.monotonic()
+        through.close()
+        assert all(isinstance(call.error(), QueueClosed) for call in calls)
+        assert time.monotonic() - began < 1  # 100 ms, on a machine with nothing else to do
+
+    @pytest.mark.spec("ENV-WAIT-7")
+    def test_no_task_is_lost_to_a_claim_that_it_ends(
+        self, redis_url: str, queue: TaskQueue
+    ) -> None:
+        for n in range(50):
+            closed = TaskQueue(redis_url)
+            call = begin_claim(closed)
+            assert call.sleeps()
+            submit = begin_submit(queue, f"t{n}")
+            closed.close()
+            submit.answer()
+            # Claimed and handed over, or still there.
+            assert (queue.claim(0) is None) == (call.error() is None)
+            queue.discard(f"t{n}")
+
+    @pytest.mark.spec("ENV-RETRY-2")
+    def test_it_ends_the_retries(self, redis_url: str) -> None:
+        queue = TaskQueue(f"{redis_url.partition('?')[0]}-not-there", retry_deadline_s=PATIENCE_S)
+        call = Call(queue.size)
+        assert call.sleeps()
+        began = time.monotonic()
+        queue.close()
+        assert isinstance(call.error(), QueueClosed)
+        assert time.monotonic() - began < 1
+
+
+class TestConnections:
+    def test_those_that_wait_do_not_keep_others_out(self, proxy: Proxy, queue: TaskQueue) -> None:
+        with closing(TaskQueue(f"{proxy.url}?max_connections=1")) as limited:
+            calls = [Call(lambda: limited.claim(None)) for _ in range(3)]
+            proxy.wait_until(lambda proxy: proxy.scripts >= 6)
+            for n in range(3):
+                limited.submit(Request(f"t{n}"), b"")
+            assert {call.answer().id for call in calls} == {"t0", "t1", "t2"}  # type: ignore[union-attr]
+        for n in range(3):
+            queue.discard(f"t{n}")
+
+    def test_the_limit_holds_for_those_that_do_not_wait(self, proxy: Proxy) -> None:
+        with closing(TaskQueue(f"{proxy.url}?max_connections=1")) as limited:
+            calls = [Call(limited.size) for _ in range(8)]
+            assert [call.answer() for call in calls] == [0] * 8
+        assert proxy.connections == 1
+
+    def test_threads_do_not_disturb_each_other(self, queue: TaskQueue) -> None:
+        calls = [Call(partial(submit_and_claim, queue, f"t{n}.", 50)) for n in range(6)]
+        ids = [task_id for call in calls for task_id in call.answer()]
+        assert sorted(ids) == sorted(f"t{n}.{i}" for n in range(6) for i in range(50))
+        for task_id in ids:
+            queue.discard(task_id)
+
+    def test_a_forked_child_begins_anew(self, queue: TaskQueue, raw: Any) -> None:
+        queue.submit(Request("a"), b"")
+        assert in_child(lambda: claim(queue).id == "a")
+        assert queue.submit(Request("b"), b"").status == "accepted"
+        assert len([*raw.scan_iter(f"{KEY}:session:*")]) == 2
+
+    def test_a_child_that_is_forked_while_others_wait_is_not_stuck(
+        self, proxy: Proxy, queue: TaskQueue, through: TaskQueue
+    ) -> None:
+        call = begin_claim(through)
+        proxy.wait_until(lambda proxy: proxy.scripts >= 2)
+        assert in_child(lambda: through.size() == 0)
+        queue.submit(Request("a"), b"")
+        assert call.answer() is not None
+
+    @pytest.mark.spec("ENV-RETRY-2")
+    def test_a_server_that_has_ended_is_noticed_before_anything_is_sent(self, proxy: Proxy) -> None:
+        with closing(TaskQueue(proxy.url, retry_deadline_s=0)) as queue:
+            queue.size()
+            proxy.stop()
+            proxy.wait_until(lambda proxy: proxy.open == 0)
+            with pytest.raises(BackendUnavailable) as caught:
+                queue.submit(Request("a"), b"")
+        assert caught.value.outcome == "not_sent"
+
+
+class TestAlarms:
+    """Of those who wait, one looks when a lease passes, and the others are told. [ENV-WAIT-4]"""
+
+    @pytest.mark.spec("ENV-WAIT-4")
+    def test_whoever_leaves_passes_the_alarm_on(self, queue: TaskQueue) -> None:
+        queue.submit(Request("a"), b"")
+        claim(queue)
+        queue.heartbeat("a", 1)
+        leaves = Call(lambda: queue.pop("a", 0.3))
+        assert leaves.sleeps()
+        stays = Call(lambda: queue.pop("a", PATIENCE_S))
+        assert leaves.answer() is None
+        began = time.monotonic()
+        assert stays.answer() is TASK_EXPIRED
+        assert time.monotonic() - began < 1.5
+
+    @pytest.mark.spec("ENV-WAIT-4")
+    def test_one_that_dies_with_it_is_replaced(self, queue: TaskQueue) -> None:
+        queue.submit(Request("a"), b"")
+        claim(queue)
+        queue.heartbeat("a", 0.3)
+        # It looks, is told to sleep until the lease passes, and is never heard of again.
+        reply = queue._link.call(  # noqa: SLF001
+            scripts.POP, "a", b"", b"-1", b"0"
+        )
+        assert reply[:1] == b"W"
+        began = time.monotonic()
+        assert queue.pop("a", PATIENCE_S) is TASK_EXPIRED
+        assert time.monotonic() - began < 2
+
+    @pytest.mark.spec("ENV-WAIT-4")
+    def test_a_lease_that_is_cut_short_is_noticed_by_who_waits(self, queue: TaskQueue) -> None:
+        queue.submit(Request("a", attempts=2), b"")
+        claim(queue)
+        waits = Call(lambda: queue.claim(PATIENCE_S))
+        assert waits.sleeps()
+        began = time.monotonic()
+        queue.heartbeat("a", 0.1)
+        assert waits.answer() is not None
+        assert time.monotonic() - began < 2
+        queue.discard("a")
+
+    @pytest.mark.spec("ENV-WAIT-3")
+    def test_only_one_of_many_looks_early(
+        self, proxy: Proxy, through: TaskQueue, queue: TaskQueue
+    ) -> None:
+        queue.submit(Request("a"), b"")
+        claim(queue)
+        calls = [Call(lambda: through.claim(1)) for _ in range(5)]
+        proxy.wait_until(lambda proxy: proxy.scripts >= 10)
+        before = proxy.scripts
+        queue.heartbeat("a", 0.2)
+        assert [call.answer() for call in calls] == [None] * 5
+        # The one that is woken, looks, sleeps until the lease has passed, and looks again.
+        assert proxy.scripts - before <= 4
+
+
+def test_a_manual_clock_is_the_only_one_that_counts(redis_url: str) -> None:
+    clock = ManualClock()
+    with closing(TaskQueue(redis_url, clock=clock)) as queue:
+        queue.submit(Request("a", attempts=2, heartrate=1), b"")
+        claim(queue)
+        call = Call(lambda: queue.claim(100))
+        assert call.sleeps()
+        clock.advance(7_000)
+        claimed = call.answer()
+        assert claimed is not None
+        assert claimed.token.start == 2
+        queue.discard("a")

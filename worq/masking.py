@@ -1,0 +1,27 @@
+"""What of a URL may be shown, or sent to others: not its password."""
+
+import re
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+# Also for a URL that can't be parsed: all between the first colon and the last @ is a password.
+_PASSWORD = re.compile(r"(://[^:/?#@]*):.*@|([?&]password=)[^&#]*", re.DOTALL)
+
+
+def masked(url: str) -> str:
+    """The URL as it may be shown: `***` for the password."""
+    return _PASSWORD.sub(lambda m: f"{m[1]}:***@" if m[1] is not None else f"{m[2]}***", url)
+
+
+def without_password(url: str) -> str:
+    """The URL without the password, as all clients of a queue agree on it."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    kept = [(key, value) for key, value in query if key != "password"]
+    if ":" not in user and len(kept) == len(query):
+        return url
+    username = user.partition(":")[0]
+    netloc = f"{username}{at}{host}" if username else host
+    # urlunsplit makes unix:/path of unix:///path.
+    tail = f"?{urlencode(kept)}" if kept else ""
+    return f"{parts.scheme}://{netloc}{parts.path}{tail}"
