@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Self, TypeVar, Unpack
 from weakref import WeakValueDictionary
@@ -20,6 +20,7 @@ from worq.failures import (
     TaskFailure,
     describe,
 )
+from worq.introspection import Introspective, Sign
 from worq.masking import masked
 from worq.messages import Address
 from worq.options import Options
@@ -85,12 +86,25 @@ class Broker:
         broker._is_owner = True
         return broker
 
-    def clone(self) -> Self:
-        """A broker of the same queue, tasks and serializer, with a queue object of its own.
+    def clone(self, *, url: str | None = None, name: str | None = None) -> Self:
+        """A broker of the same tasks and serializer, with a queue object of its own.
 
-        So a pool can end its own waiting without closing what others use.
+        So a pool can end its own waiting without closing what others use. `url`, `name`: of another
+        queue; what was said to its backend beyond these is not said to that one.
         """
-        broker = self.opened(self._open, serializer=self._serializer)
+        opener = self._open
+        if url is not None:
+            opener = partial(open_queue, url, self.name if name is None else name)
+        elif name is not None:
+            queue = self._queue
+            opener = partial(
+                type(queue),
+                queue.url,
+                name,
+                clock=queue.clock,
+                message_bytes_max=queue.message_bytes_max,
+            )
+        broker = self.opened(opener, serializer=self._serializer)
         broker.tasks = self.tasks
         return broker
 
@@ -222,13 +236,11 @@ class Broker:
 
     def read(self, claim: Claim) -> FunctionTask | None:
         """The second half of `next_task`."""
-        try:
-            return messages.read_task(self._serializer, self.name, claim)
-        except messages.Unreadable as error:
-            failure = TaskFailure(*self._address(error.task), error.reason)
-            _log.exception("not started: %s", failure)
-            self.set_result(error.task, failure)
-            return None
+        task, failure = self._read(claim)
+        if failure is None:
+            return task
+        self.set_result(task, failure)
+        return None
 
     def invoke(self, task: FunctionTask, *, return_result: bool = False) -> Any:
         """Run a task and store its outcome. [RUN-1] to [RUN-3]
@@ -246,13 +258,25 @@ class Broker:
 
         False if that was dropped: the claim is lost, or nobody can ask for it. [RUN-7]
         """
-        address = self._address(task)
-        if task.ignore_result and isinstance(result, TaskFailure):
-            _log.error("nobody is told of it: %s", result)
+        return self.finish(task, *self._write(task, result))
+
+    def glance(self, claim: Claim) -> FunctionTask:
+        """The task without its arguments, which are not loaded; without a name if it can't be read."""
+        return messages.read_head(self._serializer, claim)
+
+    def perform(self, claim: Claim) -> tuple[bytes, bool]:
+        """Run the task of a claim, and leave it to whoever holds that to `finish` it.
+
+        Its outcome as a message, and whether that is a failure.
+        """
+        task, failure = self._read(claim)
+        return self._write(task, self._run(task) if failure is None else failure)
+
+    def finish(self, task: FunctionTask, message: bytes, failed: bool) -> bool:
+        """End a claim with what `perform` returned, perhaps in another process; as `set_result`."""
         if task.is_forgotten:
             return False
-        bytes_max = self._queue.message_bytes_max
-        message, failed = messages.write_outcome(self._serializer, result, address, bytes_max)
+        address = self._address(task)
         finished = self._queue.finish(
             task.id, message, task.result_timeout, token=task.token, failed=failed
         )
@@ -270,6 +294,24 @@ class Broker:
     def release(self, task: FunctionTask) -> bool:
         """Give a claim back, as if its lease passed now; False if it was lost. [REL-1]"""
         return self._queue.release(task.id, token=task.token)
+
+    # What people are shown.
+
+    @property
+    def introspection(self) -> Introspective | None:
+        """What the backend tells of the queue besides the contract, if it does. [ENV-INFO-1]"""
+        return self._queue if isinstance(self._queue, Introspective) else None
+
+    def sign(self, sign: Sign, tasks: Sequence[FunctionTask], ttl_ms: int) -> None:
+        """Leave a sign of life of a pool that holds the claims of these tasks. [ENV-INFO-3]"""
+        if self.introspection is not None:
+            ids = tuple(task.id for task in tasks)
+            self.introspection.sign(sign._replace(tasks=ids), ttl_ms)
+
+    def sign_off(self, sign_id: str) -> None:
+        """Take it away. [ENV-INFO-4]"""
+        if self.introspection is not None:
+            self.introspection.sign_off(sign_id)
 
     # Shared.
 
@@ -314,6 +356,24 @@ class Broker:
     def __repr__(self) -> str:
         return f"<Broker {masked(self.url)} [{self.name}]>"
 
+    def _read(self, claim: Claim) -> tuple[FunctionTask, TaskFailure | None]:
+        """The task, and why it can't be run if it can't."""
+        try:
+            return messages.read_task(self._serializer, self.name, claim), None
+        except messages.Unreadable as error:
+            failure = TaskFailure(*self._address(error.task), error.reason)
+            _log.exception("not started: %s", failure)
+            return error.task, failure
+
+    def _write(self, task: FunctionTask, result: object) -> tuple[bytes, bool]:
+        """What the task returned as a message, and whether it is a failure. [RUN-1] [RUN-4]"""
+        if task.ignore_result and isinstance(result, TaskFailure):
+            _log.error("nobody is told of it: %s", result)
+        if task.is_forgotten:
+            return b"", isinstance(result, TaskFailure)
+        bytes_max = self._queue.message_bytes_max
+        return messages.write_outcome(self._serializer, result, self._address(task), bytes_max)
+
     def _run(self, task: FunctionTask) -> object:
         address = self._address(task)
         function = self.tasks.get(task.name)
@@ -338,7 +398,7 @@ class Broker:
             if deferred.home != self.home:
                 raise TaskFailure(deferred.name, deferred.home.queue, deferred.id, NOT_AVAILABLE)
             tokens[deferred.id] = _same(tokens.get(deferred.id), deferred.token)
-            names[deferred.id] = deferred.name
+            names.setdefault(deferred.id, deferred.name)  # of several names the first is shown
         return names, tokens
 
     def _address(self, task: TaskId) -> Address:

@@ -156,6 +156,15 @@ def read_task(serializer: Serializer, queue: str, claim: Claim) -> FunctionTask:
         raise Unreadable(task, f"message cannot be read: {describe(error)}") from error
 
 
+def read_head(serializer: Serializer, claim: Claim) -> FunctionTask:
+    """The task of a claim without its arguments; what can't be read has no name and no options."""
+    try:
+        name, options, _ = _read_envelope(serializer, claim.message)
+    except BaseException:  # noqa: BLE001 - reading runs code of the application; who runs it says why
+        return FunctionTask(UNKNOWN_NAME, claim.id, claim.token, (), {})
+    return FunctionTask(name, claim.id, claim.token, (), {}, options)
+
+
 def _read_envelope(serializer: Serializer, message: bytes) -> tuple[str, TaskOptions, bytes]:
     envelope = cast("Any", serializer.loads(message, decoder(serializer, no_arguments)))
     if (found := envelope[0]) != FORMAT:

@@ -16,7 +16,10 @@ Arguments = tuple[tuple[str, Hashable], ...]
 
 
 class Role(Protocol):
-    """A kind of client. It begins at `start`, once `knows` was accepted, if it is not None."""
+    """A kind of client. It begins at `start`, once the incarnation that it `knows`, if any, was accepted.
+
+    One that `serves` is never done: it is at rest where it began.
+    """
 
     @property
     def name(self) -> str: ...
@@ -26,6 +29,9 @@ class Role(Protocol):
 
     @property
     def knows(self) -> bytes | None: ...
+
+    @property
+    def serves(self) -> bool: ...
 
     def may_do(self, place: Any) -> tuple[Operation, ...]:
         """The operations that it may choose from; none when it has nothing more to do."""
@@ -59,6 +65,7 @@ class Producer:
     operations: tuple[Operation, ...]
     name: str = field(default="producer", compare=False)
     knows: bytes | None = None
+    serves: ClassVar[bool] = False
     start: ClassVar[int] = 0
 
     def may_do(self, place: int) -> tuple[Operation, ...]:
@@ -87,6 +94,7 @@ class Waiter:
     expects: bytes
     name: str = field(default="waiter", compare=False)
     has_token: bool = True
+    serves: ClassVar[bool] = False
     start: ClassVar[None] = None
 
     def may_do(self, place: Told | None) -> tuple[Operation, ...]:
@@ -112,6 +120,7 @@ class Worker:
     beats_max: int = 0
     options: Options = Options()
     knows: bytes | None = None
+    serves: ClassVar[bool] = True
     start: ClassVar[None] = None
 
     def may_do(self, place: Running | None) -> tuple[Operation, ...]:
@@ -154,6 +163,7 @@ class HandProducer:
     defer: ops.Defer
     name: str = field(default="producer", compare=False)
     knows: bytes | None = None
+    serves: ClassVar[bool] = False
     start: ClassVar[Composing] = Composing("defer")
 
     def may_do(self, place: Composing) -> tuple[Operation, ...]:
@@ -196,6 +206,7 @@ class HandWorker:
     name: str = field(default="worker", compare=False)
     options: Options = Options()
     knows: bytes | None = None
+    serves: ClassVar[bool] = True
     start: ClassVar[None] = None
 
     def may_do(self, place: Running | None) -> tuple[Operation, ...]:

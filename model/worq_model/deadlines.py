@@ -28,11 +28,13 @@ def ranked(state: State) -> State:
     return _moved(state, ranks.__getitem__)
 
 
-def later(state: State) -> State | None:
-    """The same when its next deadline has passed; None if it has none ahead."""
-    if any(deadline > 0 for deadline in _deadlines(state)):
-        return _moved(state, lambda deadline: deadline - 1)
-    return None
+def later(state: State) -> State:
+    """The same when its next deadline has passed."""
+    return _moved(state, lambda deadline: deadline - 1)
+
+
+def has_deadline_ahead(state: State) -> bool:
+    return any(deadline > 0 for deadline in _deadlines(state))
 
 
 def is_due(state: State) -> bool:

@@ -242,7 +242,7 @@ def _call(world: World, action: Call, now_ms: int) -> Seen:
         failure = Failure("DuplicateTask", action.name, queue_name, action.id, DUPLICATE)
         return Seen(world, Raised(failure), (*rows, row(Event.CALL, NOTHING, "duplicate")))
     if reply.status == "unavailable":
-        argument = next(h for h in reversed(uses) if h.id == reply.argument_id and h.held is None)
+        argument = next(h for h in uses if h.id == reply.argument_id and h.held is None)
         raised = Raised(_unavailable(world, argument))
         return Seen(world, raised, (*rows, row(Event.CALL, NOTHING, "unavailable")))
     if action.options.ignore_result:

@@ -306,15 +306,20 @@ def _claim(state: State, op: ops.Claim, now_ms: int) -> Step:
     arguments = tuple((a.id, a.held) for a in task.arguments if a.held is not None)
     reply = Claimed(task.id, task.token, task.message, arguments)
     if task.options.ignore_result and task.start == task.options.attempts:
-        state = _remove(state, task)
-        # One without arguments is kept only where it hides an earlier one's.
-        if task.arguments or any(last.id == task.id for last in state.last_starts):
-            last = LastStart(task.id, task.token, task.arguments, lease_ms)
-            state = state._replace(last_starts=(*state.last_starts, last))
+        state = _forget(_remove(state, task), task, lease_ms)
         return Step(state, reply, (row(Event.CLAIM, ENQUEUED, "ignore_result, last start"),))
     claimed = task._replace(state=PROCESSING, deadline_ms=lease_ms)
     state = _put(state._replace(ready=state.ready[1:]), claimed)
     return Step(state, reply, (row(Event.CLAIM, ENQUEUED, "longest in the queue"),))
+
+
+def _forget(state: State, task: Task, lease_ms: int) -> State:
+    """Of a task that was claimed for the last time only the arguments are left. [GAR-3]"""
+    earlier = tuple(
+        last._replace(latest=False) if last.id == task.id else last for last in state.last_starts
+    )
+    own = (LastStart(task.id, task.token, task.arguments, lease_ms),) if task.arguments else ()
+    return state._replace(last_starts=earlier + own)
 
 
 def _finish(state: State, op: ops.Finish, now_ms: int) -> Step:
@@ -527,9 +532,10 @@ def _get_arguments(state: State, op: ops.GetArguments, now_ms: int) -> Step:
     if task is not None:
         shown = () if task.state == COMPLETED else task.arguments
         return Step(state, _messages(shown), (row(Event.GET_ARGUMENTS, task.state),))
-    visible = op.token is not None or find(state, op.id) is None
-    for start in reversed(state.last_starts):
-        if visible and start.id == op.id and op.token in (None, start.token):
+    nobody_there = find(state, op.id) is None
+    for start in state.last_starts:
+        is_meant = start.latest and nobody_there if op.token is None else start.token == op.token
+        if start.id == op.id and is_meant:
             found = row(Event.GET_ARGUMENTS, ABSENT, "ignore_result, last start")
             return Step(state, _messages(start.arguments), (found,))
     return _nothing(state, Event.GET_ARGUMENTS, op.id, ())

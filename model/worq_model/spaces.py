@@ -1,6 +1,6 @@
-"""The queue on its own, bounded so that it can be searched to the end: every operation that somebody might ask for.
+"""The queue on its own, bounded so that it can be searched to the end: in every state whatever anybody may ask for.
 
-Three ids that come back, two claims at a time, arguments from any task to any other.
+Ids come back, arguments lead from any task to any other, and every lease and retention may pass.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -8,38 +8,51 @@ from itertools import combinations
 from typing import NamedTuple
 
 from worq_model import operations as ops
-from worq_model.canon import canon, canon_by_hand
-from worq_model.deadlines import NextDeadline, is_due, later, ranked
+from worq_model.canon import canon, canon_by_hand, known_ids
+from worq_model.deadlines import NextDeadline, has_deadline_ahead, is_due, later, ranked
 from worq_model.graph import System
 from worq_model.invariants import INVARIANTS
 from worq_model.ledger import Ledger, observe
-from worq_model.operations import Operation
+from worq_model.operations import Operation, Reply
 from worq_model.programs import inc
 from worq_model.queue import step
 from worq_model.values import (
     COMPLETED,
     EMPTY,
     ENQUEUED,
-    PENDING,
+    EXPIRED,
     PROCESSING,
     Options,
     Outcome,
     State,
     Task,
     Token,
+    find,
 )
 
-IDS = ("a", "b", "c")
 CLAIMS_MAX = 2
-LENGTH_MS = 65_000
-"""Of every lease and every retention: only their order matters. [deadlines]"""
+LENGTH_MS = 2**30
+"""Of each lease and each retention: long, so that many moments fit in, see `concrete`."""
 
 MESSAGE = b"m"
 RESULT = Outcome("result", b"r")
 FAILURE = Outcome("failure", b"f")
 FETCHED = Outcome("failure", b"f", "x")
+STALE = inc(0)
+"""An incarnation that no task ever has."""
 
 KEEP = Options(lease_ms=LENGTH_MS, retention_ms=LENGTH_MS)
+RETRY = KEEP._replace(passes_errors=True, attempts=2)
+IGNORE = KEEP._replace(ignore_result=True)
+FOR_EVER = KEEP._replace(retention_ms=None)
+EVERY_OPTION = tuple(
+    Options(ignore, passes, LENGTH_MS, retention_ms, attempts)
+    for ignore in (False, True)
+    for passes in (False, True)
+    for retention_ms in (LENGTH_MS, None)
+    for attempts in (1, 2)
+    if not (ignore and retention_ms is None)
+)
 
 Label = Operation | NextDeadline
 
@@ -51,76 +64,108 @@ class World(NamedTuple):
     ledger: Ledger = Ledger()
 
 
-def every_option(options: Options = KEEP) -> tuple[Options, ...]:
-    """All that a producer may ask for, but for the length of times."""
-    return tuple(
-        options._replace(ignore_result=ignore, passes_errors=passes, attempts=attempts)
-        for ignore in (False, True)
-        for passes in (False, True)
-        for attempts in (1, 2)
-    )
+class Bounds(NamedTuple):
+    """How large a space is: the ids that there are, what a producer may ask for, and how many tasks may be there at once.
+
+    `with_refusals`: also what changes nothing in any state.
+    """
+
+    ids: tuple[str, ...]
+    options: tuple[Options, ...]
+    tasks_max: int = 4
+    with_refusals: bool = False
 
 
-def contract(options: tuple[Options, ...]) -> System[World, Label]:
-    """The ten operations of the contract, for tasks with any of these options."""
-    return _space(lambda state: contract_operations(state, options), canon)
+class Space(NamedTuple):
+    """What may be asked for in a state, in an order that depends on nothing but its canon."""
+
+    asks: Callable[[State], Iterator[Operation]]
+    canon: Callable[[State], Hashable]
 
 
-def by_hand(options: tuple[Options, ...]) -> System[World, Label]:
-    """The operations of the API reference."""
-    return _space(lambda state: reference_operations(state, options), canon_by_hand)
+def contract(bounds: Bounds) -> Space:
+    """The ten operations of the contract."""
+
+    def asks(state: State) -> Iterator[Operation]:
+        yield from _contract(state, bounds)
+        if bounds.with_refusals:
+            yield from _refused(state, bounds)
+
+    return Space(asks, canon)
 
 
-def _space(
-    operations: Callable[[State], Iterator[Operation]], canon: Callable[[State], Hashable]
-) -> System[World, Label]:
+def reference(bounds: Bounds) -> Space:
+    """The operations of the API reference, with which the life of a task is composed by hand."""
+
+    def asks(state: State) -> Iterator[Operation]:
+        yield from _reference(state, bounds)
+        if bounds.with_refusals:
+            yield from _refused_by_reference(state, bounds)
+
+    return Space(asks, canon_by_hand)
+
+
+def system(space: Space) -> System[World, Label]:
+    """The space with an observer, and all that is claimed of it."""
+
+    def successors(world: World) -> Iterator[tuple[Label, World]]:
+        for label in labels(space, world.state):
+            after, reply = take(world.state, label)
+            if isinstance(label, NextDeadline):
+                yield label, world._replace(state=after)
+            else:
+                ledger = observe(world.ledger, world.state, label, reply, after)
+                yield label, World(after, ledger)
+
     return System(
         World(),
-        lambda world: _steps(world, operations),
-        canon=lambda world: (canon(world.state), world.ledger.fault),
-        always={
-            **{name: _of_state(holds) for name, holds in INVARIANTS.items()},
-            "the ledger has no fault": lambda world: world.ledger.fault is None,
-        },
-        sometimes=SOMETIMES,
+        successors,
+        lambda world: (space.canon(world.state), world.ledger.fault),
+        always=_ALWAYS,
         possible={"the queue can still become empty": lambda world: world.state == EMPTY},
         is_ordinary=is_ordinary,
     )
+
+
+def labels(space: Space, state: State) -> Iterator[Label]:
+    """Whatever may be asked for, or time; where a deadline is due only a look, since every operation begins with that. [TIM-2]"""
+    yield from (ops.Size(),) if is_due(state) else space.asks(state)
+    if has_deadline_ahead(state):
+        yield NextDeadline()
+
+
+def take(state: State, label: Label) -> tuple[State, Reply]:
+    """The next state, and the answer. What is left of last starts decides nothing here, and is dropped."""
+    if isinstance(label, NextDeadline):
+        return later(state), None
+    done = step(state, label, now_ms=0)
+    return ranked(done.state._replace(last_starts=())), done.reply
+
+
+def is_ordinary(label: Label) -> bool:
+    """What happens by itself as long as there are workers and consumers: nobody gives up or tidies up."""
+    ordinary = NextDeadline | ops.Size | ops.Claim | ops.Finish | ops.Pop | ops.SetArgument
+    return isinstance(label, ordinary)
 
 
 def _of_state(holds: Callable[[State], bool]) -> Callable[[World], bool]:
     return lambda world: holds(world.state)
 
 
-def is_ordinary(label: Label) -> bool:
-    """What happens as long as there are workers and consumers: nobody need tidy up."""
-    return isinstance(
-        label, NextDeadline | ops.Size | ops.Claim | ops.Finish | ops.Pop | ops.SetArgument
-    )
+_ALWAYS: dict[str, Callable[[World], bool]] = {
+    **{name: _of_state(holds) for name, holds in INVARIANTS.items()},
+    "the ledger has no fault": lambda world: world.ledger.fault is None,
+}
 
 
-def _steps(
-    world: World, operations: Callable[[State], Iterator[Operation]]
-) -> Iterator[tuple[Label, World]]:
-    """Every operation; but where a deadline is due one that only looks, since each begins with that. [TIM-2]"""
-    state = world.state
-    for operation in (ops.Size(),) if is_due(state) else operations(state):
-        done = step(state, operation, now_ms=0)
-        after = ranked(done.state._replace(last_starts=()))
-        yield operation, World(after, observe(world.ledger, state, operation, done.reply, after))
-    passed = later(state)
-    if passed is not None:
-        yield NextDeadline(), world._replace(state=passed)
+# What may be asked for
 
 
-# What may be asked for. The order depends on the canon of the state alone.
-
-
-def contract_operations(state: State, options: tuple[Options, ...]) -> Iterator[Operation]:
-    free = next((task_id for task_id in IDS if not _is_there(state, task_id)), None)
-    if free is not None:
-        yield from _submits(state, free, options)
-    yield from _common(state)
+def _contract(state: State, bounds: Bounds) -> Iterator[Operation]:
+    free = _free(state, bounds)
+    if free:
+        yield from _submits(state, free[0], bounds.options)
+    yield from _of_both(state)
     for task in state.tasks:
         if task.state == PROCESSING:
             yield ops.Heartbeat(task.id, LENGTH_MS, task.token)
@@ -130,14 +175,18 @@ def contract_operations(state: State, options: tuple[Options, ...]) -> Iterator[
         yield ops.Status(task.id, task.incarnation)
 
 
-def _is_there(state: State, task_id: str) -> bool:
-    return any(task.id == task_id for task in state.tasks)
+def _free(state: State, bounds: Bounds) -> list[str]:
+    """The ids that a new task may have, those first that somebody waits for."""
+    if len(state.tasks) == bounds.tasks_max:
+        return []
+    known = known_ids(state)[len(state.tasks) :]
+    return [key for key in dict.fromkeys((*known, *bounds.ids)) if find(state, key) is None]
 
 
 def _fresh(state: State) -> bytes:
-    """An incarnation that no task has."""
+    """An incarnation that no task has now."""
     there = {task.incarnation for task in state.tasks}
-    return next(made for made in map(inc, range(1, len(IDS) + 1)) if made not in there)
+    return next(made for made in map(inc, range(1, len(there) + 2)) if made not in there)
 
 
 def _submits(state: State, task_id: str, options: tuple[Options, ...]) -> Iterator[Operation]:
@@ -146,13 +195,12 @@ def _submits(state: State, task_id: str, options: tuple[Options, ...]) -> Iterat
         for arguments in combinations(state.tasks, count):
             args = tuple((task.id, task.incarnation) for task in arguments)
             for option in options:
-                if args or not option.passes_errors:
-                    yield ops.Submit(task_id, incarnation, MESSAGE, args, None, option)
-    yield ops.Submit(task_id, incarnation, MESSAGE, (), FETCHED, KEEP)
+                yield ops.Submit(task_id, incarnation, MESSAGE, args, None, option)
+    yield ops.Submit(task_id, incarnation, MESSAGE, (), FETCHED, options[0])
 
 
-def _common(state: State) -> Iterator[Operation]:
-    """What both spaces have: workers, consumers, and those who tidy up."""
+def _of_both(state: State) -> Iterator[Operation]:
+    """What workers, consumers, and those who tidy up ask for."""
     if sum(task.state == PROCESSING for task in state.tasks) < CLAIMS_MAX:
         yield ops.Claim()
     for task in state.tasks:
@@ -165,26 +213,91 @@ def _common(state: State) -> Iterator[Operation]:
     yield ops.Size()
 
 
-def reference_operations(state: State, options: tuple[Options, ...]) -> Iterator[Operation]:
-    for task_id in IDS:
-        if not _is_there(state, task_id):
-            yield from _defers(state, task_id, options)
-    yield from _common(state)
+def _reference(state: State, bounds: Bounds) -> Iterator[Operation]:
+    for task_id in _free(state, bounds):
+        yield from _defers(state, task_id, bounds)
+    yield from _of_both(state)
     for task in state.tasks:
         yield ops.Undefer(task.id, task.incarnation)
-        for argument in task.arguments:
-            yield ops.ReserveArgument(argument.id, task.id)
-            yield ops.SetArgument(task.id, argument.id, MESSAGE)
+        for argument_id in _missing(state, task):
+            yield ops.ReserveArgument(argument_id, task.id)
+            yield ops.SetArgument(task.id, argument_id, MESSAGE)
 
 
-def _defers(state: State, task_id: str, options: tuple[Options, ...]) -> Iterator[Operation]:
+def _missing(state: State, task: Task) -> list[str]:
+    missing = {argument.id for argument in task.arguments if argument.held is None}
+    return [key for key in known_ids(state) if key in missing]
+
+
+def _defers(state: State, task_id: str, bounds: Bounds) -> Iterator[Operation]:
     incarnation = _fresh(state)
-    others = [other for other in IDS if other != task_id]
-    for option in options:
+    others = [key for key in dict.fromkeys((*known_ids(state), *bounds.ids)) if key != task_id]
+    for option in bounds.options:
         yield ops.Submit(task_id, incarnation, MESSAGE, (), None, option)
         for count in (1, 2):
             for args in combinations(others, count):
                 yield ops.Defer(task_id, incarnation, MESSAGE, args, option)
 
 
-SOMETIMES: dict[str, Callable[[World], bool]] = {}
+# What is refused, or changes nothing.
+
+
+def _refused(state: State, bounds: Bounds) -> Iterator[Operation]:
+    for task in state.tasks:
+        stale = [Token(STALE, task.start), Token(task.incarnation, task.start + 1)]
+        for token in stale if task.state == PROCESSING else [*stale, task.token]:
+            yield ops.Heartbeat(task.id, LENGTH_MS, token)
+            yield ops.Release(task.id, token)
+        for token in stale:
+            yield ops.Finish(task.id, RESULT, LENGTH_MS, token)
+        yield ops.Pop(task.id, STALE)
+        yield ops.Discard(task.id, STALE)
+        yield ops.Status(task.id, STALE)
+        yield ops.Submit(task.id, task.incarnation, MESSAGE, options=bounds.options[0])
+        yield ops.Submit(task.id, _fresh(state), MESSAGE, options=bounds.options[0])
+    for task_id in _free(state, bounds)[:1]:
+        yield from _of_nobody(task_id)
+        yield from _unavailable(state, task_id, bounds.options[0])
+
+
+def _of_nobody(task_id: str) -> Iterator[Operation]:
+    yield ops.Heartbeat(task_id, LENGTH_MS)
+    yield ops.Release(task_id)
+    yield ops.Finish(task_id, RESULT, LENGTH_MS)
+    yield ops.Pop(task_id)
+    yield ops.Discard(task_id)
+    yield ops.Status(task_id)
+
+
+def _unavailable(state: State, task_id: str, options: Options) -> Iterator[Operation]:
+    made = _fresh(state)
+    yield ops.Submit(task_id, made, MESSAGE, ((task_id, None),), None, options)
+    for task in state.tasks:
+        yield ops.Submit(task_id, made, MESSAGE, ((task.id, STALE),), None, options)
+    yield ops.Submit(task_id, made, MESSAGE, (), EXPIRED, options)
+    yield ops.Submit(task_id, made, MESSAGE, (), FETCHED, options._replace(ignore_result=True))
+
+
+def _refused_by_reference(state: State, bounds: Bounds) -> Iterator[Operation]:
+    for task in state.tasks:
+        yield ops.Undefer(task.id, STALE)
+        yield ops.GetArguments(task.id)
+        yield ops.GetArguments(task.id, task.token)
+        yield ops.GetArguments(task.id, Token(STALE, task.start))
+        yield ops.Defer(task.id, task.incarnation, MESSAGE, ("x",), bounds.options[0])
+        yield ops.Defer(task.id, _fresh(state), MESSAGE, ("x",), bounds.options[0])
+        yield from _of_arguments(state, task)
+    for task_id in _free(state, bounds)[:1]:
+        yield ops.Undefer(task_id)
+        yield ops.GetArguments(task_id)
+        yield ops.ReserveArgument("x", task_id)
+        yield ops.SetArgument(task_id, "x", MESSAGE)
+
+
+def _of_arguments(state: State, task: Task) -> Iterator[Operation]:
+    yield ops.ReserveArgument("x", task.id)
+    yield ops.SetArgument(task.id, "x", MESSAGE)
+    for argument_id in _missing(state, task):
+        yield ops.ReserveArgument(argument_id, task.id, STALE)
+        yield ops.ReserveArgument(argument_id, task.id, None, STALE)
+        yield ops.SetArgument(task.id, argument_id, MESSAGE, STALE)

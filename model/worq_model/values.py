@@ -81,12 +81,16 @@ class Task(NamedTuple):
 
 
 class LastStart(NamedTuple):
-    """The arguments of an `ignore_result` task that was claimed for the last time, until its lease. [GAR-3]"""
+    """The arguments of an `ignore_result` task that was claimed for the last time, until its lease. [GAR-3]
+
+    `latest`: no other task of that id was claimed for the last time since.
+    """
 
     id: str
     token: Token
     arguments: tuple[Argument, ...]
     deadline_ms: int
+    latest: bool = True
 
 
 class State(NamedTuple):

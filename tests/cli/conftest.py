@@ -1,5 +1,8 @@
 """Files to count, and a queue on either backend."""
 
+import logging
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import worq
+from tests.cli.workers import APPLICATION
 from worq.cli.app import worq as command
 
 Run = Callable[..., Result]
@@ -38,3 +42,35 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs `worq demo` with these arguments."""
     monkeypatch.delenv("WORQ_URL", raising=False)
     return lambda *args, **env: CliRunner().invoke(command, ["demo", *map(str, args)], env=env)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """A folder with an application in it, `app.py`, and a gate that nobody has opened."""
+    (tmp_path / "app.py").write_text(APPLICATION)
+    os.mkfifo(tmp_path / "gate")
+    return tmp_path
+
+
+@pytest.fixture
+def first(redis_url: str) -> Iterator[worq.Broker]:
+    """The queue that the application serves by itself. Nothing is left in it afterwards."""
+    with worq.get_broker(redis_url, "first") as broker:
+        yield broker
+        broker.discard_pending_tasks()
+
+
+@pytest.fixture
+def worker(app: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Runs `worq worker` with these arguments in this process, where it only says something."""
+    monkeypatch.delenv("WORQ_URL", raising=False)
+    monkeypatch.setenv("NO_CHAIN", "1")
+    monkeypatch.chdir(app)
+    monkeypatch.syspath_prepend(str(app))
+    logger = logging.getLogger("worq")
+    before = logger.handlers, logger.propagate, logger.level
+    yield lambda *args: CliRunner().invoke(command, ["worker", *map(str, args)])
+    logger.handlers, logger.propagate, level = before
+    logger.setLevel(level)
+    if "app" in sys.modules:
+        sys.modules.pop("app").chain.close()

@@ -2,5 +2,6 @@
 
 from tests.mutants.memory_mutants import MEMORY
 from tests.mutants.mutant import Mutant
+from tests.mutants.redis_mutants import REDIS
 
-MUTANTS: tuple[Mutant, ...] = MEMORY
+MUTANTS: tuple[Mutant, ...] = MEMORY + REDIS

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
@@ -30,12 +31,17 @@ from worq.testing.lifecycle_machine import make_lifecycle_machine
 from worq.testing.machine import OneRuleMachine, RulesMachine, make_machine
 from worq.testing.scenarios import STORIES, run_story
 from worq.testing.servers import RedisServer, leftover_keys
+from worq.testing.walk import walk, walk_of_life
 
 # How long a step may take that should not take any time.
 HANGS_AFTER_S = 3.0
+# The same for the tests: for what another thread is told, and for a whole test.
+PATIENCE_S = 2.0
+TEST_S_MAX = 10
 # The exhaustive histories get so long, the shortest first.
 LENGTHS: dict[Backend, int] = {"memory": 3, "redis": 2}
 EXAMPLES = 300
+WALKS = 300
 STEPS_OF_AN_EXAMPLE = 50
 
 TESTS = Path(__file__).parents[1]
@@ -176,12 +182,22 @@ def _lives(place: Place, number: int) -> None:
     _machine(make_lifecycle_machine(Bench(place.make, place.left_of, queues=2)), number)
 
 
+def _walk(place: Place, number: int) -> None:
+    walk(Bench(place.make, place.left_of, queues=2, clients=2), Random(number), WALKS)
+
+
+def _walk_of_life(place: Place, number: int) -> None:
+    walk_of_life(Bench(place.make, place.left_of, queues=2), Random(number), WALKS)
+
+
 _HUNTS: dict[str, Callable[[Place, int], None]] = {
     "stories": _stories,
     "exhaustive": _exhaustive,
     "rules": _rules,
     "one rule": _one_rule,
     "lives": _lives,
+    "walk": _walk,
+    "walk of life": _walk_of_life,
 }
 
 
@@ -212,9 +228,9 @@ def _last_line(report: pytest.TestReport) -> str:
 
 
 def _run_tests(engine: Engine, backend: Backend, only: str, tell: Told) -> None:
-    calls.PATIENCE_S = HANGS_AFTER_S
+    calls.PATIENCE_S = PATIENCE_S
     marks = "redis" if backend == "redis" else "not redis"
-    arguments = ["-q", "-x", "-m", marks, "-p", "no:cacheprovider", "--timeout", "20", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    arguments = ["-q", "-x", "-m", marks, "-p", "no:cacheprovider", "--timeout", str(TEST_S_MAX), "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     if only:
         arguments += ["-k", only]
     paths = [str(TESTS / path) for path in engine.tests]

@@ -330,6 +330,17 @@ class TestDeadlines:
                 deadlines.set(key, beat)
         assert deadlines.entries <= 2 * 3 + STALE_MIN
 
+    @pytest.mark.spec("TIM-2")
+    def test_they_are_in_order_once_they_were_made_anew(self) -> None:
+        deadlines: Deadlines[str] = Deadlines()
+        for number in range(100):
+            deadlines.set(str(number), 100 - number)
+        deadlines.set("0", 100)
+        while deadlines.entries > 100:
+            deadlines.set("0", 100)
+        passed = [deadlines.pop_passed(100) for _ in range(100)]
+        assert passed == [str(number) for number in reversed(range(100))]
+
     def test_neither_do_keys_that_are_gone(self) -> None:
         deadlines: Deadlines[str] = Deadlines()
         for key in range(10_000):

@@ -12,6 +12,7 @@ from rich.console import Console
 
 import worq.pool
 from worq import get_broker
+from worq.cli.exits import FAILED, SIGNALLED, NoServer
 from worq.cli.progress import progress
 from worq.cli.report import Report
 from worq.cli.run import count_serially, count_with_tasks, plan
@@ -23,16 +24,9 @@ from worq.failures import TaskFailure
 from worq.masking import masked
 from worq.urls import is_process_local
 
-FAILED, SIGNALLED = 1, 128
 WORKERS_MAX = 256
 # Somebody is looking on; thirty seconds, the default, are for what runs by itself.
 RETRY_SECONDS = 3.0
-
-
-class NoServer(click.ClickException):
-    """The server can't be reached, or is too old."""
-
-    exit_code = 3
 
 
 # click leaves what follows \b as it is.

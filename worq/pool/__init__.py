@@ -1,1 +1,1 @@
-"""Pools of workers: threads in `worq.pool.thread`. Source: SPEC.md, section 9."""
+"""Pools of workers: threads in `worq.pool.thread`, processes in `worq.pool.process`. Source: SPEC.md, section 9."""

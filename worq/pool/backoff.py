@@ -1,15 +1,21 @@
 """How long to wait before trying again: longer each time, up to a bound. [ENV-POOL-5]"""
 
-import threading
+from typing import Protocol
 
 FIRST_S = 0.1
 LAST_S = 5.0
 
 
+class Until(Protocol):
+    """What ends a wait before its timeout, as a `threading.Event` does."""
+
+    def wait(self, timeout: float) -> object: ...
+
+
 class Backoff:
     """The pauses of one worker while something goes wrong. Not thread-safe."""
 
-    def __init__(self, until: threading.Event) -> None:
+    def __init__(self, until: Until) -> None:
         """`until`: what ends a pause early."""
         self._until = until
         self._delay_s = FIRST_S

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from worq import checks
 from worq.clock import Clock
 from worq.core import Broker
+from worq.pool.presence import Presence
 from worq.task import FunctionTask
 
 if TYPE_CHECKING:
@@ -35,12 +36,13 @@ class Keeper:
     """Looks after the claims that workers hold, until the last worker has left. Thread-safe.
 
     `keep` is the body of one thread, which sends all heartbeats [ENV-POOL-1]. Once told to `drain` it
-    goes on doing so, until the workers have left or the drain deadline has passed; then it releases
-    what they still hold [ENV-POOL-3].
+    goes on doing so, until the workers have left or the drain deadline has passed; what they still
+    hold then is to be released [ENV-POOL-3].
     """
 
-    def __init__(self, broker: Broker, clock: Clock, workers: int) -> None:
+    def __init__(self, broker: Broker, clock: Clock, workers: int, presence: Presence) -> None:
         self._broker = broker
+        self._presence = presence
         self._clock = clock
         self._workers = workers
         self._held: dict[Token, _Held] = {}
@@ -72,38 +74,47 @@ class Keeper:
     # What the pool says.
 
     def drain(self, timeout_ms: int | None) -> None:
-        """No more claims will come; those there are may take so long. The first call counts."""
+        """No more claims will come; those there are may take so long. The earliest deadline counts."""
         with self._changed:
-            if timeout_ms is not None and self._drain_at_ms is None:
-                self._drain_at_ms = self._clock.now_ms() + timeout_ms
+            if timeout_ms is not None:
+                at_ms = self._clock.now_ms() + timeout_ms
+                self._drain_at_ms = min(at_ms, self._drain_at_ms or at_ms)
             self._changed.notify()
 
     def keep(self) -> None:
         """Look after the claims; return when it is over."""
         unsubscribe = self._clock.subscribe(self._look_again)
         try:
-            while due := self._wait():
+            while (due := self._wait()) is not None:
                 for held in due:
                     self._beat(held)
+                self._sign()
         finally:
             unsubscribe()
-        self._release_all()
+            self._presence.leave()
+
+    def release_all(self) -> None:
+        """Give back what workers still hold."""
+        with self._changed:
+            left = [held.task for held in self._held.values()]
+        for task in left:
+            self._release(task)
 
     def _look_again(self) -> None:
         with self._changed:
             self._changed.notify()
 
-    def _wait(self) -> list[_Held]:
-        """The claims whose heartbeat is due; none when it is over."""
+    def _wait(self) -> list[_Held] | None:
+        """The claims whose heartbeat is due, none if only a sign of life is; None when it is over."""
         with self._changed:
             while True:
                 now_ms = self._clock.now_ms()
                 if self._is_over(now_ms):
-                    return []
+                    return None
                 due = [held for held in self._held.values() if held.due_ms <= now_ms]
                 for held in due:
                     held.due_ms = now_ms + held.rate_ms
-                if due:
+                if due or self._presence.is_due(now_ms):
                     return due
                 self._changed.wait(self._seconds_to_sleep(now_ms))
 
@@ -115,7 +126,17 @@ class Keeper:
         times_ms = [held.due_ms for held in self._held.values()]
         if self._drain_at_ms is not None:
             times_ms.append(self._drain_at_ms)
+        if self._presence.due_ms is not None:
+            times_ms.append(self._presence.due_ms)
         return (min(times_ms) - now_ms) / 1000 if times_ms else None
+
+    def _sign(self) -> None:
+        """Leave a sign of life, if one is due: after the heartbeats."""
+        now_ms = self._clock.now_ms()
+        if self._presence.is_due(now_ms):
+            with self._changed:
+                tasks = [held.task for held in self._held.values()]
+            self._presence.sign(now_ms, tasks)
 
     def _beat(self, held: _Held) -> None:
         try:
@@ -125,12 +146,6 @@ class Keeper:
         except Exception:  # noqa: BLE001 - it is logged, and the other claims need theirs
             _log.exception("no heartbeat: %s [%s]", held.task.name, held.task.id)
             held.due_ms = min(held.due_ms, self._clock.now_ms() + RETRY_MS)
-
-    def _release_all(self) -> None:
-        with self._changed:
-            left = [held.task for held in self._held.values()]
-        for task in left:
-            self._release(task)
 
     def _release(self, task: FunctionTask) -> None:
         try:

@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import threading
+from collections.abc import Callable
 
 from worq import checks
 from worq.backend import LEASE_MARGIN_S
@@ -11,6 +12,7 @@ from worq.core import Broker
 from worq.errors import BackendUnavailable, QueueClosed
 from worq.pool.backoff import Backoff
 from worq.pool.keeper import Keeper
+from worq.pool.presence import Presence
 from worq.task import FunctionTask
 from worq.values import Claim
 
@@ -39,12 +41,18 @@ class Shift:
             self._claims.close()
             raise
         self._clock = self._work.clock
-        self._keeper = Keeper(self._work, self._clock, workers)
+        bodies = self._bodies(workers)
+        presence = Presence(self._work, self._clock, name, workers)
+        self._keeper = Keeper(self._work, self._clock, len(bodies), presence)
         self._keeping = threading.Thread(target=self._keep, name=f"{name} keeper", daemon=True)
         self._threads = [
-            threading.Thread(target=self._labour, name=f"{name} worker {number}", daemon=True)
-            for number in range(1, workers + 1)
+            threading.Thread(target=self._live, args=(body,), name=f"{name} {role}", daemon=True)
+            for role, body in bodies
         ]
+
+    def _bodies(self, workers: int) -> list[tuple[str, Callable[[], None]]]:
+        """What there is for threads to do, in the order in which they are started."""
+        return [(f"worker {number}", self._labour) for number in range(1, workers + 1)]
 
     # What the pool does.
 
@@ -76,6 +84,11 @@ class Shift:
         self._keeper.drain(self._drain_ms)
         self._claims.close()
 
+    def abort(self) -> None:
+        """The drain deadline passes now. Idempotent."""
+        self.stop()
+        self._keeper.drain(0)
+
     def join(self) -> None:
         """Wait until it is over. Threads whose tasks did not end by the drain deadline are left."""
         if self._is_inherited():
@@ -104,8 +117,13 @@ class Shift:
     def _keep(self) -> None:
         try:
             self._keeper.keep()
+            self._give_up()
+            self._keeper.release_all()
         finally:
             self._end()
+
+    def _give_up(self) -> None:
+        """End what still runs, if that can be done."""
 
     def _end(self) -> None:
         self._stopping.set()
@@ -116,13 +134,16 @@ class Shift:
 
     # What a worker's thread does.
 
-    def _labour(self) -> None:
+    def _live(self, body: Callable[[], None]) -> None:
         try:
-            while (claim := self._next()) is not None:
-                self._perform(claim)
+            body()
         finally:
             self._left.append(threading.current_thread())
             self._keeper.leave()
+
+    def _labour(self) -> None:
+        while (claim := self._next()) is not None:
+            self._perform(claim)
 
     def _next(self) -> Claim | None:
         """The next claim; None when it is time to stop."""
@@ -153,18 +174,19 @@ class Shift:
     def _run(self, task: FunctionTask) -> None:
         self._keeper.hold(task)
         try:
-            self._store(task, self._work.invoke(task, return_result=True))
+            result = self._work.invoke(task, return_result=True)
+            self._store(task, lambda: self._work.set_result(task, result))
         finally:
             self._keeper.drop(task)
 
-    def _store(self, task: FunctionTask, result: object) -> None:
+    def _store(self, task: FunctionTask, act: Callable[[], object]) -> None:
         """Store an outcome, and try again for as long as the claim may stand without a heartbeat."""
         backoff = Backoff(self._over)
         lease_ms = checks.milliseconds(2 * task.heartrate + LEASE_MARGIN_S)
         deadline_ms = self._clock.now_ms() + lease_ms
         while True:
             try:
-                self._work.set_result(task, result)
+                act()
             except QueueClosed:
                 _log.warning("after the drain deadline, dropped: %s [%s]", task.name, task.id)
             except BackendUnavailable as error:

@@ -5,9 +5,8 @@ from typing import Self
 
 from worq import checks
 from worq.core import Broker
+from worq.pool.arguments import WORKERS_MAX, count, positive_seconds_or_forever
 from worq.pool.shift import Shift
-
-WORKERS_MAX = 10_000
 
 
 class WorkerPool:
@@ -36,7 +35,7 @@ class WorkerPool:
         queue's clock; infinity: until it ends.
         """
         self.broker = broker
-        self.workers = _count("workers", workers)
+        self.workers = count("workers", workers, WORKERS_MAX)
         self.name = f"worq {broker.name}" if name is None else name
         self.drain_timeout = drain_timeout
         self._drain_s = checks.seconds_or_forever("drain_timeout", drain_timeout)
@@ -49,9 +48,7 @@ class WorkerPool:
         `timeout`: how many seconds a worker waits for a task before it looks whether it should stop
         (None: for ever). It need not be short: `stop` wakes all of them at once.
         """
-        timeout_s = checks.seconds_or_forever("timeout", timeout)
-        if timeout_s is not None:
-            checks.positive_seconds("timeout", timeout_s)
+        timeout_s = positive_seconds_or_forever("timeout", timeout)
         with self._lock:
             if self._shift is not None and self._shift.is_running():
                 raise RuntimeError(f"{self!r} was started already")
@@ -72,6 +69,11 @@ class WorkerPool:
         shift.stop()
         if join and not shift.has(threading.current_thread()):
             shift.join()
+
+    def abort(self) -> None:
+        """Stop, if it does not yet, and have the drain deadline pass now. Idempotent."""
+        if self._shift is not None:
+            self._shift.abort()
 
     def join(self) -> None:
         """Wait until the pool has been stopped and its workers have ended, or the drain deadline passed.
@@ -94,11 +96,3 @@ class WorkerPool:
 
     def __repr__(self) -> str:
         return f"<WorkerPool {self.name} ({self.workers})>"
-
-
-def _count(argument: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{argument}: an integer is needed, not {value!r}")
-    if not 1 <= value <= WORKERS_MAX:
-        raise ValueError(f"{argument}: 1 to {WORKERS_MAX} is needed, not {value!r}")
-    return value

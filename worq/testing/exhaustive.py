@@ -23,6 +23,7 @@ RETENTION_MS = 3
 KEEP = Options(lease_ms=LEASE_MS, retention_ms=RETENTION_MS)
 TWICE = KEEP._replace(attempts=2)
 IGNORE = KEEP._replace(ignore_result=True)
+LONG = IGNORE._replace(lease_ms=LEASE_MS + 2)
 IGNORE_TWICE = IGNORE._replace(attempts=2)
 PASS = KEEP._replace(passes_errors=True)
 
@@ -64,11 +65,13 @@ def run_theme(
         lockstep = Lockstep([[queue]], clock)
         lockstep.run(theme.prefix, observe=False)
         for position, letter in enumerate(letters):
-            if isinstance(letter, Tick):
-                lockstep.tick(letter.ms)
-            else:
-                rest = letters[position + 1 :]
-                lockstep.do(letter, observe=all(other == first for other in rest))
+            observe = all(other == first for other in letters[position + 1 :])
+            if not isinstance(letter, Tick):
+                lockstep.do(letter, observe=observe)
+                continue
+            lockstep.tick(letter.ms)
+            if observe:  # what has passed is only seen by the next operation
+                lockstep.do(SIZE)
         lockstep.wind_up()
         rows += lockstep.rows
     return rows
@@ -98,6 +101,7 @@ def token(n: int, start: int = 1) -> Token:
 CLAIM = Do(ops.Claim())
 GET = Do(ops.Claim(), api=True)
 PURGE = Do(ops.Purge())
+SIZE = Do(ops.Size())
 LEASE_PASSES = Tick(LEASE_MS)
 
 
@@ -140,6 +144,9 @@ THEMES: tuple[Theme, ...] = (
         CLAIM, Do(ops.Heartbeat("a", 2)), Do(ops.Release("a")), LEASE_PASSES, Tick(2), finish("a", 1))),
     Theme("leases, just before and just after", (submit("a", 1), submit("b", 2, options=TWICE)), (
         CLAIM, Tick(1), Tick(LEASE_MS - 1), Do(ops.Heartbeat("b", 1)), Do(ops.Release("b", token(2))), finish("b", 2))),
+    Theme("deadlines that pass together", (
+        submit("a", 1, options=TWICE), submit("b", 2, options=TWICE), submit("c", 3), submit("d", 4, "c"), CLAIM, CLAIM, CLAIM), (
+        Do(ops.Heartbeat("a", 4)), Do(ops.Heartbeat("b", 3)), Do(ops.Heartbeat("c", 2)), LEASE_PASSES, CLAIM, pop("d"))),
     Theme("a result for a dependent", _A_FEEDS_B, (
         CLAIM, finish("a"), finish("a", failed=True), pop("a"), pop("b"), LEASE_PASSES)),
     Theme("a result for a dependent that passes errors", (submit("a", 1), submit("b", 2, "a", options=PASS)), (
@@ -159,10 +166,18 @@ THEMES: tuple[Theme, ...] = (
         LEASE_PASSES, discard("a"))),
     Theme("last starts that hide one another", (submit("x", 9), submit("a", 1, "x", options=IGNORE), CLAIM, finish("x"), CLAIM), (
         submit("a", 2, options=IGNORE), CLAIM, get_arguments("a"), get_arguments("a", token(1)), Tick(1), Tick(LEASE_MS - 1))),
+    Theme("last starts with leases that cross", (submit("x", 9), submit("a", 1, "x", options=LONG), submit("y", 8), CLAIM, finish("x"), CLAIM, finish("y")), (
+        submit("a", 2, "y", options=IGNORE), CLAIM, get_arguments("a"), get_arguments("a", token(1)), LEASE_PASSES, Tick(1))),
+    Theme("two last starts with arguments", (
+        submit("x", 8), submit("a", 1, "x", options=IGNORE), CLAIM, finish("x"), CLAIM, Tick(1),
+        submit("y", 9), submit("a", 2, "y", options=IGNORE), CLAIM, finish("y")), (
+        CLAIM, get_arguments("a"), get_arguments("a", token(1)), get_arguments("a", token(2)), get_arguments("a", token(1, 2)), Tick(LEASE_MS - 1))),
     Theme("arguments that are there", _COMPLETED_A, (
         submit("b", 2, "a"), CLAIM, pop("a"), Tick(RETENTION_MS), submit("c", 3, "a"), get_arguments("b"))),
     Theme("arguments that have failed", _FAILED_A, (
         submit("b", 2, "a"), submit("b", 2, "a", options=PASS), submit("b", 2, "a", options=IGNORE), CLAIM, pop("b"), pop("a"))),
+    Theme("two arguments that have failed", (submit("a", 1), submit("b", 2), CLAIM, CLAIM, finish("a", failed=True), finish("b", failed=True)), (
+        submit("c", 3, "b", "a"), submit("c", 3, "b", "a", options=PASS), pop("c"), pop("a"), submit("d", 4, "b"), submit("d", 4, "b", "nobody", "c"))),
     Theme("arguments that are not available", (submit("a", 1), submit("i", 2, options=IGNORE)), (
         submit("b", 3, "a"), submit("c", 4, "a"), submit("d", 5, "i"), submit("e", 6, "nobody"),
         Do(ops.Submit("f", inc(7), b"m", (("a", inc(9)),), None, KEEP)), discard("b"))),
@@ -179,6 +194,8 @@ THEMES: tuple[Theme, ...] = (
         reserve("x", "d"), reserve("x", "d", 1), reserve("x", "d", 7), CLAIM, finish("d"), get_arguments("d"))),
     Theme("reserve what has failed", (*_FAILED_A, defer("d", 3, "a"), submit("e", 4, "d")), (
         reserve("a", "d"), pop("d"), pop("e"), discard("d"), set_argument("d", "a"), CLAIM)),
+    Theme("reserve what has failed, for nobody else", (*_FAILED_A, defer("d", 3, "a", "b")), (
+        reserve("a", "d"), set_argument("d", "b"), reserve("b", "d"), get_arguments("d"), pop("d"), CLAIM)),
     Theme("reserve what passes", (*_FAILED_A, defer("d", 3, "a", "b", options=PASS)), (
         reserve("a", "d"), set_argument("d", "b"), set_argument("d", "a"), get_arguments("d"), CLAIM, finish("d"))),
     Theme("two want the same", (submit("x", 1), defer("d", 2, "x"), defer("e", 3, "x")), (

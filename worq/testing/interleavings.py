@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
-from itertools import count
+from itertools import count, groupby
 from typing import Final, NamedTuple, Self
 from unittest.mock import patch
 
@@ -19,7 +19,7 @@ from worq.queue.memory import deadlines, stores, taskqueue, tasks, waiting
 from worq.testing.driver import Tick
 from worq.testing.histories import Close, Event, Lane, as_lanes
 from worq.testing.linearizability import Verdict, check
-from worq.testing.parallel import CLIENTS, Parallel, Recorder, after, program_code, reasons
+from worq.testing.parallel import CLIENTS, Parallel, Recorder, look_after, program_code, reasons
 from worq.testing.programs import as_code
 from worq.testing.scheduler import (
     AtRandom,
@@ -62,7 +62,8 @@ class Run(NamedTuple):
     """What one schedule of a program did.
 
     `pauses`: how often all threads slept before the end. `complaints`: of threads that sleep, or wait for
-    a lock, when they should not. `settled`: how many decisions and events there were before sleepers were woken without a reason.
+    a lock, when they should not. `settled`: how many decisions and events there were before those who slept
+    were woken without a reason.
     """
 
     history: list[Event]
@@ -133,8 +134,7 @@ class _Execution:
         self._scheduler.start(jobs, strategy)
         pauses = self._go(force_at)
         if not self._complaints and self._settled is None:
-            for act in after(self._program):
-                self._recorder.do("after", act)
+            look_after(self._recorder, self._program)
         for queue in self._queues[0]:
             queue.close()
         decisions = self._scheduler.decisions
@@ -286,7 +286,7 @@ class Interleavings:
         """Many schedules have the same history."""
         if program != self._program:
             self._program, self._verdicts = program, {}
-        key = tuple((e.process, e.kind, e.value if e.kind == "return" else None) for e in history)
+        key = _signature(history)
         verdict = self._verdicts.get(key)
         if verdict is None:
             self.counts["histories"] += 1
@@ -297,6 +297,15 @@ class Interleavings:
 def replay(stage: Stage, program: Parallel, schedule: str) -> Trouble | None:
     """Run a schedule again, from its text."""
     return Interleavings(stage).examine(program, Follow(from_text(schedule)))[1]
+
+
+def _signature(history: list[Event]) -> Hashable:
+    """What the check depends on: calls in a row, or returns in a row, may be in any order."""
+    blocks = groupby(history, key=lambda event: event.kind)
+    return tuple(
+        (kind, *sorted((e.process, "" if kind == "call" else repr(e.value)) for e in events))
+        for kind, events in blocks
+    )
 
 
 def _others(decisions: list[Decision], begin: int, preemptions: int) -> Iterator[tuple[int, ...]]:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from worq.testing.bench import Bench
+from worq.testing.machine import FROM_DEADLINE_MS, Moment
 from worq_model import lifecycle as model
 from worq_model.values import Options, find
 
@@ -17,7 +18,7 @@ WORKERS = 2
 ids = st.sampled_from(IDS)
 queues = st.sampled_from((0, 0, 0, 0, 1))
 workers = st.integers(0, WORKERS - 1)
-picks = st.integers(0, 7)  # counted from the latest Deferred backwards
+picks = st.sampled_from((0, 0, 1, 1, 2, 3, 5, 7))  # counted from the latest Deferred backwards
 options = st.builds(
     Options,
     st.sampled_from((False, False, False, True)),
@@ -115,17 +116,18 @@ class LifecycleMachine(RuleBasedStateMachine):
         if handle is not None:
             self.act(what(handle))
 
-    @rule(queue=queues)
-    def discard_pending(self, queue: int) -> None:
-        self.act(model.DiscardPending(queue))
+    @rule(queue=queues, really=st.sampled_from((False,) * 5 + (True,)))
+    def discard_pending(self, queue: int, really: bool) -> None:
+        """Rarely, or no task would grow old."""
+        self.act(model.DiscardPending(queue) if really else model.Length(queue))
 
-    @rule(to=st.sampled_from(("little", "before", "at", "after")), little=st.integers(0, 4))
-    def time_passes(self, to: str, little: int) -> None:
+    @rule(to=st.sampled_from(("little", "before", "at", "after", "far")), little=st.integers(0, 4))
+    def time_passes(self, to: Moment, little: int) -> None:
         left_ms = self.lockstep.next_deadline_ms()
         if to == "little" or left_ms is None:
             self.lockstep.tick(little)
         else:
-            self.lockstep.tick(max(0, left_ms + {"before": -1, "at": 0, "after": 1}[to]))
+            self.lockstep.tick(max(0, left_ms + FROM_DEADLINE_MS[to]))
 
 
 def make_lifecycle_machine(bench: Bench) -> type[LifecycleMachine]:

@@ -71,6 +71,11 @@ class Lockstep:
                 self._compare(Do(ops.Discard(task.id), queue))
             self._compare(Do(ops.Size(), queue))
 
+    @property
+    def program(self) -> Program:
+        """What was done."""
+        return tuple(entry for entry, _ in self._log)
+
     def history(self) -> str:
         """What was done, as a program to paste, with the model's answers."""
         lines = [

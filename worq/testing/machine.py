@@ -35,6 +35,8 @@ LEASES_MS = (5002, 5004)  # the shortest there are: 2·heartrate + 5 s
 USUAL = Options(lease_ms=5004, retention_ms=5002, attempts=2)
 
 Which = Literal["any", "current", "stale"]
+Moment = Literal["little", "before", "at", "after", "far"]
+FROM_DEADLINE_MS: dict[Moment, int] = {"before": -1, "at": 0, "after": 1, "far": 5003}
 
 ids = st.sampled_from(IDS)
 whiches = st.sampled_from(("any", "current", "current", "stale"))
@@ -83,13 +85,13 @@ class Machine(RuleBasedStateMachine):
         self._failed = False
         return reply
 
-    def tick(self, to: Literal["little", "before", "at", "after"], little: int) -> None:
-        """A few milliseconds, or to the next deadline, give or take one. [TIM-1]"""
+    def tick(self, to: Moment, little: int) -> None:
+        """A few milliseconds, or to the next deadline, give or take one, or far past it. [TIM-1] [TIM-2]"""
         left_ms = self.lockstep.next_deadline_ms()
         if to == "little" or left_ms is None:
             self.lockstep.tick(little)
         else:
-            self.lockstep.tick(max(0, left_ms + {"before": -1, "at": 0, "after": 1}[to]))
+            self.lockstep.tick(max(0, left_ms + FROM_DEADLINE_MS[to]))
 
     # Names become values here, with the help of the model only.
 
@@ -119,6 +121,11 @@ class Machine(RuleBasedStateMachine):
 
     def _ids_in(self, queue: int, states: Sequence[str]) -> list[str]:
         return [task.id for task in self.lockstep.states[queue].tasks if task.state in states]
+
+    def _reserved(self, queue: int) -> list[tuple[str, str]]:
+        """Argument and dependent, where the one was reserved for the other."""
+        tasks = self.lockstep.states[queue].tasks
+        return [(a.id, task.id) for task in tasks for a in task.arguments if a.answer != "refused"]
 
     def _free_ids(self, queue: int) -> list[str]:
         return [task_id for task_id in IDS if find(self.lockstep.states[queue], task_id) is None]
@@ -178,7 +185,7 @@ class Machine(RuleBasedStateMachine):
 
 behinds = st.sampled_from((0, 0, 0, 1))
 agains = st.sampled_from((False, False, False, True))
-ticks = st.sampled_from(("little", "before", "at", "at", "after"))
+ticks = st.sampled_from(("little", "before", "at", "at", "after", "far"))
 littles = st.integers(0, 6)
 
 
@@ -302,7 +309,14 @@ class RulesMachine(Machine):
         task_id = self.aim(place, task_id, PENDING)
         self.do(ops.Undefer(task_id, self.incarnation(place["queue"], task_id, which)), place)
 
-    @rule(place=places, argument_id=ids, deferred_id=ids, which=whiches, deferred=whiches)
+    @rule(
+        place=places,
+        argument_id=ids,
+        deferred_id=ids,
+        which=whiches,
+        deferred=whiches,
+        again=agains,
+    )
     def reserve(
         self,
         place: dict[str, Any],
@@ -310,10 +324,15 @@ class RulesMachine(Machine):
         deferred_id: str,
         which: Which,
         deferred: Which,
+        again: bool,
     ) -> None:
         queue = place["queue"]
-        deferred_id = self.aim(place, deferred_id, PENDING)
-        argument_id = self.aim_at_argument(place, argument_id, deferred_id)
+        pairs = self._reserved(queue) if again else []
+        if pairs:
+            argument_id, deferred_id = pairs[IDS.index(argument_id) % len(pairs)]
+        else:
+            deferred_id = self.aim(place, deferred_id, PENDING)
+            argument_id = self.aim_at_argument(place, argument_id, deferred_id)
         incarnation = self.incarnation(queue, argument_id, which)
         deferred_incarnation = self.incarnation(queue, deferred_id, deferred)
         self.do(
@@ -331,6 +350,9 @@ class RulesMachine(Machine):
 
     @rule(place=places, task_id=ids, which=whiches, behind=behinds)
     def get_arguments(self, place: dict[str, Any], task_id: str, which: Which, behind: int) -> None:
+        last_starts = self.lockstep.states[place["queue"]].last_starts
+        if last_starts and place["aimed"]:
+            task_id = last_starts[IDS.index(task_id) % len(last_starts)].id
         self.do(
             ops.GetArguments(task_id, self.token(place["queue"], task_id, which, behind)), place
         )

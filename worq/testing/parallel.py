@@ -33,6 +33,7 @@ from worq.testing.histories import (
 from worq.testing.linearizability import Verdict, check
 from worq.testing.programs import as_code
 from worq_model import operations as ops
+from worq_model.operations import Reply
 from worq_model.values import Outcome
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ class Recorder:
         self._now = now
         self._ids = count()
 
-    def do(self, process: str, act: Act) -> None:
-        """Carry out one act; raises Unknown if nobody knows whether it happened: the process is over then."""
+    def do(self, process: str, act: Act) -> Reply:
+        """The answer to one act; raises Unknown if nobody knows whether it happened: the process is over then."""
         op_id = next(self._ids)
         self.history.append(Event(self._now(), process, op_id, "call", act))
         try:
@@ -116,6 +117,7 @@ class Recorder:
             self.history.append(Event(self._now(), process, op_id, "unknown"))
             raise
         self.history.append(Event(self._now(), process, op_id, "return", reply))
+        return reply
 
 
 class ThreadRun:
@@ -135,8 +137,7 @@ class ThreadRun:
             for act in program.prefix:
                 recorder.do("prefix", act)
             _Lanes(recorder, program.lanes).run()
-            for act in after(program):
-                recorder.do("after", act)
+            look_after(recorder, program)
             return recorder.history
 
 
@@ -153,27 +154,34 @@ def opened(make_queue: MakeQueue, name: str, clock: ManualClock) -> Generator[Cl
         yield queues
 
 
-def after(program: Parallel) -> Iterator[Act]:
-    """What the observer does at the end: look at all there is, work it off, and leave nothing."""
+def look_after(recorder: Recorder, program: Parallel) -> None:
+    """Look at all that is left, and work it off, so that nothing stays hidden and nothing is left."""
     acts = [act for lane in (program.prefix, *program.lanes) for act in lane]
     for queue in sorted({queue for act in acts if (queue := queue_of(act)) is not None}):
         ids = sorted({task_id for act in acts if queue_of(act) == queue for task_id in ids_of(act)})
-        for operation in _work_off(ids):
-            yield Do(operation, queue, OBSERVER)
+        _work_off(recorder, queue, ids)
 
 
-def _work_off(ids: Sequence[str]) -> Iterator[ops.Operation]:
-    yield ops.Size()
+def _work_off(recorder: Recorder, queue: int, ids: Sequence[str]) -> None:
+    def ask(operation: ops.Operation) -> Reply:
+        return recorder.do("after", Do(operation, queue, OBSERVER))
+
+    ask(ops.Size())
+    there = [task_id for task_id in ids if ask(ops.Status(task_id)) is not None]
     for task_id in ids:
-        yield ops.Status(task_id)
-        yield ops.GetArguments(task_id)
-    for turn in range(2):  # what was ready, then what that made ready
-        yield from (ops.Claim() for _ in ids)
-        for task_id in ids:
-            yield ops.Finish(task_id, Outcome("result", b"%d" % turn + task_id.encode()), None)
-    yield from map(ops.Pop, ids)
-    yield from map(ops.Discard, ids)
-    yield ops.Size()
+        ask(ops.GetArguments(task_id))
+    started = there
+    for turn in range(len(ids) + 1):  # what was ready, and then what that made ready
+        for task_id in started:
+            ask(ops.Finish(task_id, Outcome("result", b"%d" % turn + task_id.encode()), None))
+        claims = [claim for _ in ids if isinstance(claim := ask(ops.Claim()), ops.Claimed)]
+        started = [claim.id for claim in claims]
+        if not started:
+            break
+    for task_id in there:
+        ask(ops.Pop(task_id))
+        ask(ops.Discard(task_id))
+    ask(ops.Size())
 
 
 def ids_of(act: Act) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Hypothesis draws parallel programs. Draws are symbolic, and are resolved against nothing but the program itself."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from typing import Final, Literal, NamedTuple
 
@@ -14,9 +15,10 @@ from worq_model import operations as ops
 from worq_model.values import EXPIRED, Options, Outcome, Token
 
 IDS: Final = ("a", "b", "c")
+OFTEN: Final = ("a", "a", "b", "a", "b", "c")
 OPERATIONS_MAX: Final = 12
 LANES_MAX: Final = 4
-PREFIX_MAX: Final = 6
+PREFIX_MAX: Final = 3  # after one of `beginnings`
 NOBODY: Final = inc(255)
 LEASE_MS: Final = 5002
 
@@ -48,8 +50,8 @@ class Symbol(NamedTuple):
 symbols = st.builds(
     Symbol,
     st.sampled_from(KINDS),
-    st.sampled_from(IDS),
-    st.sampled_from(IDS),
+    st.sampled_from(OFTEN),
+    st.sampled_from(OFTEN),
     st.sampled_from(("any", "any", "current", "stale")),
     st.sampled_from((1, 1, 1, 2)),
     st.builds(
@@ -65,21 +67,55 @@ symbols = st.builds(
     st.sampled_from((False, False, True)),
     st.sampled_from((0,) * 7 + (1,)),
 )
-lanes = st.lists(symbols, min_size=1, max_size=OPERATIONS_MAX)
+
+PLAIN: Final = Symbol("claim", "a", "b", "any", 1, Options(lease_ms=LEASE_MS), 0, False, False, 0)
 
 
-def programs(lanes_max: int = LANES_MAX) -> st.SearchStrategy[Parallel]:
-    """Programs of 2 lanes at least."""
+def _plain(kind: str, one: str = "a", other: str = "b") -> Symbol:
+    return PLAIN._replace(kind=kind, one=one, other=other)
+
+
+_SUBMIT, _CLAIM, _FINISH = _plain("submit"), _plain("claim"), _plain("finish")
+beginnings = st.sampled_from(
+    (
+        (),
+        (_SUBMIT,),
+        (_SUBMIT, _CLAIM),
+        (_SUBMIT, _CLAIM, _FINISH),
+        (_SUBMIT, _plain("feed", "b", "a"), _CLAIM),
+        (_SUBMIT, _plain("defer", "b", "a"), _CLAIM),
+        (_SUBMIT, _plain("submit", "b"), _CLAIM, _CLAIM),
+    )
+)
+
+
+def programs(
+    lanes_max: int = LANES_MAX,
+    operations_max: int = OPERATIONS_MAX,
+    *,
+    queues: int = 2,
+    forever: bool = False,
+) -> st.SearchStrategy[Parallel]:
+    """Programs of 2 lanes at least. `forever`: with waits that nothing but an answer or a close ends."""
+    lane = st.lists(symbols, min_size=1, max_size=operations_max)
     return st.builds(
-        resolve,
-        st.lists(symbols, max_size=PREFIX_MAX),
-        st.lists(lanes, min_size=2, max_size=lanes_max),
+        partial(resolve, queues=queues, forever=forever),
+        st.builds(_joined, beginnings, st.lists(symbols, max_size=PREFIX_MAX)),
+        st.lists(lane, min_size=2, max_size=lanes_max),
     )
 
 
-def resolve(prefix: list[Symbol], lanes: list[list[Symbol]]) -> Parallel:
+def _joined(beginning: Sequence[Symbol], rest: Sequence[Symbol]) -> list[Symbol]:
+    return [*beginning, *rest]
+
+
+def resolve(
+    prefix: list[Symbol], lanes: list[list[Symbol]], *, queues: int, forever: bool
+) -> Parallel:
     """The program; each submission is an incarnation of its own, and each message is used once."""
-    names = _Names([prefix, *lanes])
+    if queues == 1:
+        prefix, *lanes = ([s._replace(queue=0) for s in lane] for lane in (prefix, *lanes))
+    names = _Names([prefix, *lanes], forever=forever)
     first = tuple(names.lane(0, prefix))
     return Parallel(first, tuple(tuple(names.lane(n, lane)) for n, lane in enumerate(lanes, 1)))
 
@@ -87,7 +123,8 @@ def resolve(prefix: list[Symbol], lanes: list[list[Symbol]]) -> Parallel:
 class _Names:
     """What incarnations there are in a program: (queue, id) → their numbers, in reading order."""
 
-    def __init__(self, lanes: Iterable[Iterable[Symbol]]) -> None:
+    def __init__(self, lanes: Iterable[Iterable[Symbol]], *, forever: bool) -> None:
+        self._forever = forever
         self._messages = count(1)
         self._numbers = count(1)
         self._next: dict[tuple[int, str], Iterator[bytes]] = {}
@@ -109,7 +146,10 @@ class _Names:
                 yield Tick(symbol.ms or LEASE_MS)
                 continue
             do = Do(self._operation(symbol), symbol.queue, number % CLIENTS, symbol.api)
-            yield Wait(do, symbol.ms) if symbol.waits and number and can_wait(do) else do
+            if symbol.waits and number and can_wait(do):
+                yield Wait(do, None if self._forever and symbol.ms == 0 else symbol.ms)
+            else:
+                yield do
 
     def _fresh(self, symbol: Symbol) -> bytes:
         key = symbol.queue, symbol.one

@@ -254,7 +254,8 @@ class Scheduler:
         """Another thread must go on here, for this one can't."""
         worker = self.current
         assert worker is not None
-        if self._abandoned and worker.turn is not _Turn.DONE:
+        is_over = worker.turn is _Turn.DONE  # soon it may have another job
+        if self._abandoned and not is_over:
             raise Abandoned
         chosen = None if self._abandoned else self._choose(worker)
         if chosen is worker:
@@ -264,7 +265,7 @@ class Scheduler:
             self._baton.release()
         else:
             self._pass_baton(chosen)
-        if worker.turn is not _Turn.DONE:
+        if not is_over:
             self._wait_for_baton(worker)
 
     def _choose(self, current: _Worker | None) -> _Worker | None:

@@ -1,4 +1,4 @@
-"""A random walk with the steps of the machines: no swarms and no shrinking, so it is more often where it matters.
+"""A random walk with the steps of the machines: no swarms, so it is far more often where it matters.
 
 Hypothesis switches rules off, repeats itself and keeps its programs small: right for showing what is wrong in few
 steps, wrong for getting everywhere. The walk draws each step by itself, with the weights below.
@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from worq.testing.bench import Bench
+from worq.testing.driver import Program
 from worq.testing.lifecycle_machine import NAMES, make_lifecycle_machine
 from worq.testing.machine import IDS, LEASES_MS, RETENTIONS_MS, RulesMachine, Which, make_machine
 from worq_model import lifecycle as model
@@ -22,36 +23,66 @@ Sample = Callable[[Random], Any]
 
 
 def walk(bench: Bench, random: Random, walks: int) -> None:
-    """So many walks on the queues of a bench, each from empty queues to the end of every task."""
-    _walk(make_machine(RulesMachine, bench), _QUEUE_WEIGHTS, _QUEUE_SAMPLES, random, walks)
+    """So many walks on the queues of a bench, each from empty queues to the end of every task.
+
+    What goes wrong is raised by the shortest part of the walk that makes it go wrong.
+    """
+    machine = make_machine(RulesMachine, bench)
+    for _ in range(walks):
+        here = machine()
+        try:
+            _take_steps(here, _QUEUE_WEIGHTS, _QUEUE_SAMPLES, random)
+        except AssertionError:
+            _raise_shortest(bench, here.lockstep.program)
+            raise
 
 
 def walk_of_life(bench: Bench, random: Random, walks: int) -> None:
-    """The same with brokers; the bench has two queues."""
-    _walk(make_lifecycle_machine(bench), _LIFE_WEIGHTS, _LIFE_SAMPLES, random, walks)
-
-
-def _walk(
-    machine: Any,
-    weights: Mapping[str, int],
-    samples: Mapping[str, Sample],
-    random: Random,
-    walks: int,
-) -> None:
+    """The same with brokers, as it was walked. The bench has two queues."""
+    machine = make_lifecycle_machine(bench)
     for _ in range(walks):
-        here = machine()
-        for name in random.choices(list(weights), list(weights.values()), k=STEPS_OF_A_WALK):
-            rule = getattr(machine, name)
-            drawn = {
-                each: samples.get(f"{name}.{each}") or samples[each] for each in _parameters(rule)
-            }
-            rule(here, **{each: sample(random) for each, sample in drawn.items()})
-        here.teardown()
+        _take_steps(machine(), _LIFE_WEIGHTS, _LIFE_SAMPLES, random)
+
+
+def _take_steps(
+    here: Any, weights: Mapping[str, int], samples: Mapping[str, Sample], random: Random
+) -> None:
+    for name in random.choices(list(weights), list(weights.values()), k=STEPS_OF_A_WALK):
+        rule = getattr(type(here), name)
+        drawn = {each: samples.get(f"{name}.{each}") or samples[each] for each in _parameters(rule)}
+        rule(here, **{each: sample(random) for each, sample in drawn.items()})
+    here.teardown()
 
 
 @cache
 def _parameters(rule: Callable[..., None]) -> tuple[str, ...]:
     return tuple(signature(rule).parameters)[1:]
+
+
+def _raise_shortest(bench: Bench, program: Program) -> None:
+    """Leave out what need not be there: halves first, single steps last."""
+    size = len(program)
+    while size:
+        for start in range(0, len(program), size):
+            shorter = program[:start] + program[start + size :]
+            if _failure_of(bench, shorter):
+                program = shorter
+                break
+        else:
+            size //= 2
+    failure = _failure_of(bench, program)
+    if failure is not None:
+        raise failure
+
+
+def _failure_of(bench: Bench, program: Program) -> AssertionError | None:
+    lockstep = bench.lockstep()
+    try:
+        lockstep.run(program)
+        bench.done(lockstep)
+    except AssertionError as failure:
+        return failure
+    return None
 
 
 def _one_of(*values: Any) -> Sample:
@@ -66,12 +97,12 @@ _id = _one_of(*IDS)
 _which = _one_of("any", "current", "current", "current", "stale")
 
 
-def _place(random: Random) -> dict[str, Any]:
+def _place(random: Random, *, strays: int = 6) -> dict[str, Any]:
     return {
         "queue": random.choice((0, 0, 0, 0, 1)),
         "client": random.randrange(2),
         "api": _one_in(3)(random),
-        "aimed": not _one_in(6)(random),
+        "aimed": not _one_in(strays)(random),
     }
 
 
@@ -93,12 +124,13 @@ def _options(random: Random) -> Options:
 # Rule → how often, beside the others.
 _QUEUE_WEIGHTS = {
     "submit": 16, "defer": 6, "claim": 16, "finish": 12, "heartbeat": 4, "release": 4, "pop": 5, "discard": 3,
-    "purge": 1, "status": 1, "undefer": 1, "reserve": 10, "set_argument": 5, "get_arguments": 2, "time_passes": 12,
+    "purge": 1, "status": 1, "undefer": 1, "reserve": 12, "set_argument": 5, "get_arguments": 3, "time_passes": 12,
 }  # fmt: skip
 
-# Parameter → what it may be; `rule.parameter` where the rules differ.
+# Parameter → what it may be; `rule.parameter` where rules differ.
 _QUEUE_SAMPLES: dict[str, Sample] = {
     "place": _place,
+    "reserve.place": lambda random: _place(random, strays=2),
     "task_id": _id,
     "argument_id": _id,
     "deferred_id": _id,
@@ -115,7 +147,7 @@ _QUEUE_SAMPLES: dict[str, Sample] = {
     "retention_ms": _one_of(0, *RETENTIONS_MS, *RETENTIONS_MS),
     "lease_ms": _one_of(0, 1, 3, 6, 5003),
     "really": _one_in(1),
-    "to": _one_of("little", "little", "before", "at", "after"),
+    "to": _one_of("little", "little", "before", "at", "after", "far"),
     "little": _one_of(0, 1, 2, 3),
 }
 
@@ -145,12 +177,13 @@ _LIFE_SAMPLES: dict[str, Sample] = {
     "back": _one_of(0, 0, 1, 1, 2, 3, 4, 5, 6, 7),
     "with_token": _one_in(2),
     "worker": _one_of(0, 1),
+    "really": _one_in(1),
     "work.what": _one_of(
         model.Run, model.Run, model.Run, model.Beat, model.Die, model.FinishGarbage
     ),
     "look.what": _one_of(
         model.Wait, model.Wait, model.Value, model.Status, model.PopResult, model.TaskFailed
     ),
-    "to": _one_of("little", "little", "before", "at", "after"),
+    "to": _one_of("little", "little", "before", "at", "after", "far"),
     "little": _one_of(0, 1, 2, 3),
 }

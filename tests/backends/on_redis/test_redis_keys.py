@@ -148,6 +148,18 @@ class TestKeys:
         assert len(kept) >= 2
         assert {raw.pttl(key) for key in kept} == {-1}
 
+    @pytest.mark.spec("OUT-7")
+    def test_nothing_is_left_of_a_reservation_that_came_to_nothing(
+        self, queue: TaskQueue, raw: Any
+    ) -> None:
+        a_claimed(queue)
+        submit(queue, "b", "a")
+        submit(queue, "c")
+        queue.discard("b")
+        queue.finish("a", b"", 10)
+        assert queue.size() == 1
+        assert raw.exists(f"{KEY}:reserved", f"{KEY}:args") == 0
+
     @pytest.mark.spec("ENV-REDIS-5", "ENV-REDIS-3")
     def test_they_expire_after_the_last_record(self, redis_url: str, raw: Any) -> None:
         with closing(TaskQueue(redis_url)) as queue:
@@ -215,15 +227,15 @@ class TestNames:
                 queue.purge()
 
     @pytest.mark.spec("ENV-REDIS-2")
-    def test_the_keys_of_a_queue_share_a_hash_tag(self, queue: TaskQueue, raw: Any) -> None:
-        queue.submit(Request("{x}"), b"", {})
-        queue.submit(Request("y"), b"", {"{x}": None})
-        claim(queue)
-        queue.pop("y", 0.01)
+    def test_the_keys_of_a_queue_share_a_hash_tag(self, timed: TaskQueue, raw: Any) -> None:
+        timed.submit(Request("{x}"), b"", {})
+        timed.submit(Request("y"), b"", {"{x}": None})
+        claim(timed)
+        timed.pop("y", 0.01)
         keys = {key.decode() for key in raw.scan_iter()}
         assert {key[: len("worq:{default}")] for key in keys} == {"worq:{default}"}
         assert len(keys) >= 7
-        queue.discard("{x}")
+        timed.discard("{x}")
 
     def test_the_prefix_is_injective(self) -> None:
         assert len({prefix(name) for name in self.NAMES}) == len(self.NAMES)

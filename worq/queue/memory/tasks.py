@@ -375,36 +375,33 @@ class LastStarts:
     """The arguments of `ignore_result` tasks at their last start, until that lease. [GAR-3]"""
 
     def __init__(self) -> None:
-        self._by_id: dict[str, dict[bytes, Record]] = {}
+        self._records: dict[tuple[str, bytes], Record] = {}
+        self._latest: dict[str, Record] = {}
         self._deadlines: Deadlines[tuple[str, bytes]] = Deadlines()
 
     def add(self, record: Record, lease_ms: int) -> None:
-        """Keep what a task takes with it; nothing is kept only where it hides an earlier one's."""
-        if not record.arguments and record.id not in self._by_id:
+        """Keep what a task takes with it; also one that takes nothing is the latest of its id."""
+        if not record.arguments:
+            self._latest.pop(record.id, None)
             return
-        incarnation = record.ticket.incarnation
-        records = self._by_id.setdefault(record.id, {})
-        records.pop(incarnation, None)  # the latest comes last
-        records[incarnation] = record
-        self._deadlines.set((record.id, incarnation), lease_ms)
+        key = record.id, record.ticket.incarnation
+        self._records[key] = self._latest[record.id] = record
+        self._deadlines.set(key, lease_ms)
 
     def arguments(self, task_id: str, token: Token | None) -> Mapping[str, Outcome]:
         """Look up the arguments of this claim; None: the latest of that id."""
-        records = self._by_id.get(task_id)
-        if records is None:
-            return {}
         if token is None:
-            return next(reversed(records.values())).arguments
-        record = records.get(token.incarnation)
-        return record.arguments if record is not None and record.token == token else {}
+            record = self._latest.get(task_id)
+        else:
+            record = self._records.get((task_id, token.incarnation))
+        return record.arguments if record is not None and token in (None, record.token) else {}
 
     def sweep(self, now_ms: int) -> None:
         """Forget the claims whose lease would have passed."""
         while (key := self._deadlines.pop_passed(now_ms)) is not None:
-            task_id, incarnation = key
-            del self._by_id[task_id][incarnation]
-            if not self._by_id[task_id]:
-                del self._by_id[task_id]
+            record = self._records.pop(key)
+            if self._latest.get(record.id) is record:
+                del self._latest[record.id]
 
 
 def _is_free(argument: Record) -> bool:

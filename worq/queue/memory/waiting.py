@@ -38,9 +38,9 @@ class Waiting:
 
     def __init__(self, *, flows: bool) -> None:
         self._flows = flows
-        self._sleepers: set[Waiter] = set()
+        self._sleepers: dict[Waiter, None] = {}  # in the order in which they came, as all here
         self._claims: OrderedDict[Waiter, None] = OrderedDict()  # not called, longest first
-        self._pops: dict[Record, set[Waiter]] = {}
+        self._pops: dict[Record, dict[Waiter, None]] = {}
         self._called = 0
         self._watch: Waiter | None = None
 
@@ -114,14 +114,14 @@ class Waiting:
         return waiter
 
     def _join(self, waiter: Waiter) -> None:
-        self._sleepers.add(waiter)
+        self._sleepers[waiter] = None
         if waiter.record is None:
             self._claims[waiter] = None
         else:
-            self._pops.setdefault(waiter.record, set()).add(waiter)
+            self._pops.setdefault(waiter.record, {})[waiter] = None
 
     def _leave(self, waiter: Waiter) -> None:
-        self._sleepers.discard(waiter)
+        self._sleepers.pop(waiter, None)
         if self._watch is waiter:
             self._watch = None
         if waiter.called:
@@ -130,7 +130,7 @@ class Waiting:
         elif waiter.record is None:
             self._claims.pop(waiter, None)
         else:
-            waiters = self._pops.get(waiter.record, set())
-            waiters.discard(waiter)
+            waiters = self._pops.get(waiter.record, {})
+            waiters.pop(waiter, None)
             if not waiters:
                 self._pops.pop(waiter.record, None)

@@ -15,7 +15,7 @@ from worq.errors import BackendUnsupported, QueueClosed, WorqError
 from worq.queue.redis import scripts
 from worq.queue.redis.channel import Channel
 from worq.queue.redis.keys import prefix
-from worq.queue.redis.retry import Tries, meaning
+from worq.queue.redis.retry import Tries
 from worq.queue.redis.scripts import Script
 from worq.queue.redis.server import check_server
 from worq.queue.redis.url import BLOCK_MS_MAX, Target
@@ -28,6 +28,9 @@ WAKE_TIMEOUT_S: Final = 1.0
 CLOSE_WAIT_S: Final = 0.08
 """How long `close` waits for calls under way, before it cuts their connections. [ENV-WAIT-7]"""
 NO_NUMBER: Final = b"0" * 16
+
+# AttributeError: from redis-py, when close() takes a connection away under it.
+_LOST: Final = (RedisError, OSError, AttributeError)
 
 _links: "weakref.WeakSet[Link]" = weakref.WeakSet()
 
@@ -71,6 +74,14 @@ class Link:
         finally:
             self.give(channel)
 
+    def call_once(self, script: Script, *arguments: Any) -> None:
+        """Do something that does no harm if it is not done: it is tried once."""
+        channel = self.take()
+        try:
+            self._done(channel, script, arguments, None, 0)
+        finally:
+            self.give(channel)
+
     def perform(
         self,
         channel: Channel,
@@ -106,13 +117,9 @@ class Link:
                 reply = channel.exchange(*([command] if block is None else [block, command]))
             except NoScriptError:
                 whole = True
-            except (RedisError, OSError, AttributeError) as error:
-                # AttributeError: from redis-py, when close() takes a connection away under it.
-                if channel.waits and self.closed.is_set():
-                    raise self._closed() from error
+            except _LOST as error:
+                self._lost(channel, error)
                 tries = tries or Tries(self._where, deadline_s, self.closed)
-                if meaning(error) != "bug":
-                    channel.disconnect()
                 tries.failed(error, may_be_done=channel.may_be_done and script.changes)
             else:
                 if reply[:1] in b".+":
@@ -121,14 +128,20 @@ class Link:
                 whole = False
             block = None
 
+    def _lost(self, channel: Channel, error: Exception) -> None:
+        """Drop the connection; raise if that was `close`."""
+        if self.closed.is_set() and channel.waits:
+            raise self._closed() from error
+        if isinstance(error, AttributeError) and not self.closed.is_set():
+            raise error
+        channel.disconnect()
+
     def block(self, channel: Channel, command: Sequence[Any]) -> None:
         """Wait on the server. A connection that is lost ends that too: its user looks again."""
         try:
             channel.exchange(command)
-        except (RedisError, OSError, AttributeError) as error:
-            channel.disconnect()
-            if self.closed.is_set():
-                raise self._closed() from error
+        except _LOST as error:
+            self._lost(channel, error)
 
     def _command(
         self,
@@ -158,8 +171,10 @@ class Link:
         raise self._closed()  # only close() makes an operation too old
 
     def _check(self, channel: Channel) -> None:
-        check_server(channel.exchange((b"INFO", b"server")))
-        channel.may_be_done = False
+        try:
+            check_server(channel.exchange((b"INFO", b"server")))
+        finally:
+            channel.may_be_done = False
         self._checked = True
 
     @property

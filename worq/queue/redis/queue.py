@@ -19,7 +19,8 @@ from worq.const import (
     Sentinel,
     State,
 )
-from worq.queue.redis import records, scripts
+from worq.introspection import Counts, Introspective, Seen, Sign
+from worq.queue.redis import records, scripts, signs
 from worq.queue.redis.channel import Channel
 from worq.queue.redis.link import Link
 from worq.queue.redis.scripts import Script
@@ -38,7 +39,7 @@ _STATES: Final[Mapping[bytes, State | None]] = {
 _ANY: Final = b"*" + bytes(INCARNATION_BYTES)
 
 
-class TaskQueue(AbstractTaskQueue):
+class TaskQueue(AbstractTaskQueue, Introspective):
     """One queue on one server. It owns its connections, and `close` closes them.
 
     Making one connects to nothing; the first call does, and finds out whether the server is new enough.
@@ -178,6 +179,23 @@ class TaskQueue(AbstractTaskQueue):
             argument_id: TASK_EXPIRED if outcome.message is None else outcome.message
             for argument_id, outcome in records.arguments(blob)
         }
+
+    # For people.
+
+    def queues(self) -> list[str]:
+        return signs.queue_names(self.url)
+
+    def counts(self) -> Counts:
+        return signs.counts(self._link.call(scripts.COUNTS))
+
+    def workers(self) -> list[Seen]:
+        return list(signs.seen(self._link.call(scripts.SIGNS)))
+
+    def sign(self, sign: Sign, ttl_ms: int) -> None:
+        self._link.call_once(scripts.SIGN, sign.id, signs.packed(sign), b"%d" % ttl_ms)
+
+    def sign_off(self, sign_id: str) -> None:
+        self._link.call_once(scripts.SIGN, sign_id, b"", b"0")
 
 
 _ACCEPTED = Submitted("accepted")

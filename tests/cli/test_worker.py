@@ -1,0 +1,342 @@
+"""`worq worker` as a process of its own: it starts, works, and ends."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pexpect
+import pytest
+
+import worq
+from tests.cli.conftest import Run
+from tests.cli.workers import APPLICATION, PROGRAM, SECONDS, environment, open_gate, running
+
+READY = "run 2 tasks of"
+POOLS = pytest.mark.parametrize("pool", ["--threads", "--processes"])
+
+
+@POOLS
+def test_it_runs_tasks_until_it_is_told_to_stop(
+    app: Path, redis_url: str, first: worq.Broker, pool: str
+) -> None:
+    with running(app, "app:make", "--url", redis_url, pool, 2) as worker:
+        worker.until(READY)
+        results = [first.queue().say(text) for text in ("one", "two")]
+        assert [result.wait(SECONDS) and result.value for result in results] == ["one", "two"]
+        worker.kill(signal.SIGTERM)
+        assert worker.end() == 0
+    assert "SIGTERM: stopping, what runs has 25 s" in worker.said
+    assert "stopped: all that had begun was finished" in worker.said
+
+
+@POOLS
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_lets_what_runs_end_and_claims_nothing_more(
+    app: Path, redis_url: str, first: worq.Broker, pool: str, number: signal.Signals
+) -> None:
+    held = first.queue().hold(str(app / "gate"))
+    with running(app, "app:make", "--url", redis_url, pool, 1) as worker:
+        worker.until("holds")
+        worker.kill(number)
+        worker.until("stopping")
+        after = first.queue().say("after")
+        open_gate(app / "gate")
+        assert worker.end() == 0
+    assert held.wait(SECONDS)
+    assert held.value == "held"
+    assert after.status == "enqueued"
+
+
+@POOLS
+def test_the_second_signal_ends_what_runs_at_once(
+    app: Path, redis_url: str, first: worq.Broker, pool: str
+) -> None:
+    held = first.queue().hold(str(app / "gate"))
+    again = worq.Task(first.queue().hold, attempts=2)(str(app / "gate"))
+    with running(app, "app:make", "--url", redis_url, pool, 2) as worker:
+        worker.until("holds")
+        worker.until("holds")
+        worker.kill(signal.SIGTERM)
+        worker.until("stopping")
+        worker.kill(signal.SIGINT)
+        assert worker.end() == 4
+    assert held.wait(SECONDS)
+    with pytest.raises(worq.TaskExpired):
+        _ = held.value
+    assert again.status == "enqueued"
+    assert "SIGINT again: ending what runs" in worker.said
+
+
+@POOLS
+def test_the_drain_deadline_ends_what_runs(
+    app: Path, redis_url: str, first: worq.Broker, pool: str
+) -> None:
+    held = first.queue().hold(str(app / "gate"))
+    arguments = ["app:make", "--url", redis_url, pool, 1, "--drain-timeout", 0]
+    with running(app, *arguments) as worker:
+        worker.until("holds")
+        worker.kill(signal.SIGTERM)
+        assert worker.end() == 4
+    assert held.wait(SECONDS)
+    assert held.status == "failed"
+    assert "the drain deadline has passed" in worker.said
+
+
+def test_it_is_driven_from_a_terminal(app: Path, redis_url: str, first: worq.Broker) -> None:
+    program, *rest = [*PROGRAM, "worker", "app:make", "--url", redis_url, "--processes", "1"]
+    terminal = pexpect.spawn(
+        program, rest, cwd=str(app), env=environment(), encoding="utf-8", timeout=SECONDS
+    )
+    try:
+        terminal.expect("1 process run 2 tasks of .* \\[first\\]\r\n")
+        said = first.queue().say("hello")
+        terminal.expect("says hello\r\n")
+        assert said.wait(SECONDS)
+        held = first.queue().hold(str(app / "gate"))
+        terminal.expect("holds\r\n")
+        terminal.sendintr()  # as Ctrl-C does: to the workers too
+        terminal.expect("SIGINT: stopping")
+        open_gate(app / "gate")
+        terminal.expect("let go\r\n")
+        terminal.expect("stopped: all that had begun was finished\r\n")
+        terminal.expect(pexpect.EOF)
+    finally:
+        terminal.close(force=True)
+    assert terminal.exitstatus == 0
+    assert held.wait(SECONDS)
+
+
+# Ends by itself.
+
+
+@pytest.mark.parametrize("pool", [(), ("--threads", 3), ("--processes", 2)])
+def test_a_burst_ends_when_nothing_is_ready_and_nothing_runs(
+    app: Path, pool: tuple[object, ...]
+) -> None:
+    with running(app, "app:chain", "--burst", *pool) as worker:
+        assert worker.end() == 0
+    assert [line for line in worker.lines if line.startswith("adds")] == [
+        "adds 0 1\n",
+        "adds 1 1\n",
+        "adds 2 1\n",
+    ]
+
+
+def test_a_burst_on_an_empty_queue_ends_at_once(app: Path, redis_url: str) -> None:
+    with running(app, "app:make", "--burst", WORQ_URL=redis_url) as worker:
+        assert worker.end() == 0
+
+
+@POOLS
+def test_it_ends_after_so_many_tasks_and_leaves_the_others(
+    app: Path, redis_url: str, first: worq.Broker, pool: str
+) -> None:
+    for number in range(5):
+        worq.Task(first.queue().say, ignore_result=True)(number)
+    with running(app, "app:make", "--url", redis_url, pool, 3, "--max-tasks", 2) as worker:
+        assert worker.end() == 0
+    assert sorted(line for line in worker.lines if line.startswith("says")) == [
+        "says 0\n",
+        "says 1\n",
+    ]
+    assert len(first) == 3
+
+
+def test_a_process_is_replaced_after_so_many_tasks(
+    app: Path, redis_url: str, first: worq.Broker
+) -> None:
+    for number in range(3):
+        worq.Task(first.queue().say, ignore_result=True)(number)
+    arguments = ["--processes", 1, "--max-worker-tasks", 1, "--burst"]
+    with running(app, "app:make", "--url", redis_url, *arguments) as worker:
+        assert worker.end() == 0
+    assert worker.said.count("says") == 3
+
+
+def test_a_task_that_runs_too_long_fails(app: Path, redis_url: str, first: worq.Broker) -> None:
+    held = first.queue().hold(str(app / "gate"))
+    arguments = ["--processes", 1, "--time-limit", 0.1, "--max-tasks", 1]
+    with running(app, "app:make", "--url", redis_url, *arguments) as worker:
+        assert worker.end() == 0
+    assert held.wait(SECONDS)
+    with pytest.raises(worq.TaskFailure, match="time limit of "):
+        _ = held.value
+
+
+# Several queues.
+
+
+@POOLS
+def test_queues_are_served_in_strict_rotation(
+    app: Path, redis_url: str, first: worq.Broker, pool: str
+) -> None:
+    with (
+        worq.get_broker(redis_url, "second") as second,
+        worq.get_broker(redis_url, "third") as third,
+    ):
+        for broker, texts in ((first, "a b c d"), (second, "e"), (third, "f g")):
+            for text in texts.split():
+                worq.Task(broker.queue().say, ignore_result=True)(text)
+        names = ["--queue", "third", "--queue", "first", "--queue", "second"]
+        with running(app, "app:make", "--url", redis_url, pool, 1, "--burst", *names) as worker:
+            assert worker.end() == 0
+    said = [line.split()[1] for line in worker.lines if line.startswith("says")]
+    assert "".join(said) == "faegbcd"
+
+
+@POOLS
+def test_whichever_queue_has_a_task_is_served(
+    app: Path, redis_url: str, first: worq.Broker, pool: str
+) -> None:
+    with worq.get_broker(redis_url, "second") as second:
+        names = ["--queue", "first", "--queue", "second"]
+        with running(app, "app:make", "--url", redis_url, pool, 1, *names) as worker:
+            worker.until("[first, second]")
+            for broker in (second, first, second, second, first):
+                result = broker.queue().say(broker.name)
+                assert result.wait(SECONDS)
+                assert result.value == broker.name
+            worker.kill(signal.SIGTERM)
+            assert worker.end() == 0
+
+
+@POOLS
+def test_a_failure_names_the_queue_of_its_task(app: Path, redis_url: str, pool: str) -> None:
+    with worq.get_broker(redis_url, "second") as second:
+        unknown = second.queue().unknown()
+        held = second.queue().hold(str(app / "nowhere"))
+        names = ["--queue", "first", "--queue", "second", "--burst"]
+        with running(app, "app:make", "--url", redis_url, pool, 1, *names) as worker:
+            assert worker.end() == 0
+        for deferred, error in ((unknown, "no such task"), (held, "FileNotFoundError: ")):
+            assert deferred.wait(SECONDS)
+            with pytest.raises(worq.TaskFailure, match=f"\\[second:.*{error}"):
+                _ = deferred.value
+
+
+# Starting again.
+
+
+def test_hup_drains_and_starts_again_with_the_same_process_id(
+    app: Path, redis_url: str, first: worq.Broker
+) -> None:
+    with running(app, "app:make", "--url", redis_url) as worker:
+        worker.until(READY)
+        (app / "app.py").write_text((app / "app.py").read_text().replace("says", "now says"))
+        worker.kill(signal.SIGHUP)
+        worker.until("SIGHUP: reloading")
+        assert f"[{worker.pid}]" in worker.until(READY)
+        said = first.queue().say("hello")
+        worker.until("now says hello")
+        assert said.wait(SECONDS)
+        worker.kill(signal.SIGTERM)
+        assert worker.end() == 0
+
+
+def test_a_file_that_changes_reloads_it_even_if_it_could_not_be_loaded(
+    app: Path, redis_url: str
+) -> None:
+    source = (app / "app.py").read_text()
+    with running(app, "app:make", "--url", redis_url, "--reload") as worker:
+        worker.until(READY)
+        (app / "app.py").write_text("planted(")
+        worker.until("app.py has changed: reloading")
+        worker.until("importing app failed: SyntaxError")
+        (app / "app.py").write_text(source)
+        worker.until(READY)
+        worker.kill(signal.SIGTERM)
+        assert worker.end() == 0
+
+
+def test_without_its_extra_reload_says_what_to_install(app: Path) -> None:
+    program = "import sys; sys.modules['watchfiles'] = None; from worq.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "worker", "app:chain", "--reload"],
+        cwd=app,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--reload needs the package watchfiles: install worq-spec[watch]" in done.stderr
+
+
+# Looking only.
+
+
+def test_check_connects_and_lists_the_tasks(app: Path, redis_url: str, first: worq.Broker) -> None:
+    waits = first.queue().say("later")
+    with running(app, "app:make", "--check", "--queue", "first", WORQ_URL=redis_url) as worker:
+        assert worker.end() == 0
+    assert worker.lines == [
+        f"{redis_url} [first]: 1 waiting\n",
+        "2 tasks:\n",
+        "  hold\n",
+        "  say\n",
+    ]
+    assert waits.status == "enqueued"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["app"], "MODULE:OBJECT: something like app:broker is needed, not 'app'"),
+        ([":make"], "not ':make'"),
+        (["nowhere:make"], "MODULE:OBJECT: there is no module 'nowhere': 'nowhere:make'"),
+        (["app.nowhere:make"], "there is no module 'app.nowhere'"),
+        (["app:missing.too"], "MODULE:OBJECT: app has no missing.too: 'app:missing.too'"),
+        (["app:worq"], "a Broker, or a function that makes one, not 'app:worq'"),
+        (["app:make"], "--url (or WORQ_URL): the function 'app:make' needs the URL"),
+        (["app:make", "--url", "amqp://here"], "--url: url: one of memory://, redis://"),
+        (["app:chain", "--url", "amqp://here"], "--url: url: one of memory://, redis://"),
+        (["app:chain", "--queue", ""], "--queue: name: a name must not be empty: ''"),
+        (["app:nothing", "--url", "memory://"], "'app:nothing' must return a Broker, not 7"),
+        (["app:empty", "--url", "memory://"], "'app:empty' exposes no tasks"),
+        (["app:chain", "--threads", "0"], "'--threads': 0 is not in the range"),
+        (["app:chain", "--threads", "1", "--processes", "1"], "exclude one another"),
+        (["app:chain", "--time-limit", "2"], "--time-limit 2 needs --processes"),
+        (["app:chain", "--time-limit", "0"], "'0': more than 0 seconds are needed"),
+        (["app:chain", "--max-worker-tasks", "2"], "--max-worker-tasks 2 needs --processes"),
+        (["app:chain", "--drain-timeout", "soon"], "'soon' is not a number of seconds"),
+        (["app:chain", "--drain-timeout", "-1"], "'-1': 0 seconds or more are needed"),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    worker: Run, app: Path, arguments: list[str], error: str
+) -> None:
+    result = worker(*arguments)
+    assert result.exit_code == 2
+    assert error in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_broken_application_shows_where(worker: Run, app: Path) -> None:
+    result = worker("app:broken", "--url", "memory://")
+    assert result.exit_code == 2
+    assert 'raise RuntimeError(f"planted for {url}")' in result.stderr
+    assert result.stderr.splitlines()[-1] == (
+        "Error: MODULE:OBJECT: the function 'app:broken' failed: "
+        "RuntimeError: planted for memory://"
+    )
+
+
+def test_a_server_that_cannot_be_reached_is_one_clear_line(worker: Run, app: Path) -> None:
+    for more in ((), ("--check",)):
+        result = worker("app:make", "--url", f"unix://:secret@{app}/redis.sock", *more)
+        assert result.exit_code == 3
+        assert result.stderr.startswith(f"Error: --url: unix://:***@{app}/redis.sock [first]")
+        assert result.stderr.count("\n") == 1
+
+
+def test_a_worker_process_that_cannot_start_says_why(app: Path) -> None:
+    arguments = ["app:chain", "--processes", 1]
+    (app / "app.py").write_text(
+        APPLICATION
+        + "\nif __import__('multiprocessing').parent_process(): raise RuntimeError('planted')\n"
+    )
+    with running(app, *arguments) as worker:
+        assert worker.end() == 1
+    assert "Error: no worker process: init_func failed" in worker.said
+    assert "RuntimeError: planted" in worker.said

@@ -1,0 +1,65 @@
+"""Where tasks of other processes meet the test: see `tests/pool/tasks.py`."""
+
+import os
+import signal
+import socket
+
+from tests.backends.calls import PATIENCE_S
+
+PID_BYTES = 10
+
+
+class Visitor:
+    """A task that waits, or a process that was told to be known; until it is let go, or ends."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        connection.settimeout(PATIENCE_S)
+        self.pid = int(connection.recv(PID_BYTES, socket.MSG_WAITALL))
+
+    def let_go(self) -> None:
+        self._connection.sendall(b"!")
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    def has_ended(self) -> bool:
+        """Wait until it has; an error if it goes on."""
+        try:
+            return self._connection.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def waits(self) -> bool:
+        """Is it still there?"""
+        self._connection.setblocking(False)
+        try:
+            return self._connection.recv(1) != b""
+        except BlockingIOError:
+            return True
+        finally:
+            self._connection.settimeout(PATIENCE_S)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Gate:
+    """Listens for visitors."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(PATIENCE_S)
+        self.port: int = self._listener.getsockname()[1]
+        self._visitors: list[Visitor] = []
+
+    def visitor(self) -> Visitor:
+        """The next one."""
+        connection, _ = self._listener.accept()
+        self._visitors.append(Visitor(connection))
+        return self._visitors[-1]
+
+    def close(self) -> None:
+        for visitor in self._visitors:
+            visitor.close()
+        self._listener.close()

@@ -1,0 +1,763 @@
+"""Pools of processes: SPEC.md, section 9. What their workers run is in `tests/pool/tasks.py`."""
+
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.backends.brokers import call
+from tests.backends.calls import PATIENCE_S
+from tests.backends.conftest import MakeQueue, Start
+from tests.pool import tasks
+from tests.pool.conftest import Plant
+from tests.pool.gates import Gate
+from worq import BackendUnavailable, Broker, Deferred, Task, TaskExpired, TaskFailure, get_broker
+from worq.backend import AbstractTaskQueue
+from worq.clock import ManualClock
+from worq.pool import backoff
+from worq.pool.process import WorkerInitError, WorkerPool, start_pools
+from worq.values import Request
+
+MakePool = Callable[..., WorkerPool]
+
+KILLS = 20
+LOST = BackendUnavailable("nobody there", "not_sent")
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.close()
+
+
+@pytest.fixture
+def make_pool(request: pytest.FixtureRequest) -> Iterator[MakePool]:
+    """Pools that have ended after the test, before their queues are closed."""
+    if "make_queue" in request.fixturenames:
+        request.getfixturevalue("make_queue")
+    pools: list[WorkerPool] = []
+
+    def make(
+        broker: Broker, workers: int = 1, init: Any = tasks.init, *args: Any, **options: Any
+    ) -> WorkerPool:
+        options.setdefault("init_args", (broker.name, *args))
+        pools.append(WorkerPool(broker, init, workers=workers, **options))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.stop(join=False)
+        pool.interrupt()
+        pool.join()
+
+
+@pytest.fixture
+def memory() -> Iterator[Broker]:
+    """For what does not depend on the queue."""
+    with get_broker("memory://", f"test-{uuid4().hex}") as broker:
+        yield broker
+        broker.discard_pending_tasks()
+
+
+def value_of(deferred: Deferred) -> Any:
+    assert deferred.wait(PATIENCE_S)
+    return deferred.value
+
+
+def told(start: Start, deferred: Deferred) -> Deferred:
+    """The Deferred with its outcome, by a clock that stands still: no deadline ever passes."""
+    assert start(lambda: deferred.wait(None)).answer()
+    return deferred
+
+
+def eventually(happened: Callable[[], object]) -> bool:
+    """Wait for what nothing tells of."""
+    until = time.monotonic() + PATIENCE_S
+    while not happened() and time.monotonic() < until:
+        time.sleep(0.005)
+    return bool(happened())
+
+
+def workers_of(pool: WorkerPool) -> list[int]:
+    """Their processes."""
+    name = f"{pool.name} worker"
+    found = [each.pid for each in multiprocessing.active_children() if each.name == name]
+    return [pid for pid in found if pid is not None]
+
+
+# Working.
+
+
+@pytest.mark.spec("ENV-POOL-4", "ENV-POOL-7", "RUN-1", "RUN-2", "RUN-3", "RUN-4", "RUN-5")
+def test_pool_runs_tasks(make_queue: MakeQueue) -> None:
+    queue = make_queue()
+    broker = Broker(queue)
+    q = broker.queue()
+    first = call(q.give, "a", "first")
+    with WorkerPool(broker, tasks.init, (broker.name,), workers=2):
+        second = call(q.give, "b", first)
+        failed = call(q.fail, "c", "no")
+        passed = call(q.text, "d", failed, on_error="pass")
+        unknown = call(q.unknown, "e")
+        queue.submit(Request("f"), b"\x00 garbage")
+        large = call(q.large, "g", 1_000_000)
+        unserializable = call(q.lock, "h")
+        Task(q.fail, id="i", ignore_result=True)("nobody is told")
+        assert value_of(second) == "first"
+        assert value_of(passed) == f"fail [{broker.name}:c] ValueError: no"
+        assert value_of(large) == bytes(1_000_000)
+        assert value_of(call(q.give, "j", value_of(large))) == bytes(1_000_000)
+        for deferred, error in {
+            unknown: rf"unknown \[{broker.name}:e\] no such task",
+            broker.deferred("f"): "message cannot be read",
+            unserializable: "result cannot be serialized",
+        }.items():
+            with pytest.raises(TaskFailure, match=error):
+                value_of(deferred)
+    last = call(q.give, "k")
+    assert last.status == "enqueued"
+
+
+def test_tasks_call_others_through_their_own_broker(
+    make_queue: MakeQueue, make_pool: MakePool
+) -> None:
+    broker = Broker(make_queue())
+    if broker.url.startswith("memory:"):
+        pytest.skip("a worker's memory:// is its own")
+    make_pool(broker, 1, tasks.init_connected).start()
+    value_of(call(broker.queue().call, "a", "from a worker"))
+    assert value_of(broker.deferred("b")) == "from a worker"
+
+
+@pytest.mark.spec("ENV-POOL-14", "ENV-POOL-2", "ENV-POOL-3", "ENV-POOL-17")
+def test_worker_is_replaced_after_its_tasks_and_a_pool_is_started_again(
+    memory: Broker, make_pool: MakePool
+) -> None:
+    pool = make_pool(memory, max_worker_tasks=2)
+    pool.stop()
+    pool.start()
+    with pytest.raises(RuntimeError, match="started already"):
+        pool.start()
+    pids = [value_of(call(memory.queue().pid, "a")) for _ in range(5)]
+    assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [2, 2, 1]
+    assert len(workers_of(pool)) == 1
+    pool.stop()
+    pool.stop()
+    pool.join()
+    assert workers_of(pool) == []
+    pool.start(timeout=None)
+    assert value_of(call(memory.queue().terminate_others, "a")) == [-15, -15]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"init_func": "init"}, TypeError, "init_func: .* not 'init'"),
+        ({"workers": 0}, ValueError, "workers: 1 to 10000 is needed, not 0"),
+        ({"workers": True}, TypeError, "workers: an integer is needed, not True"),
+        ({"max_worker_tasks": 0}, ValueError, "max_worker_tasks: .* not 0"),
+        ({"time_limit": 0}, ValueError, "time_limit: .* not 0"),
+        ({"time_limit": "1"}, TypeError, "time_limit: .* not '1'"),
+        ({"drain_timeout": -1}, ValueError, "drain_timeout: .* not -1"),
+    ],
+)
+@pytest.mark.spec("ENV-BAD-2", "ENV-BAD-5")
+def test_options_that_make_no_sense_are_refused(
+    memory: Broker, options: dict[str, Any], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        WorkerPool(memory, **{"init_func": tasks.init, **options})
+
+
+@pytest.mark.spec("ENV-POOL-2", "ENV-BAD-2")
+def test_timeout_of_start_makes_sense_or_nothing_is_started(memory: Broker) -> None:
+    pool = WorkerPool(memory, tasks.init)
+    with pytest.raises(ValueError, match="timeout: more than 0 seconds are needed, not 0"):
+        pool.start(0)
+    pool.stop()
+
+
+def test_there_are_as_many_workers_as_processors_unless_told_otherwise(memory: Broker) -> None:
+    pool = WorkerPool(memory, tasks.init, name="mine")
+    assert pool.workers == len(os.sched_getaffinity(0))
+    assert repr(pool) == f"<WorkerPool mine ({pool.workers})>"
+
+
+# Workers that die.
+
+
+@pytest.mark.spec("ENV-POOL-10", "REL-1")
+def test_who_waits_is_told_at_once_when_a_worker_dies_in_a_task(
+    make_queue: MakeQueue,
+    make_pool: MakePool,
+    gate: Gate,
+    clock: ManualClock,
+    start: Start,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broker = Broker(make_queue(clock=clock))
+    make_pool(broker).start()
+    once = call(broker.queue().meet, "a", gate.port)
+    twice = call(broker.queue().meet, "b", gate.port, "again", attempts=2)
+    gate.visitor().kill()
+    assert isinstance(told(start, once).held.failure, TaskExpired)  # type: ignore[union-attr]  # it has one
+    gate.visitor().kill()
+    gate.visitor().let_go()
+    assert told(start, twice).value == "again"
+    assert "its worker process has died: meet [a]: SIGKILL" in caplog.text
+
+
+@pytest.mark.spec("ENV-POOL-10")
+def test_it_does_not_matter_how_a_worker_dies(
+    memory: Broker, make_pool: MakePool, gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_pool(memory).start()
+    for how in tasks.ENDS:
+        with pytest.raises(TaskExpired):
+            value_of(call(memory.queue().end, "a", how))
+        assert how.removesuffix(" by its pool") in caplog.records[-1].getMessage()
+    forked = call(memory.queue().meet_and_leave_a_fork, "b", gate.port)
+    visitors = [gate.visitor(), gate.visitor()]
+    parent = next(each for each in visitors if each.pid in workers_of_any())
+    parent.kill()
+    with pytest.raises(TaskExpired):
+        value_of(forked)
+    for each in visitors:
+        if each is not parent:
+            each.let_go()
+            assert each.has_ended()
+
+
+def workers_of_any() -> list[int | None]:
+    return [each.pid for each in multiprocessing.active_children()]
+
+
+@pytest.mark.spec("ENV-POOL-10", "ENV-POOL-11")
+def test_each_outcome_is_seen_once_while_workers_are_killed(
+    make_queue: MakeQueue, make_pool: MakePool, start: Start, tmp_path: Path
+) -> None:
+    broker = Broker(make_queue())
+    pool = make_pool(broker, 2)
+    pool.start()
+    runs = tmp_path / "runs"
+    outcomes: SimpleQueue[tuple[str, object]] = SimpleQueue()
+    stopping = threading.Event()
+
+    def produce(producer: str) -> None:
+        for number in count():
+            if stopping.is_set():
+                return
+            task_id = f"{producer} {number}"
+            deferred = call(broker.queue().mark, task_id, runs, task_id)
+            failure = deferred.wait(PATIENCE_S) and deferred.held and deferred.held.failure
+            outcomes.put((task_id, failure or deferred.value))
+
+    producing = [start(partial(produce, producer)) for producer in "abcd"]
+    seen = []
+    killed = 0
+    while killed < KILLS:
+        seen += [outcomes.get(timeout=PATIENCE_S) for _ in range(outcomes.qsize() + 1)]
+        if pids := workers_of(pool):
+            os.kill(random.choice(pids), signal.SIGKILL)
+            killed += 1
+    stopping.set()
+    assert [each.error() for each in producing] == [None] * 4
+    seen += [outcomes.get() for _ in range(outcomes.qsize())]
+    assert max(Counter(task_id for task_id, _ in seen).values()) == 1
+    results = {task_id for task_id, outcome in seen if outcome == task_id}
+    expired = {task_id for task_id, outcome in seen if isinstance(outcome, TaskExpired)}
+    assert len(results) + len(expired) == len(seen)
+    assert len(expired) <= KILLS
+    started = Counter(runs.read_text().splitlines())
+    assert max(started.values()) == 1
+    assert results <= started.keys()
+
+
+@pytest.mark.spec("ENV-POOL-11")
+def test_worker_that_dies_idle_costs_no_task(memory: Broker, make_pool: MakePool) -> None:
+    make_pool(memory).start()
+    before = value_of(call(memory.queue().pid, "a"))
+    os.kill(before, signal.SIGKILL)
+    assert value_of(call(memory.queue().pid, "b")) != before
+    before = value_of(call(memory.queue().pid, "c"))
+    # It gets a task, and can't begin it.
+    os.kill(before, signal.SIGSTOP)
+    handed = call(memory.queue().pid, "d")
+    assert eventually(lambda: handed.status == "processing")
+    os.kill(before, signal.SIGKILL)
+    assert value_of(handed) != before
+
+
+@pytest.mark.spec("ENV-POOL-11")
+def test_task_that_no_worker_lives_to_begin_is_given_up(
+    memory: Broker, make_pool: MakePool, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_pool(memory, 1, tasks.init_fragile).start()
+    deferred = call(memory.queue().give, "a")
+    with pytest.raises(TaskExpired):
+        value_of(deferred)
+    assert "its worker process has died: give [a]: exit code 4" in caplog.text
+
+
+# Heartbeats and limits.
+
+
+@pytest.mark.spec("ENV-POOL-1", "ENV-POOL-13")
+def test_task_that_holds_the_gil_keeps_its_lease(
+    queue: AbstractTaskQueue,
+    clock: ManualClock,
+    plant: Plant,
+    make_pool: MakePool,
+    gate: Gate,
+    start: Start,
+) -> None:
+    beats: SimpleQueue[tuple[str, bool]] = SimpleQueue()
+    own = type(queue)._heartbeat
+
+    def heartbeat(this: Any, task_id: str, lease_ms: int, token: Any) -> bool:
+        beats.put((task_id, own(this, task_id, lease_ms, token)))
+        return True
+
+    broker = plant(queue, _heartbeat=heartbeat)
+    make_pool(broker).start()
+    deferred = call(broker.queue().meet_with_gil, "a", gate.port, "kept")
+    visitor = gate.visitor()
+    for _ in range(20):
+        clock.advance(30_000)
+        assert beats.get(timeout=PATIENCE_S) == ("a", True)
+    visitor.let_go()
+    assert told(start, deferred).value == "kept"
+
+
+@pytest.mark.spec("ENV-POOL-12")
+def test_task_that_hangs_is_ended_by_the_time_limit(
+    memory: Broker, make_pool: MakePool, gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_pool(memory, 2, time_limit=0.5).start()
+    hanging = [
+        call(memory.queue().meet, "a", gate.port, attempts=2),
+        call(memory.queue().meet_with_gil, "b", gate.port),
+    ]
+    visitors = [gate.visitor(), gate.visitor()]
+    for deferred in hanging:
+        with pytest.raises(TaskFailure, match=r"\] time limit of 0.5 s passed$"):
+            value_of(deferred)
+    assert all(visitor.has_ended() for visitor in visitors)
+    Task(memory.queue().meet, id="c", ignore_result=True)(gate.port)
+    assert gate.visitor().has_ended()
+    assert value_of(call(memory.queue().give, "d", 1)) == 1
+    assert "ended: meet [c]: time limit of 0.5 s passed" in caplog.text
+
+
+@pytest.mark.spec("ENV-POOL-11", "ENV-POOL-12")
+def test_time_limit_is_for_a_worker_that_does_not_begin_too(
+    memory: Broker, make_pool: MakePool
+) -> None:
+    make_pool(memory, time_limit=0.5).start()
+    before = value_of(call(memory.queue().pid, "a"))
+    os.kill(before, signal.SIGSTOP)
+    assert value_of(call(memory.queue().pid, "b")) != before
+
+
+# Starting badly.
+
+
+@pytest.mark.spec("ENV-POOL-8", "ENV-POOL-9")
+@pytest.mark.parametrize(
+    ("init", "text"),
+    [
+        (tasks.init_raising, "(?s)Traceback.*in init_raising.*RuntimeError: no configuration for"),
+        (tasks.init_exiting, "SystemExit: nothing to do"),
+        (tasks.init_ending, "a worker process ended before it was ready: exit code 3"),
+        (tasks.init_nothing, "TypeError: init_func: it must return a Broker, not None"),
+        (tasks.init_other_queue, "ValueError: init_func: a broker of the queue 'test-.*needed"),
+    ],
+)
+def test_init_func_that_fails_fails_the_start(
+    memory: Broker, make_pool: MakePool, init: Any, text: str
+) -> None:
+    deferred = call(memory.queue().give, "a")
+    with pytest.raises(WorkerInitError, match=text):
+        make_pool(memory, 1, init).start()
+    assert deferred.status == "enqueued"
+
+
+@pytest.mark.spec("ENV-POOL-9")
+def test_init_func_that_can_not_be_pickled_or_read_fails_the_start(
+    memory: Broker, make_pool: MakePool
+) -> None:
+    with pytest.raises((AttributeError, TypeError), match="pickle"):
+        make_pool(memory, 2, lambda _: None).start()
+    with pytest.raises(WorkerInitError, match="RuntimeError: cannot be read here"):
+        make_pool(memory, 1, tasks.init, tasks.Unreadable()).start()
+
+
+@pytest.mark.spec("ENV-POOL-9")
+def test_no_task_is_claimed_before_all_workers_are_ready(
+    memory: Broker, make_pool: MakePool, tmp_path: Path
+) -> None:
+    deferred = call(memory.queue().give, "a", 1)
+    pool = make_pool(memory, 2, tasks.init_once, tmp_path / "mark")
+    with pytest.raises(WorkerInitError, match="FileExistsError"):
+        pool.start()
+    assert deferred.status == "enqueued"
+    pool.stop()
+    make_pool(memory).start()
+    assert value_of(deferred) == 1
+
+
+@pytest.mark.spec("ENV-POOL-19")
+def test_worker_is_replaced_when_init_func_works_again(
+    memory: Broker,
+    make_pool: MakePool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(backoff, "FIRST_S", 0.001)
+    obstacle = tmp_path / "obstacle"
+    pool = make_pool(memory, 1, tasks.init_unless, obstacle)
+    pool.start()
+    obstacle.touch()
+    deferred = call(memory.queue().end, "a", "SIGKILL")
+    with pytest.raises(TaskExpired):
+        value_of(deferred)
+    assert eventually(lambda: "no worker, trying again" in caplog.text)
+    obstacle.unlink()
+    assert value_of(call(memory.queue().give, "b", 1)) == 1
+    assert "RuntimeError: there is an obstacle" in caplog.text
+
+
+# Stopping.
+
+
+@pytest.mark.spec("ENV-POOL-6", "ENV-POOL-3")
+def test_task_that_arrives_while_a_pool_stops_is_run_or_still_in_the_queue(
+    make_queue: MakeQueue, make_pool: MakePool, start: Start, tmp_path: Path
+) -> None:
+    broker = Broker(make_queue())
+    pool = make_pool(broker, 2)
+    runs = tmp_path / "runs"
+    runs.touch()
+    for turn in range(3):
+        pool.start()
+        stopped = threading.Event()
+        enough = threading.Event()
+        deferreds: list[Deferred] = []
+
+        def produce() -> None:
+            while not stopped.is_set():
+                task_id = f"{turn} {len(deferreds)}"
+                deferreds.append(call(broker.queue().mark, task_id, runs, task_id))
+                if len(deferreds) == 20:
+                    enough.set()
+
+        producing = start(produce)
+        assert enough.wait(PATIENCE_S)
+        pool.stop()
+        stopped.set()
+        assert producing.error() is None
+        run = set(runs.read_text().splitlines())
+        for deferred in deferreds:
+            assert deferred.status == ("success" if deferred.id in run else "enqueued")
+        broker.discard_pending_tasks()
+
+
+@pytest.mark.spec("ENV-POOL-3")
+def test_stop_finishes_what_runs_and_claims_nothing_more(
+    memory: Broker, make_pool: MakePool, gate: Gate, start: Start
+) -> None:
+    pool = make_pool(memory, 2)
+    pool.start()
+    running = call(memory.queue().meet, "a", gate.port, 1)
+    visitor = gate.visitor()
+    pool.stop(join=False)
+    stopping = [start(pool.stop) for _ in range(3)]
+    assert [each.sleeps() for each in stopping] == [True] * 3
+    with pytest.raises(RuntimeError, match="started already"):
+        pool.start()
+    queued = call(memory.queue().give, "b", 2)
+    visitor.let_go()
+    assert [each.error() for each in stopping] == [None] * 3
+    assert running.value == 1
+    assert queued.status == "enqueued"
+    pool.start()
+    assert value_of(queued) == 2
+
+
+@pytest.mark.spec("ENV-POOL-3", "ENV-POOL-16", "REL-1")
+def test_what_runs_is_ended_at_the_drain_deadline_and_its_claim_released(
+    make_queue: MakeQueue,
+    make_pool: MakePool,
+    gate: Gate,
+    clock: ManualClock,
+    start: Start,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broker = Broker(make_queue(clock=clock))
+    pool = make_pool(broker, 3, drain_timeout=3)
+    pool.start()
+    once = call(broker.queue().meet_with_gil, "a", gate.port)
+    twice = call(broker.queue().meet, "b", gate.port, attempts=2)
+    Task(broker.queue().meet, id="c", ignore_result=True)(gate.port)
+    visitors = [gate.visitor() for _ in range(3)]
+    stopping = start(pool.stop)
+    assert stopping.sleeps()
+    clock.advance(2_999)
+    assert stopping.sleeps()
+    assert all(visitor.waits() for visitor in visitors)
+    clock.advance(1)
+    assert stopping.error() is None
+    assert all(visitor.has_ended() for visitor in visitors)
+    assert [once.status, twice.status] == [None, "enqueued"]
+    assert "still running at the drain deadline, released: meet_with_gil [a]" in caplog.text
+    assert "ended by the pool: meet [c]" in caplog.text
+
+
+@pytest.mark.spec("ENV-POOL-5")
+def test_lost_connection_does_not_end_a_pool(
+    make_queue: MakeQueue,
+    plant: Plant,
+    make_pool: MakePool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(backoff, "FIRST_S", 0.001)
+    queue = make_queue()
+    planted = {
+        name: unreliable(getattr(type(queue), name)) for name in ("_claim", "_finish", "_release")
+    }
+    broker = plant(queue, **planted)
+    make_pool(broker).start()
+    assert value_of(call(broker.queue().give, "a", 1)) == 1
+    with pytest.raises(TaskExpired):
+        value_of(call(broker.queue().end, "b", "SIGKILL"))
+    assert caplog.text.count("nothing can be claimed") == 2
+    assert caplog.text.count("nothing can be stored") == 4
+
+
+def unreliable(own: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, which fails twice before it works."""
+    failures = [LOST, LOST]
+
+    def method(*args: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return own(*args)
+
+    return method
+
+
+# Programs.
+
+PROGRAM = """
+import logging, multiprocessing, os, signal, sys, threading
+import worq
+from tests.pool import tasks
+from worq.pool.process import WorkerPool, start_pools
+
+def show(*words):
+    print(*words, flush=True)
+
+def call(broker, task, *args):
+    return worq.Task(getattr(broker.queue(), task), id=task)(*args)
+
+if __name__ == "__main__":
+    logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
+    port = int(sys.argv[1])
+    one, two = (worq.get_broker("memory://", name) for name in ("one", "two"))
+    pool = WorkerPool(one, tasks.init_visiting, ("one", port), workers=2, name="pool")
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    def nothing_is_left():
+        assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+        assert not multiprocessing.active_children()
+        assert threading.enumerate() == [threading.main_thread()]
+"""
+
+STOPS = "pool: stopping, a signal has come\n"
+ENDS = "pool: ending what runs, another signal has come\n"
+
+
+class Program:
+    """A program of its own, in a process group of its own."""
+
+    def __init__(self, folder: Path, gate: Gate, body: str) -> None:
+        path = folder / "program.py"
+        path.write_text(PROGRAM + body)
+        root = Path(__file__).parents[2]
+        self._process = subprocess.Popen(
+            [sys.executable, str(path), str(gate.port)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'model'}"},
+        )
+
+    def signal_all(self, number: int) -> None:
+        """As a terminal does."""
+        os.killpg(self._process.pid, number)
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+    def end(self) -> tuple[int, str]:
+        """Its exit code, and all else that it has said."""
+        assert self._process.stdout is not None
+        rest = self._process.stdout.read()
+        self._process.stdout.close()
+        return self._process.wait(PATIENCE_S), rest
+
+    def close(self) -> None:
+        with suppress(ProcessLookupError):
+            self.signal_all(signal.SIGKILL)
+        if self._process.returncode is None:
+            self.end()
+
+
+Run = Callable[[str], Program]
+
+
+@pytest.fixture
+def run(gate: Gate, tmp_path: Path) -> Iterator[Run]:
+    programs: list[Program] = []
+
+    def begin(body: str) -> Program:
+        programs.append(Program(tmp_path, gate, body))
+        return programs[-1]
+
+    yield begin
+    for program in programs:
+        program.close()
+
+
+JOINED = """
+    deferred = call(one, "meet", port)
+    pool.start()
+    pool.join()
+    nothing_is_left()
+    show(deferred.status)
+"""
+
+
+@pytest.mark.spec("ENV-POOL-16", "ENV-POOL-17", "ENV-POOL-18")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_to_all_processes_stops_the_pool(run: Run, gate: Gate, number: int) -> None:
+    program = run(JOINED)
+    _workers = gate.visitor(), gate.visitor()
+    task = gate.visitor()
+    program.signal_all(number)
+    assert program.line() == STOPS
+    task.let_go()
+    assert program.end() == (0, "success\n")
+
+
+@pytest.mark.spec("ENV-POOL-16", "ENV-POOL-18")
+def test_second_signal_ends_what_runs(run: Run, gate: Gate) -> None:
+    program = run(JOINED)
+    workers = gate.visitor(), gate.visitor()
+    task = gate.visitor()
+    program.signal(signal.SIGINT)
+    assert program.line() == STOPS
+    assert task.waits()
+    program.signal(signal.SIGTERM)
+    assert program.line() == ENDS
+    assert all(each.has_ended() for each in (task, *workers))
+    assert program.line() == "still running at the drain deadline, released: meet [meet]\n"
+    assert program.end() == (0, "None\n")
+
+
+@pytest.mark.spec("ENV-POOL-18")
+def test_signals_do_what_they_did_when_the_pool_has_ended_by_itself(run: Run) -> None:
+    program = run("""
+    pool.start()
+    threading.Thread(target=lambda: (pool.join(), show("ended"))).start()
+    show("started")
+    while True:
+        signal.pause()
+""")
+    assert program.line() == "started\n"
+    program.signal(signal.SIGTERM)
+    assert [program.line(), program.line()] == [STOPS, "ended\n"]
+    program.signal(signal.SIGTERM)
+    assert program.end() == (-signal.SIGTERM, "")
+
+
+@pytest.mark.spec("ENV-POOL-15")
+def test_workers_end_when_their_parent_is_killed(run: Run, gate: Gate) -> None:
+    program = run("""
+    pool.start()
+    fork = os.fork()
+    if fork == 0:
+        tasks.meet(port)
+        os._exit(0)
+    show(fork)
+    call(one, "meet_with_gil", port)
+    signal.pause()
+""")
+    pid = int(program.line())
+    processes = {each.pid: each for each in (gate.visitor() for _ in range(4))}
+    fork = processes.pop(pid)
+    program.signal(signal.SIGKILL)
+    assert all(each.has_ended() for each in processes.values())
+    assert fork.waits()
+    fork.let_go()
+
+
+@pytest.mark.spec("ENV-POOL-3")
+def test_program_that_does_not_stop_its_pool_ends(run: Run, gate: Gate) -> None:
+    program = run("""
+    pool.start()
+    deferred = call(one, "meet", port)
+    while deferred.status == "enqueued":
+        pass
+""")
+    _workers = gate.visitor(), gate.visitor()
+    gate.visitor().let_go()
+    assert program.end() == (0, "")
+
+
+@pytest.mark.spec("ENV-POOL-16", "ENV-POOL-20")
+def test_pools_are_started_together_and_a_signal_stops_all(run: Run, gate: Gate) -> None:
+    program = run("""
+    other = WorkerPool(two, tasks.init, ("two",), workers=1, name="other")
+    deferreds = [call(one, "meet", port), call(two, "meet", port)]
+    start_pools(pool, other, timeout=5)
+    nothing_is_left()
+    show(*(each.status for each in deferreds))
+""")
+    _workers = gate.visitor(), gate.visitor()
+    waiting = gate.visitor(), gate.visitor()
+    program.signal(signal.SIGINT)
+    assert {program.line(), program.line()} == {STOPS, STOPS.replace("pool", "other")}
+    for each in waiting:
+        each.let_go()
+    assert program.end() == (0, "success success\n")
+
+
+@pytest.mark.spec("ENV-POOL-20")
+def test_pools_are_started_all_or_none(memory: Broker, make_pool: MakePool) -> None:
+    good, bad = make_pool(memory), make_pool(memory, 1, tasks.init_raising)
+    with pytest.raises(WorkerInitError, match="no configuration"):
+        start_pools(good, bad)
+    assert workers_of(good) == []

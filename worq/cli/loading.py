@@ -1,0 +1,111 @@
+"""From MODULE:OBJECT to brokers: in the command itself, and in the worker processes of its pool."""
+
+import importlib
+import inspect
+import traceback
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import cast
+
+import click
+
+from worq.cli import logs
+from worq.core import Broker
+from worq.failures import describe
+from worq.pool.feed import Feed, Ledger
+
+ARGUMENT = "MODULE:OBJECT"
+
+
+class NotLoaded(click.UsageError):
+    """There is no broker. `trace`: where the application's own code went wrong."""
+
+    def __init__(self, reason: str, trace: str = "") -> None:
+        super().__init__(reason)
+        self.trace = trace
+
+    def show(self, file: object = None) -> None:
+        del file
+        click.echo(f"{self.trace}Error: {self.message}", err=True)
+
+
+def load(text: str, url: str | None, *, url_is_default: bool = False) -> Broker:
+    """The broker that MODULE:OBJECT is or makes.
+
+    `url`: replaces that of a broker, unless it is a default, and is given to a function.
+    """
+    found = _find(text)
+    if isinstance(found, Broker):
+        return found if url is None or url_is_default else _at(found, url)
+    if not callable(found) or inspect.isclass(found):
+        raise NotLoaded(
+            f"{ARGUMENT}: a Broker, or a function that makes one, not {text!r}: {found!r}"
+        )
+    if url is None:
+        raise NotLoaded(f"--url (or WORQ_URL): the function {text!r} needs the URL of a server")
+    made = _made(text, found, url)
+    if not isinstance(made, Broker):
+        raise NotLoaded(f"{ARGUMENT}: the function {text!r} must return a Broker, not {made!r}")
+    return made
+
+
+def _find(text: str) -> object:
+    module_name, colon, path = text.partition(":")
+    if not (module_name and colon and path) or module_name.startswith("."):
+        raise NotLoaded(f"{ARGUMENT}: something like app:broker is needed, not {text!r}")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise _broken(f"{ARGUMENT}: {text!r}: importing {module_name} failed", error) from error
+        raise NotLoaded(f"{ARGUMENT}: there is no module {error.name!r}: {text!r}") from error
+    except Exception as error:
+        raise _broken(f"{ARGUMENT}: {text!r}: importing {module_name} failed", error) from error
+    try:
+        return cast("object", reduce(getattr, path.split("."), module))
+    except AttributeError as error:
+        raise NotLoaded(f"{ARGUMENT}: {module_name} has no {path}: {text!r}") from error
+
+
+def _made(text: str, function: Callable[..., object], url: str) -> object:
+    try:
+        return function(url)
+    except ValueError as error:
+        if str(error).startswith("url: "):  # it is what we were given
+            raise NotLoaded(f"--url: {error}") from error
+        raise _broken(f"{ARGUMENT}: the function {text!r} failed", error) from error
+    except Exception as error:
+        raise _broken(f"{ARGUMENT}: the function {text!r} failed", error) from error
+
+
+def _broken(what: str, error: Exception) -> NotLoaded:
+    return NotLoaded(f"{what}: {describe(error)}", traceback.format_exc())
+
+
+def _at(broker: Broker, url: str) -> Broker:
+    try:
+        return broker if url == broker.url else broker.clone(url=url)
+    except (ValueError, ModuleNotFoundError) as error:
+        raise NotLoaded(f"--url: {error}") from error
+
+
+def of_queues(broker: Broker, names: Sequence[str]) -> list[Broker]:
+    """The same tasks on each of these queues; without names, on the broker's own."""
+    brokers: list[Broker] = []
+    for name in dict.fromkeys(names):
+        try:
+            brokers.append(broker if name == broker.name else broker.clone(name=name))
+        except ValueError as error:
+            raise NotLoaded(f"--queue: {error}") from error
+    return brokers or [broker]
+
+
+def fed(brokers: Sequence[Broker], ledger: Ledger | None = None) -> Broker:
+    """One broker for a pool."""
+    return brokers[0] if len(brokers) == 1 and ledger is None else Feed(brokers, ledger)
+
+
+def for_worker(url: str, text: str, names: Sequence[str], level: str) -> Broker:
+    """What a worker process of the pool makes for itself; `url` and `names` are the pool's."""
+    logs.configure(level)
+    return fed(of_queues(load(text, url), names))

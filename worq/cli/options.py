@@ -1,0 +1,38 @@
+"""Options that several commands have."""
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from worq.const import TIMEOUT_S_MAX
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Seconds(click.ParamType[float]):
+    """A number of seconds; `inf` too unless it must be more than 0."""
+
+    name = "seconds"
+
+    def __init__(self, *, above_zero: bool = False) -> None:
+        self._above_zero = above_zero
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            seconds = float(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        if self._above_zero:
+            if not 0 < seconds <= TIMEOUT_S_MAX:
+                self.fail(f"{value!r}: more than 0 seconds are needed", param, ctx)
+        elif not (0 <= seconds <= TIMEOUT_S_MAX or seconds == math.inf):
+            self.fail(f"{value!r}: 0 seconds or more are needed", param, ctx)
+        return seconds
+
+
+def url_option(*, required: bool, help: str) -> Callable[[F], F]:  # noqa: A002 - click's word
+    return click.option("--url", required=required, envvar="WORQ_URL", show_envvar=True, help=help)

@@ -1,0 +1,268 @@
+"""`worq worker`: a pool of threads or processes that runs an application's tasks."""
+
+import logging
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import click
+from click.core import ParameterSource
+
+from worq.cli import loading, logs, reloading
+from worq.cli.exits import CUT_SHORT, FAILED, TABLE, needing_a_server
+from worq.cli.foreman import Ending, Foreman, Pool
+from worq.cli.loading import NotLoaded
+from worq.cli.options import Seconds, url_option
+from worq.core import Broker
+from worq.masking import masked
+from worq.pool import process, thread
+from worq.pool.arguments import TASKS_MAX, WORKERS_MAX
+from worq.pool.feed import SLICE_S, Ledger
+
+# A claim that waits is woken by a stop; so this need not be short.
+CLAIM_S = 60.0
+
+_log = logging.getLogger(__name__)
+
+HELP = f"""Run the tasks of MODULE:OBJECT until told to stop.
+
+OBJECT is a Broker, or a function that is called with the URL and returns one. MODULE is imported
+with the current folder on its path.
+
+The first INT (Ctrl-C) or TERM ends the claiming, and what runs has --drain-timeout seconds to end.
+After that, or at the second signal, what still runs is ended: it starts again elsewhere if it has
+attempts left, or else whoever waits for it is told that it expired. HUP drains too, and then starts
+the whole command again, with the same process id.
+
+Several queues are served in strict rotation: whoever is free looks first at the queue behind that of
+the last task. Workers that find all of them empty wait for one each, for {1000 * SLICE_S:g} ms; so a task is never
+late if there are at least as many threads as queues.
+
+\b
+Examples:
+  worq worker app:broker
+  worq worker app:make_broker --url redis://localhost:6379/0 --threads 8
+  worq worker app:broker --queue mail --queue reports --processes 4
+  worq worker app:broker --burst          # and 0 when all is done
+  worq worker app:broker --check
+
+{TABLE}"""
+
+
+class _Plan(NamedTuple):
+    """What was asked for."""
+
+    text: str
+    url: str | None
+    url_is_default: bool
+    queues: tuple[str, ...]
+    threads: int | None
+    processes: int | None
+    tasks_max: int | None
+    worker_tasks_max: int | None
+    time_limit_s: float | None
+    burst: bool
+    level: str
+
+    def check(self) -> None:
+        if self.threads is not None and self.processes is not None:
+            raise click.UsageError("--threads and --processes exclude one another")
+        for option, value in (
+            ("--time-limit", self.time_limit_s),
+            ("--max-worker-tasks", self.worker_tasks_max),
+        ):
+            if value is not None and self.processes is None:
+                raise click.UsageError(
+                    f"{option} {value:g} needs --processes: no thread can be ended"
+                )
+
+    def brokers(self) -> list[Broker]:
+        broker = loading.load(self.text, self.url, url_is_default=self.url_is_default)
+        if not broker.tasks:
+            raise NotLoaded(f"{loading.ARGUMENT}: {self.text!r} exposes no tasks")
+        return loading.of_queues(broker, self.queues)
+
+    def pool(
+        self, brokers: Sequence[Broker], spent: Callable[[], None]
+    ) -> tuple[Pool, Callable[[], None]]:
+        """A pool, and what starts it."""
+        ledger = None
+        if self.burst or self.tasks_max is not None or len(brokers) > 1:
+            ledger = Ledger(len(brokers), tasks_max=self.tasks_max, burst=self.burst, spent=spent)
+        broker = loading.fed(brokers, ledger)
+        if self.processes is None:
+            threads = thread.WorkerPool(broker, self.threads or 1, drain_timeout=math.inf)
+            return threads, lambda: threads.start(CLAIM_S)
+        processes = process.WorkerPool(
+            broker,
+            loading.for_worker,
+            (self.text, tuple(each.name for each in brokers), self.level),
+            workers=self.processes,
+            max_worker_tasks=self.worker_tasks_max,
+            time_limit=self.time_limit_s,
+            drain_timeout=math.inf,
+        )
+        return processes, lambda: processes.start(CLAIM_S, handle_sigterm=False)
+
+    @property
+    def crew(self) -> str:
+        count, what = (
+            (self.threads or 1, "thread") if self.processes is None else (self.processes, "process")
+        )
+        return f"{count} {what}{'' if count == 1 else 'es' if what == 'process' else 's'}"
+
+
+@click.command(help=HELP)
+@click.argument("text", metavar="MODULE:OBJECT")
+@url_option(
+    required=False,
+    help="The server; for a Broker, instead of its own. As a variable: for a function.",
+)
+@click.option(
+    "--queue",
+    "queues",
+    metavar="NAME",
+    multiple=True,
+    help="Serve this queue instead of the object's own; can be repeated.",
+)
+@click.option(
+    "--threads", type=click.IntRange(1, WORKERS_MAX), help="Threads that run tasks.  [default: 1]"
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, WORKERS_MAX),
+    help="Processes that run tasks, instead of threads.",
+)
+@click.option(
+    "--max-tasks", "tasks_max", type=click.IntRange(1, TASKS_MAX), help="End after so many tasks."
+)
+@click.option(
+    "--max-worker-tasks",
+    "worker_tasks_max",
+    type=click.IntRange(1, TASKS_MAX),
+    help="Replace each process after so many tasks.",
+)
+@click.option(
+    "--time-limit",
+    "time_limit_s",
+    type=Seconds(above_zero=True),
+    help="End a task that runs so long, which fails; needs --processes.",
+)
+@click.option(
+    "--burst",
+    is_flag=True,
+    help="End when no task is ready, and none runs that may make another ready.",
+)
+@click.option(
+    "--drain-timeout",
+    "drain_s",
+    type=Seconds(),
+    default=25.0,
+    show_default=True,
+    help="How long what runs may take to end after a signal; inf: for ever.",
+)
+@click.option("--check", is_flag=True, help="Connect, list the tasks, and exit.")
+@click.option(
+    "--reload",
+    is_flag=True,
+    help="Start again when a *.py below the current folder changes; needs the extra watch.",
+)
+@click.option(
+    "--log-level",
+    "level",
+    type=click.Choice(logs.LEVELS, case_sensitive=False),
+    default="info",
+    show_default=True,
+    help="What worq says on standard error.",
+)
+@click.pass_context
+def worker(
+    context: click.Context,
+    *,
+    check: bool,
+    reload: bool,
+    drain_s: float,
+    url: str | None,
+    **asked: object,
+) -> None:
+    is_default = context.get_parameter_source("url") is not ParameterSource.COMMANDLINE
+    plan = _Plan(url=url, url_is_default=is_default, **asked)  # type: ignore[arg-type]
+    plan.check()
+    logs.configure(plan.level)
+    reloading.reap()
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    if check:
+        _check(plan)
+        return
+    foreman = Foreman(drain_s)
+    with ExitStack() as stack:
+        stack.enter_context(foreman.listening())
+        if reload:
+            stack.enter_context(reloading.watching(folder, foreman.reload))
+        ending = _work(plan, foreman, reload=reload)
+    _end(ending, folder)
+
+
+def _check(plan: _Plan) -> None:
+    brokers = plan.brokers()
+    for broker in brokers:
+        with needing_a_server("--url"):
+            waiting = len(broker)
+        click.echo(f"{masked(broker.url)} [{broker.name}]: {waiting:,} waiting")
+    click.echo(f"{len(brokers[0].tasks):,} tasks:")
+    for name in sorted(brokers[0].tasks):
+        click.echo(f"  {name}")
+
+
+def _work(plan: _Plan, foreman: Foreman, *, reload: bool) -> Ending:
+    try:
+        brokers = plan.brokers()
+    except NotLoaded as error:
+        if not reload:
+            raise
+        error.show()
+        return foreman.wait()
+    for broker in brokers:
+        with needing_a_server("--url"):
+            len(broker)
+    pool, start = plan.pool(brokers, foreman.spent)
+
+    def start_and_say() -> None:
+        start()
+        names = ", ".join(broker.name for broker in brokers)
+        tasks = len(brokers[0].tasks)
+        _log.info("%s run %d tasks of %s [%s]", plan.crew, tasks, masked(brokers[0].url), names)
+
+    try:
+        ending = foreman.run(pool, start_and_say)
+    except process.WorkerInitError as error:
+        click.echo(f"Error: no worker process: {error}", err=True)
+        raise click.exceptions.Exit(FAILED) from error
+    for broker in brokers:
+        broker.close()
+    return ending
+
+
+def _end(ending: Ending, folder: str) -> None:
+    match ending:
+        case Ending.WHOLE:
+            _log.info("stopped: all that had begun was finished")
+        case Ending.CUT:
+            _log.warning("stopped: what still ran was ended")
+            _leave(CUT_SHORT)
+        case Ending.RELOAD:
+            reloading.start_again(folder)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit, whatever the threads of tasks that were given up are at."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,158 @@
+"""One run of a pool of processes: who claims, who minds the workers, and what becomes of claims."""
+
+import logging
+import signal
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from worq.core import Broker
+from worq.failures import TaskFailure, describe
+from worq.pool.desk import Desk, Job
+from worq.pool.minder import Minder, Terms
+from worq.pool.shift import Shift
+from worq.pool.signals import SIGNALS
+from worq.pool.worker import KILLED_S
+from worq.task import FunctionTask
+
+# The first thread: when it has ended the others do.
+CLAIMER = 0
+
+_log = logging.getLogger(__name__)
+
+
+class Crew(Shift):
+    """The threads of a pool of processes: one that claims, a minder for each worker, and the keeper.
+
+    Claims stay in this process, which only lends the tasks to workers: so whatever becomes of a
+    worker, its claim is kept, finished or released from here. [ENV-POOL-13]
+    """
+
+    def __init__(
+        self, broker: Broker, workers: int, name: str, terms: Terms, *, drain_s: float | None
+    ) -> None:
+        self._name = name
+        self._terms = terms
+        self._desk = Desk(workers)
+        self._reports: SimpleQueue[BaseException | None] = SimpleQueue()
+        super().__init__(broker, workers, name, drain_s=drain_s)
+
+    def _bodies(self, workers: int) -> list[tuple[str, Callable[[], None]]]:
+        del workers  # as many as there are posts
+        bodies: list[tuple[str, Callable[[], None]]] = [("claimer", self._claim)]
+        for number, post in enumerate(self._desk.posts, start=1):
+            minder = Minder(self._terms, self._desk, post, self, self._reports.put)
+            bodies.append((f"minder {number}", minder.mind))
+        return bodies
+
+    # What the pool does.
+
+    def start(self, timeout_s: float | None, *, handle_sigterm: bool = False) -> None:
+        """Start all workers and wait until they are ready. If one can't be, all end. [ENV-POOL-9]"""
+        if handle_sigterm:
+            SIGNALS.watch(signal.SIGTERM, self.step)
+        super().start(timeout_s)
+        try:
+            self._await_workers()
+        except BaseException:
+            self.abort()
+            self.join()
+            raise
+        self._desk.open()
+
+    def _await_workers(self) -> None:
+        for _ in self._desk.posts:
+            error = self._reports.get()
+            if error is not None:
+                raise error
+
+    def stop(self) -> None:
+        super().stop()
+        self._desk.wake()
+
+    def abort(self) -> None:
+        """End what runs, too. Idempotent."""
+        self.stop()
+        self._desk.end()
+        self._keeper.drain(0)
+
+    def step(self) -> None:
+        """Stop; if it is stopping already, abort. [ENV-POOL-16]"""
+        if self._stopping.is_set():
+            _log.warning("%s: ending what runs, another signal has come", self._name)
+            self.abort()
+        else:
+            _log.info("%s: stopping, a signal has come", self._name)
+            self.stop()
+
+    def join(self) -> None:
+        """Wait until it is over, and nothing of it is left."""
+        super().join()
+        if not self._is_inherited():
+            for thread in self._threads:
+                if thread.ident is not None:
+                    thread.join()
+
+    # What the keeper's thread does.
+
+    def _give_up(self) -> None:
+        self._desk.end()
+        self._threads[CLAIMER].join(KILLED_S)  # it may just be getting a claim
+        if not self._desk.wait_until_idle(KILLED_S):
+            _log.error("a worker process can't be killed")
+        for job in self._desk.waiting():
+            if job.task.is_forgotten:  # nothing else would tell
+                _log.error("not run by the drain deadline: %s [%s]", job.task.name, job.task.id)
+
+    def _end(self) -> None:
+        self._desk.end()
+        super()._end()
+        SIGNALS.unwatch(signal.SIGTERM, self.step)
+
+    # What the claiming thread does.
+
+    def _claim(self) -> None:
+        """Claim a task as soon as a worker is free, for that one or for the next."""
+        try:
+            while self._desk.wait_for_free(self._stopping):
+                claim = self._next()
+                if claim is None:
+                    break
+                task = self._work.glance(claim)
+                self._keeper.hold(task)
+                self._desk.place(Job(claim, task))
+        finally:
+            self._desk.close()
+
+    # What minders do with claims.
+
+    def finish(self, task: FunctionTask, message: bytes, failed: bool) -> None:  # noqa: FBT001 - as `Broker.finish`
+        """Store an outcome that a worker has written."""
+
+        def act() -> None:
+            try:
+                self._work.finish(task, message, failed)
+            except ValueError as error:  # the worker's broker allows more
+                self._fail(task, f"result cannot be serialized: {describe(error)}")
+
+        self._settle(task, act)
+
+    def fail(self, task: FunctionTask, reason: str) -> None:
+        """Store a failure that no worker could write."""
+        self._settle(task, lambda: self._fail(task, reason))
+
+    def release(self, task: FunctionTask) -> None:
+        """Give the claim of a worker that has died back at once. [ENV-POOL-10]"""
+        self._keeper.drop(task)
+        if not task.is_forgotten:
+            self._settle(task, lambda: self._work.release(task))
+
+    def _fail(self, task: FunctionTask, reason: str) -> None:
+        self._work.set_result(task, TaskFailure(task.name, self._work.name, task.id, reason))
+
+    def _settle(self, task: FunctionTask, act: Callable[[], object]) -> None:
+        try:
+            self._store(task, act)
+        except Exception:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
+            _log.exception("given up: %s [%s]", task.name, task.id)
+        finally:
+            self._keeper.drop(task)

@@ -1,0 +1,178 @@
+"""Where the claims of a pool meet those of its workers that are free."""
+
+import os
+import threading
+from collections import deque
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+
+from worq.task import FunctionTask
+from worq.values import Claim
+
+_RINGS_MAX = 64
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A claim on its way: to a worker, and back as an outcome.
+
+    `begun`: did a worker begin it? `deaths`: how many have died before they did.
+    """
+
+    claim: Claim
+    task: FunctionTask
+    begun: bool = False
+    deaths: int = 0
+
+
+class Post:
+    """The place of one worker: what it has to do, and a bell that its minder hears in a `poll`."""
+
+    def __init__(self) -> None:
+        self.job: Job | None = None
+        self._bell, self._rope = Pipe(duplex=False)
+
+    @property
+    def bell(self) -> Connection:
+        return self._bell
+
+    def ring(self) -> None:
+        if not self._rope.closed:
+            os.write(self._rope.fileno(), b"!")
+
+    def still(self) -> None:
+        """Silence the bell, which has been rung."""
+        os.read(self._bell.fileno(), _RINGS_MAX)
+
+    def close(self) -> None:
+        self._rope.close()
+        self._bell.close()
+
+
+class Desk:
+    """Matches claims with posts whose workers are free. Thread-safe.
+
+    It opens when all workers are ready, closes when no more claims come, and is over at the drain
+    deadline, or when the pool gives up.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.posts = [Post() for _ in range(workers)]
+        self._free: list[Post] = []
+        self._waiting: deque[Job] = deque()  # only while no post is free
+        self._is_open = False
+        self._is_closed = False
+        self._is_over = False
+        self._changed = threading.Condition()
+
+    # What the pool and its claiming thread do.
+
+    def open(self) -> None:
+        """Let claims come."""
+        with self._changed:
+            self._is_open = True
+            self._changed.notify_all()
+
+    def wait_for_free(self, stopping: threading.Event) -> bool:
+        """Wait until a post is free; False if it is time to stop."""
+        with self._changed:
+            while not stopping.is_set():
+                if self._is_open and self._free:
+                    return True
+                self._changed.wait()
+            return False
+
+    def wake(self) -> None:
+        """Have `wait_for_free` look again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def place(self, job: Job) -> None:
+        """Give the job to a post that is free, now or as soon as there is one."""
+        with self._changed:
+            if self._free:
+                self._assign(self._free.pop(), job)
+            else:
+                self._waiting.append(job)
+
+    def close(self) -> None:
+        """No more claims come; what waits for a post is still to be done."""
+        with self._changed:
+            self._is_closed = True
+            self._tell_all()
+
+    def end(self) -> None:
+        """Nothing more is to be done."""
+        with self._changed:
+            self._is_closed = self._is_over = True
+            self._tell_all()
+
+    def waiting(self) -> list[Job]:
+        """What no post has been given."""
+        with self._changed:
+            return list(self._waiting)
+
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        """Wait until no post has a job."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: all(post.job is None for post in self.posts), timeout_s
+            )
+
+    # What minders do.
+
+    def offer(self, post: Post) -> None:
+        """The post is free. When it has a job its bell is rung."""
+        with self._changed:
+            if self._waiting:
+                self._assign(post, self._waiting.popleft())
+            else:
+                self._free.append(post)
+                self._changed.notify_all()
+
+    def take(self, post: Post) -> Job | None:
+        """The post is not free any more. The job that it was given, which it has until it is done."""
+        with self._changed:
+            if post in self._free:
+                self._free.remove(post)
+            return post.job
+
+    def give_back(self, post: Post) -> None:
+        """The post is not free, and the job that it was given, if any, is one for others."""
+        job = self.take(post)
+        self.done(post)
+        if job is not None:
+            self.place(job)
+
+    def done(self, post: Post) -> None:
+        """Nothing of the post's job runs any more."""
+        with self._changed:
+            post.job = None
+            self._changed.notify_all()
+
+    def is_done(self) -> bool:
+        """Is nothing left to be done?"""
+        return self._is_over or (self._is_closed and not self._waiting)
+
+    def is_over(self) -> bool:
+        return self._is_over
+
+    def wait(self, timeout: float) -> object:
+        """Wait until nothing is left to be done."""
+        with self._changed:
+            return self._changed.wait_for(self.is_done, timeout)
+
+    def leave(self, post: Post) -> None:
+        """The post is given up."""
+        with self._changed:
+            post.close()
+
+    def _assign(self, post: Post, job: Job) -> None:
+        post.job = job
+        post.ring()
+
+    def _tell_all(self) -> None:
+        for post in self.posts:
+            post.ring()
+        self._changed.notify_all()

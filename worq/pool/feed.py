@@ -1,0 +1,277 @@
+"""What a pool claims from: several queues in turn, or only so many tasks, or until there are none."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+from weakref import WeakSet
+
+from worq.core import Broker
+from worq.introspection import Sign
+from worq.task import FunctionTask
+from worq.values import Claim, Token
+
+# How long a worker that found no task waits for one of a single queue before it looks at all again.
+SLICE_S = 0.25
+# How often a burst looks whether the tasks that still run have made others ready.
+BURST_S = 0.1
+
+
+class _Running:
+    """A claim that has not ended."""
+
+
+class QueueToken(Token):
+    """A token that knows of which queue it is; equal to one that does not."""
+
+    queue: str
+    running: _Running
+
+    @classmethod
+    def of(cls, token: Token, queue: str) -> "QueueToken":
+        made = cls(*token)
+        made.queue = queue
+        made.running = _Running()
+        return made
+
+
+class Ledger:
+    """What all claims of one pool have in common, through however many feeds. Thread-safe.
+
+    It is spent when `tasks_max` have been claimed or, in a `burst`, when no task is ready and none
+    runs that might make another ready. `spent` is called then, once.
+    """
+
+    def __init__(
+        self,
+        queues: int,
+        *,
+        tasks_max: int | None = None,
+        burst: bool = False,
+        spent: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.is_burst = burst
+        self.turn = threading.Lock()
+        self.first = 0
+        self._waiting = [0] * queues
+        self._left = tasks_max
+        self._unclaimed = tasks_max
+        self._tell = spent
+        self._is_spent = False
+        # A claim that a pool has dropped without a word is no longer there either.
+        self._running: WeakSet[_Running] = WeakSet()
+        self._changed = threading.Condition()
+
+    @property
+    def is_spent(self) -> bool:
+        return self._is_spent
+
+    def may_claim(self) -> bool:
+        """Set a claim aside; False if others have taken all that may be made, so far."""
+        with self._changed:
+            if self._is_spent:
+                return False
+            if self._left is None:
+                return True
+            if self._left == 0:
+                self._changed.wait(SLICE_S)
+                return False
+            self._left -= 1
+            return True
+
+    def claimed(self, claim: Claim, queue: str) -> Claim:
+        """Note that it was made."""
+        token = QueueToken.of(claim.token, queue)
+        with self._changed:
+            self._running.add(token.running)
+            if self._unclaimed is not None:
+                self._unclaimed -= 1
+                if self._unclaimed == 0:
+                    self._spend()
+        return claim._replace(token=token)
+
+    def not_claimed(self) -> None:
+        with self._changed:
+            if self._left is not None:
+                self._left += 1
+                self._changed.notify()
+
+    def ended(self, token: Token) -> None:
+        """Nothing more comes of a claim."""
+        assert isinstance(token, QueueToken)
+        with self._changed:
+            self._running.discard(token.running)
+            self._changed.notify_all()
+
+    def found_nothing(self) -> None:
+        """All queues are empty. `turn` is held."""
+        if self.is_burst:
+            with self._changed:
+                if not self._running:
+                    self._spend()
+
+    def rest(self) -> None:
+        """Wait until it is worth while to look again."""
+        with self._changed:
+            if not self._is_spent:
+                self._changed.wait(BURST_S)
+
+    def begin_to_wait(self) -> int:
+        """The queue that the fewest wait for, and of these the one whose turn it is."""
+        with self._changed:
+            count = len(self._waiting)
+            order = [(self.first + step) % count for step in range(count)]
+            queue = min(order, key=lambda each: self._waiting[each])
+            self._waiting[queue] += 1
+            return queue
+
+    def end_to_wait(self, queue: int) -> None:
+        with self._changed:
+            self._waiting[queue] -= 1
+
+    def _spend(self) -> None:
+        if not self._is_spent:
+            self._is_spent = True
+            self._changed.notify_all()
+            self._tell()
+
+
+class Feed(Broker):
+    """A broker of several queues, for one pool: it claims from them in strict rotation.
+
+    Each claim begins to look at the queue behind the one that gave the last task, whichever worker
+    got that. If all are empty, each worker waits for one of them, for a moment; so with as many idle
+    workers as queues a task is claimed as soon as it is there, and else at most `SLICE_S` later.
+    """
+
+    def __init__(self, brokers: Sequence[Broker], ledger: Ledger | None = None) -> None:
+        """It closes the brokers. `ledger`: without one there is no end to it."""
+        first = brokers[0]
+        super().__init__(first._queue, serializer=first._serializer)  # noqa: SLF001 - it is a Broker
+        self.tasks = first.tasks
+        self._brokers = list(brokers)
+        self._by_name = {broker.name: broker for broker in brokers}
+        self._ledger = Ledger(len(self._brokers)) if ledger is None else ledger
+        self._closed = threading.Event()
+
+    @property
+    def name(self) -> str:
+        return ", ".join(self._by_name)
+
+    def clone(self, *, url: str | None = None, name: str | None = None) -> Self:
+        assert url is None
+        assert name is None
+        clones: list[Broker] = []
+        try:
+            clones.extend(broker.clone() for broker in self._brokers)
+        except BaseException:
+            for each in clones:
+                each.close()
+            raise
+        return type(self)(clones, self._ledger)
+
+    def close(self) -> None:
+        self._closed.set()
+        for broker in self._brokers:
+            broker.close()
+
+    # Claiming.
+
+    def claim(self, timeout: float | None) -> Claim | None:
+        """The next task; None also before the timeout has passed."""
+        if not self._ledger.may_claim():
+            if self._ledger.is_spent:
+                self._closed.wait(timeout)
+            return None
+        claim = None
+        try:
+            claim = self._look() or self._wait(timeout)
+        finally:
+            if claim is None:
+                self._ledger.not_claimed()
+        return claim
+
+    def _look(self) -> Claim | None:
+        with self._ledger.turn:
+            count = len(self._brokers)
+            for step in range(count):
+                index = (self._ledger.first + step) % count
+                claim = self._brokers[index].claim(0)
+                if claim is not None:
+                    return self._claimed(claim, index)
+            self._ledger.found_nothing()
+        return None
+
+    def _wait(self, timeout: float | None) -> Claim | None:
+        if self._ledger.is_burst:
+            self._ledger.rest()
+            return None
+        if len(self._brokers) > 1:
+            timeout = SLICE_S if timeout is None else min(timeout, SLICE_S)
+        index = self._ledger.begin_to_wait()
+        try:
+            claim = self._brokers[index].claim(timeout)
+        finally:
+            self._ledger.end_to_wait(index)
+        if claim is None:
+            return None
+        with self._ledger.turn:
+            return self._claimed(claim, index)
+
+    def _claimed(self, claim: Claim, index: int) -> Claim:
+        self._ledger.first = (index + 1) % len(self._brokers)
+        return self._ledger.claimed(claim, self._brokers[index].name)
+
+    # What becomes of claims: each is its own queue's.
+
+    def read(self, claim: Claim) -> FunctionTask | None:
+        task = None
+        try:
+            task = self._home(claim.token).read(claim)
+        finally:
+            if task is None:
+                self._ledger.ended(claim.token)
+        return task
+
+    def invoke(self, task: FunctionTask, *, return_result: bool = False) -> Any:
+        assert return_result
+        return self._home(task.token).invoke(task, return_result=True)
+
+    def set_result(self, task: FunctionTask, result: object) -> bool:
+        try:
+            return self._home(task.token).set_result(task, result)
+        finally:
+            self._ledger.ended(task.token)
+
+    def glance(self, claim: Claim) -> FunctionTask:
+        return self._home(claim.token).glance(claim)
+
+    def perform(self, claim: Claim) -> tuple[bytes, bool]:
+        return self._home(claim.token).perform(claim)
+
+    def finish(self, task: FunctionTask, message: bytes, failed: bool) -> bool:  # noqa: FBT001 - as in Broker
+        try:
+            return self._home(task.token).finish(task, message, failed)
+        finally:
+            self._ledger.ended(task.token)
+
+    def heartbeat(self, task: FunctionTask) -> bool:
+        return self._home(task.token).heartbeat(task)
+
+    def release(self, task: FunctionTask) -> bool:
+        try:
+            return self._home(task.token).release(task)
+        finally:
+            self._ledger.ended(task.token)
+
+    def sign(self, sign: Sign, tasks: Sequence[FunctionTask], ttl_ms: int) -> None:
+        for broker in self._brokers:
+            own = [task for task in tasks if self._home(task.token) is broker]
+            broker.sign(sign, own, ttl_ms)
+
+    def sign_off(self, sign_id: str) -> None:
+        for broker in self._brokers:
+            broker.sign_off(sign_id)
+
+    def _home(self, token: Token) -> Broker:
+        assert isinstance(token, QueueToken)
+        return self._by_name[token.queue]

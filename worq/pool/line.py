@@ -1,0 +1,130 @@
+"""Messages between a pool and its worker processes, over a pair of sockets.
+
+A message is its length (8 bytes, the most significant first), its kind (1 byte), and its content.
+"""
+
+import socket
+import struct
+from collections import deque
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+# From the pool: a claim, pickled.
+CLAIM: Final = b"C"
+# From a worker: it has its broker, or the traceback of why not; it has begun the task that it was
+# given; the task's outcome.
+READY: Final = b"Y"
+REFUSED: Final = b"N"
+BEGUN: Final = b"B"
+RESULT: Final = b"R"
+FAILURE: Final = b"F"
+
+_HEAD: Final = struct.Struct("!Qc")
+_CHUNK_BYTES: Final = 65_536
+
+
+class Message(NamedTuple):
+    kind: bytes
+    content: bytes = b""
+
+
+class Line:
+    """The end of a pool: nothing here blocks. Belongs to one thread."""
+
+    def __init__(self, end: socket.socket) -> None:
+        end.setblocking(False)
+        self._end = end
+        self._incoming = bytearray()
+        self._arrived: deque[Message] = deque()
+        self._outgoing = memoryview(b"")
+
+    def fileno(self) -> int:
+        return self._end.fileno()
+
+    @property
+    def has_arrived(self) -> bool:
+        """Is there a message that `receive` has not given yet?"""
+        return len(self._arrived) > 0
+
+    @property
+    def has_more_to_send(self) -> bool:
+        """Is `flush` to be called as soon as something can be sent?"""
+        return len(self._outgoing) > 0
+
+    def send(self, message: Message) -> None:
+        """Send as much as there is room for. One message at a time."""
+        assert not self.has_more_to_send
+        self._outgoing = memoryview(_pack(message))
+        self.flush()
+
+    def flush(self) -> None:
+        """Send more. If nobody is there any more, `receive` says so."""
+        try:
+            while self._outgoing:
+                self._outgoing = self._outgoing[self._end.send(self._outgoing) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._outgoing = memoryview(b"")
+
+    def receive(self) -> Message | None:
+        """The next message, None if there is none yet. EOFError if there will be none any more."""
+        while not self._arrived:
+            try:
+                chunk = self._end.recv(_CHUNK_BYTES)
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                raise EOFError from error
+            if not chunk:
+                raise EOFError
+            self._incoming += chunk
+            self._part()
+        return self._arrived.popleft()
+
+    def _part(self) -> None:
+        """Take whole messages from what has come in."""
+        while len(self._incoming) >= _HEAD.size:
+            size, kind = _HEAD.unpack_from(self._incoming)
+            if len(self._incoming) < _HEAD.size + size:
+                return
+            with memoryview(self._incoming) as view:
+                content = bytes(view[_HEAD.size : _HEAD.size + size])
+            del self._incoming[: _HEAD.size + size]
+            self._arrived.append(Message(kind, content))
+
+    def hang_up(self) -> None:
+        """Nothing more will be sent."""
+        with suppress(OSError):  # if nobody is there any more
+            self._end.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._end.close()
+
+
+class WorkerLine:
+    """The end of a worker, which blocks."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self._incoming = end.makefile("rb")
+
+    def send(self, message: Message) -> None:
+        self._end.sendall(_pack(message))
+
+    def receive(self) -> Message | None:
+        """The next message; None if there will be none any more."""
+        head = self._incoming.read(_HEAD.size)
+        if len(head) < _HEAD.size:
+            return None
+        size, kind = _HEAD.unpack(head)
+        content = self._incoming.read(size)
+        return Message(kind, content) if len(content) == size else None
+
+    def close(self) -> None:
+        self._incoming.close()
+        self._end.close()
+
+
+def _pack(message: Message) -> bytes:
+    return _HEAD.pack(len(message.content), message.kind) + message.content

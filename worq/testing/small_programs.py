@@ -1,0 +1,87 @@
+# ruff: noqa: E501 (a program reads best in one piece)
+"""Small parallel programs, to try all interleavings of: every pair of operations, and some stories of waiting."""
+
+from collections.abc import Iterator
+from itertools import combinations_with_replacement
+from typing import Final
+
+from worq.testing.driver import Do, Tick
+from worq.testing.exhaustive import (
+    CLAIM,
+    GET,
+    IGNORE,
+    LEASE_MS,
+    PURGE,
+    TWICE,
+    defer,
+    discard,
+    finish,
+    get_arguments,
+    pop,
+    reserve,
+    set_argument,
+    submit,
+)
+from worq.testing.histories import Act, Close, Lane, Wait
+from worq.testing.parallel import Parallel
+from worq_model import operations as ops
+
+BEAT: Final = Do(ops.Heartbeat("a", 1))
+RELEASE: Final = Do(ops.Release("a"))
+FAIL: Final = finish("a", failed=True)
+A: Final = submit("a", 1)
+A_TWICE: Final = submit("a", 1, options=TWICE)
+B_TAKES_A: Final = submit("b", 2, "a")
+D_TAKES_A: Final = defer("d", 3, "a")
+
+
+def waits(do: Do, timeout_ms: int | None = None) -> Wait:
+    return Wait(do, timeout_ms)
+
+
+SITUATIONS: Final[dict[str, Lane]] = {
+    "absent": (),
+    "enqueued": (A,),
+    "processing": (A, CLAIM),
+    "processing, another start left": (A_TWICE, CLAIM),
+    "completed": (A, CLAIM, finish("a")),
+    "reserved": (A, B_TAKES_A),
+    "reserved, processing": (A, B_TAKES_A, CLAIM),
+    "wanted, processing": (A, CLAIM, D_TAKES_A),
+    "wanted, failed": (A, CLAIM, FAIL, D_TAKES_A),
+}
+
+ACTS: Final[tuple[Act, ...]] = (
+    submit("a", 11), submit("a", 12), submit("c", 13, "a"), defer("d", 14, "a"), CLAIM, GET, finish("a"), FAIL, BEAT,
+    RELEASE, pop("a"), discard("a"), PURGE, Do(ops.Size()), Do(ops.Status("a")), Do(ops.Undefer("d")), reserve("a", "d"),
+    set_argument("d", "a"), get_arguments("d"), Tick(LEASE_MS), waits(CLAIM), waits(pop("a")), waits(pop("b")),
+)  # fmt: skip
+
+
+def pairs() -> Iterator[tuple[str, Parallel]]:
+    """Each two acts at the same time, in each situation."""
+    for name, prefix in SITUATIONS.items():
+        for one, other in combinations_with_replacement(ACTS, 2):
+            yield name, Parallel(prefix, ((one,), (other,)))
+
+
+C, P = waits(CLAIM), waits(pop("a"))
+
+WAITS: Final[dict[str, Parallel]] = {
+    "a claim that is woken is robbed": Parallel((), ((C,), (A, CLAIM, submit("b", 2)))),
+    "two claims, two tasks": Parallel((), ((C,), (C,), (A, submit("b", 2)))),
+    "a claim is woken and leaves": Parallel((), ((C,), (C,), (A, Close(0, 0)))),
+    "a task comes as a timeout passes": Parallel((), ((waits(CLAIM, 1),), (C,), (Tick(1), A))),
+    "two pops, one outcome": Parallel((A, CLAIM), ((P,), (P,), (finish("a"),))),
+    "an id comes back": Parallel((A, CLAIM), ((P,), (discard("a"), submit("a", 5), CLAIM), (finish("a"),))),
+    "a lease passes": Parallel((A_TWICE, CLAIM), ((C,), (P,), (BEAT, Tick(1)))),
+    "a lease gets longer": Parallel((A_TWICE, CLAIM), ((C,), (Do(ops.Heartbeat("a", 9)), Tick(LEASE_MS)), (finish("a"),))),
+    "an outcome is reserved": Parallel((A, CLAIM, D_TAKES_A), ((P,), (reserve("a", "d"),), (finish("a"), C))),
+    "a dependent is discarded": Parallel((A, B_TAKES_A, CLAIM), ((P,), (discard("b"), P), (finish("a"),))),
+    "whoever watches leaves": Parallel((A, CLAIM), ((waits(CLAIM, 2),), (P,), (BEAT, submit("b", 2)))),
+    "a purge": Parallel((A, B_TAKES_A), ((waits(pop("b")),), (PURGE, A), (C,))),
+    "a release": Parallel((A_TWICE, CLAIM), ((C,), (P,), (RELEASE, discard("a")))),
+    "a failure goes on": Parallel((A, B_TAKES_A, CLAIM), ((waits(pop("b")),), (FAIL,), (discard("b"), C))),
+    "an argument by hand": Parallel((A, CLAIM, D_TAKES_A), ((C,), (reserve("a", "d"), P), (set_argument("d", "a"),))),
+    "fire and forget": Parallel((submit("a", 1, options=IGNORE),), ((C,), (P,), (CLAIM, submit("b", 2)))),
+}  # fmt: skip
