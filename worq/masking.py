@@ -4,7 +4,7 @@ import re
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 # Also for a URL that can't be parsed: all between the first colon and the last @ is a password.
-_PASSWORD = re.compile(r"(://[^:/?#@]*):.*@|([?&]password=)[^&#]*", re.DOTALL)
+_PASSWORD = re.compile(r"(://[^:/?#@]*):.*@|([?&](?:ssl_)?password=)[^&#]*", re.DOTALL)
 
 
 def masked(url: str) -> str:

@@ -7,7 +7,7 @@ had looked; here the next sleeper gets that one.
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -100,6 +100,9 @@ class Protocol:
             eventually={"all clients are done, and nothing is left": self._is_settled},
             possible={"all clients can still get done, and nothing be left": self._is_settled},
         )
+
+    def under(self, rules: Rules) -> "Protocol":
+        return replace(self, rules=rules)
 
     # Claims
 
@@ -253,8 +256,10 @@ def _put(world: World, number: int, process: Process) -> World:
 
 def _apply(world: World, operation: Operation) -> tuple[World, Reply]:
     """An operation, after the deadlines that are due; what time does and what the operation does are accounted for apart."""
-    swept = ranked(pass_time(world.state, 0)[0])
-    ledger = observe(world.ledger, world.state, ops.Size(), None, swept)
+    swept, ledger = world.state, world.ledger
+    if is_due(swept):
+        swept = ranked(pass_time(swept, 0)[0])
+        ledger = observe(ledger, world.state, ops.Size(), None, swept)
     done = step(swept, operation, now_ms=0)
     after, reply = ranked(done.state), done.reply
     accepted = world.accepted

@@ -3,7 +3,7 @@
 Ids come back, arguments lead from any task to any other, and every lease and retention may pass.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from itertools import combinations
 from typing import NamedTuple
 
@@ -148,14 +148,48 @@ def is_ordinary(label: Label) -> bool:
     return isinstance(label, ordinary)
 
 
-def _of_state(holds: Callable[[State], bool]) -> Callable[[World], bool]:
-    return lambda world: holds(world.state)
+def _of_states(claims: Mapping[str, Callable[[State], bool]]) -> dict[str, Callable[[World], bool]]:
+    def of_world(holds: Callable[[State], bool]) -> Callable[[World], bool]:
+        return lambda world: holds(world.state)
+
+    return {name: of_world(holds) for name, holds in claims.items()}
 
 
 _ALWAYS: dict[str, Callable[[World], bool]] = {
-    **{name: _of_state(holds) for name, holds in INVARIANTS.items()},
+    **_of_states(INVARIANTS),
     "the ledger has no fault": lambda world: world.ledger.fault is None,
 }
+
+
+def _has_path_of_three(state: State) -> bool:
+    dependents = {task.dependent_id for task in state.tasks}
+    return any(task.id in dependents and task.dependent_id is not None for task in state.tasks)
+
+
+def _has_two_arguments(state: State) -> bool:
+    dependents = [task.dependent_id for task in state.tasks if task.dependent_id is not None]
+    return len(dependents) > len(set(dependents))
+
+
+def _has_two_due(state: State) -> bool:
+    return sum(t.deadline_ms is not None and t.deadline_ms <= 0 for t in state.tasks) > 1
+
+
+REACHED: dict[str, Callable[[World], bool]] = _of_states(
+    {
+        "a path of three tasks": _has_path_of_three,
+        "a task that misses two arguments": _has_two_arguments,
+        "two claims": lambda s: sum(task.state == PROCESSING for task in s.tasks) == CLAIMS_MAX,
+        "a task that waits for its second start": lambda s: any(
+            task.state == ENQUEUED and task.start > 0 for task in s.tasks
+        ),
+        "a task that ended without a start": lambda s: any(
+            task.state == COMPLETED and task.start == 0 for task in s.tasks
+        ),
+        "two deadlines that are due": _has_two_due,
+    }
+)
+"""What a space of three ids and all options reaches, or it has missed something."""
 
 
 # What may be asked for

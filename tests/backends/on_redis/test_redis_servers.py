@@ -23,6 +23,7 @@ class TestUrls:
             "redis://:secret@host:port/0",
             "redis://:sec#secret@host",
             "redis://me:secret@host?db=first",
+            "redis://me:secret@host/first",
             "redis://host?password=secret&nonsense=1",
             "redis://:secret@host?socket_timeout=6",
             "redis://:secret@host?socket_timeout=inf",
@@ -45,6 +46,13 @@ class TestUrls:
     def test_a_retry_deadline_that_makes_no_sense_is_refused(self, deadline: float) -> None:
         with pytest.raises(ValueError, match="retry_deadline_s"):
             TaskQueue("redis://host", retry_deadline_s=deadline)
+
+    @pytest.mark.spec("ENV-RETRY-2")
+    def test_a_database_that_the_server_lacks_is_refused_at_once(self, redis_url: str) -> None:
+        with closing(TaskQueue(f"{redis_url.partition('?')[0]}?db=9999")) as queue:
+            with pytest.raises(BackendUnavailable, match="DB index is out of range") as caught:
+                queue.size()
+            assert caught.value.outcome == "not_sent"
 
     def test_the_options_of_redis_py_are_understood(self, redis_url: str, raw: Any) -> None:
         raw.acl_setuser("worq", enabled=True, passwords=["+p@ss"], keys=["*"], categories=["+@all"])

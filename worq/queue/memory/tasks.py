@@ -390,10 +390,8 @@ class LastStarts:
 
     def arguments(self, task_id: str, token: Token | None) -> Mapping[str, Outcome]:
         """Look up the arguments of this claim; None: the latest of that id."""
-        if token is None:
-            record = self._latest.get(task_id)
-        else:
-            record = self._records.get((task_id, token.incarnation))
+        key = token and (task_id, token.incarnation)
+        record = self._records.get(key) if key else self._latest.get(task_id)
         return record.arguments if record is not None and token in (None, record.token) else {}
 
     def sweep(self, now_ms: int) -> None:

@@ -24,7 +24,7 @@ from worq.queue.redis import records, scripts, signs
 from worq.queue.redis.channel import Channel
 from worq.queue.redis.link import Link
 from worq.queue.redis.scripts import Script
-from worq.queue.redis.url import masked, target
+from worq.queue.redis.url import target
 from worq.queue.redis.waiting import wait
 from worq.values import INCARNATION_BYTES, Claim, Finished, Outcome, Submitted, Token
 
@@ -71,9 +71,6 @@ class TaskQueue(AbstractTaskQueue, Introspective):
     def close(self) -> None:
         self._unsubscribe()
         self._link.close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {masked(self.url)} [{self.name}]>"
 
     def _submit(
         self,

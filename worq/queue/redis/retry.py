@@ -5,7 +5,7 @@
 | connecting, sending | the server has not got the whole command, so it did nothing | again |
 | reading, or a time-out | it may have been done: `unknown`, unless a later try answers | again |
 | an answer in `REFUSALS` | the server refused before it changed anything | again |
-| authentication, permissions | it will not get better | BackendUnavailable at once |
+| authentication, permissions, no such database | it will not get better | BackendUnavailable at once |
 | any other error that the server answers | a bug | the error of redis-py |
 
 Sending again is harmless: the operation keeps its number, and the session's receipt has its answer. [ENV-RETRY-1]
@@ -53,13 +53,14 @@ _REFUSED_CLASSES = tuple(
     )
     if hasattr(redis_errors, name)
 )
+NO_DATABASE = "DB index is out of range"
 _FINAL = (redis_errors.AuthenticationError, redis_errors.NoPermissionError)
 
 Meaning = Literal["lost", "refused", "final", "bug"]
 
 
 def meaning(error: Exception) -> Meaning:
-    if isinstance(error, _FINAL):
+    if isinstance(error, _FINAL) or NO_DATABASE in str(error):
         return "final"
     if isinstance(error, _REFUSED_CLASSES):
         return "refused"

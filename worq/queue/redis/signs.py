@@ -10,7 +10,7 @@ import redis
 
 from worq.errors import BackendUnavailable
 from worq.introspection import Counts, Seen, Sign
-from worq.queue.redis.url import masked
+from worq.masking import masked
 
 _PAGE = 1000
 _AGE_BYTES, _LENGTH_BYTES = 6, 4

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
 
 import redis.connection
 
+from worq.masking import masked
 from worq.queue.redis.channel import Connection
 
 BLOCK_MS_MAX = 5_000
@@ -15,6 +17,9 @@ SOCKET_TIMEOUT_S_MIN = BLOCK_MS_MAX / 1000 + 1
 CONNECT_TIMEOUT_S = 5.0
 
 _parse_url = cast("Callable[[str], dict[str, Any]]", redis.connection.parse_url)
+
+
+_DATABASE = re.compile(r"(/\d*)?")
 
 
 class Target(NamedTuple):
@@ -66,15 +71,12 @@ def _target(url: str, options: dict[str, Any]) -> Target:
             f"a finite socket_timeout of more than {SOCKET_TIMEOUT_S_MIN} s is needed, "
             f"not {options['socket_timeout']!r}"
         )
-    if connection_class is redis.connection.UnixDomainSocketConnection and not options.get("path"):
-        raise _UrlError("the path of a socket is needed")
+    if connection_class is redis.connection.UnixDomainSocketConnection:
+        if not options.get("path"):
+            raise _UrlError("the path of a socket is needed")
+    elif not _DATABASE.fullmatch(urlsplit(url).path):  # which redis-py would ignore
+        raise _UrlError("the number of a database is needed after the host")
     # Retries and checks of health are this backend's own.
     options.update(retry=None, retry_on_timeout=False, retry_on_error=[], health_check_interval=0)
     options.update(decode_responses=False)
     return Target(url, connection_class, options, connections_max)
-
-
-def masked(url: str) -> str:
-    """`url` with *** for its password. Works for what is no URL too."""
-    url = re.sub(r"(://[^:@/?]*:).*@", r"\1***@", url, flags=re.DOTALL)
-    return re.sub(r"((?:^|[?&])(?:ssl_)?password=)[^&]*", r"\1***", url)
