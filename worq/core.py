@@ -260,6 +260,10 @@ class Broker:
         """
         return self.finish(task, *self._write(task, result))
 
+    def fail(self, task: FunctionTask, reason: str) -> bool:
+        """End a claim with a failure of the task's own, as `set_result` would."""
+        return self.set_result(task, TaskFailure(*self._address(task), reason))
+
     def glance(self, claim: Claim) -> FunctionTask:
         """The task without its arguments, which are not loaded; without a name if it can't be read."""
         return messages.read_head(self._serializer, claim)

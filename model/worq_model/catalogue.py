@@ -1,28 +1,35 @@
-"""What is explored, by name: spaces of the queue, protocols of its clients, and some that lack what keeps them right."""
+"""What is explored, by name: spaces of the queue, protocols of its clients, and some without what keeps them right."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from worq_model import operations as ops
-from worq_model.clients import HandProducer, HandWorker, Producer, Role, Waiter, Worker
+from worq_model.asks import EVERY_OPTION, IGNORE, KEEP, RETRY, Bounds
+from worq_model.clients import (
+    HandProducer,
+    HandWorker,
+    Producer,
+    Role,
+    Waiter,
+    Worker,
+    as_bytes,
+)
 from worq_model.graph import System
 from worq_model.programs import inc
-from worq_model.protocol import Protocol, Rules
-from worq_model.spaces import (
-    EVERY_OPTION,
-    IGNORE,
-    KEEP,
-    REACHED,
-    RETRY,
-    Bounds,
-    Space,
-    contract,
-    reference,
-    system,
+from worq_model.protocol import (
+    CAN_SETTLE,
+    NO_RESULT_GOES_ASTRAY,
+    ONE_CONSUMER,
+    RUNS_ARE_COMPLETE,
+    Event,
+    Protocol,
+    Rules,
+    World,
 )
+from worq_model.spaces import REACHED, Space, contract, reference, system
 from worq_model.values import Options
 
 ABC = ("a", "b", "c")
-SMALL = "-small"
 
 SPACES: dict[str, Space] = {
     "contract": contract(Bounds(ABC, EVERY_OPTION)),
@@ -33,13 +40,32 @@ SPACES: dict[str, Space] = {
 }
 """The queue on its own: three ids, and four in the large one."""
 
-VECTORS: dict[str, Space] = {
-    "contract": contract(Bounds(ABC, (KEEP,), with_refusals=True)),
-    "retries": contract(Bounds(ABC, (RETRY,))),
-    "options": contract(Bounds(ABC[:2], EVERY_OPTION, with_refusals=True)),
-    "reference": reference(Bounds(ABC, (KEEP, RETRY, IGNORE), tasks_max=2, with_refusals=True)),
+
+class Kept(NamedTuple):
+    """A space whose transitions are kept as programs that any queue can run."""
+
+    about: str
+    space: Space
+
+
+VECTORS: dict[str, Kept] = {
+    "contract": Kept(
+        "the contract: three tasks with the default options, and what is refused in each state",
+        contract(Bounds(ABC, (KEEP,), with_refusals=True)),
+    ),
+    "retries": Kept(
+        "the contract: three tasks with on_error='pass' and attempts=2",
+        contract(Bounds(ABC, (RETRY,))),
+    ),
+    "options": Kept(
+        "the contract: two tasks with all combinations of options, and what is refused in each state",
+        contract(Bounds(ABC[:2], EVERY_OPTION, with_refusals=True)),
+    ),
+    "reference": Kept(
+        "the API reference: two tasks and a third id, and what is refused in each state",
+        reference(Bounds(ABC, (KEEP, RETRY, IGNORE), tasks_max=2, with_refusals=True)),
+    ),
 }
-"""The spaces whose transitions are kept as programs that any queue can run."""
 
 
 # Clients of the contract
@@ -63,25 +89,25 @@ RESULTS = {
 
 
 def _waiter(task: ops.Submit, name: str = "waiter", *, has_token: bool = True) -> Waiter:
-    return Waiter(task.id, _bytes(task.incarnation), RESULTS[_bytes(task.message)], name, has_token)
-
-
-def _bytes(value: object) -> bytes:
-    assert isinstance(value, bytes)
-    return value
+    expects = RESULTS[as_bytes(task.message)]
+    return Waiter(task.id, expects, has_token, name=name, knows=as_bytes(task.incarnation))
 
 
 def _workers(beats_max: int = 0) -> tuple[Role, Role]:
-    return Worker("worker 1", beats_max), Worker("worker 2", beats_max)
+    return Worker(beats_max, name="worker 1"), Worker(beats_max, name="worker 2")
 
 
 PROTOCOLS: dict[str, Protocol] = {
-    "argument": Protocol((Producer((X, D_OF_X)), _waiter(D_OF_X), *_workers(1)), RESULTS),
-    "two-arguments": Protocol((Producer((X, Y, F_OF_XY)), _waiter(F_OF_XY), *_workers()), RESULTS),
+    "argument": Protocol(
+        (Producer((X, D_OF_X), name="producer"), _waiter(D_OF_X), *_workers(1)), RESULTS
+    ),
+    "two-arguments": Protocol(
+        (Producer((X, Y, F_OF_XY), name="producer"), _waiter(F_OF_XY), *_workers()), RESULTS
+    ),
     "two-dependents": Protocol(
         (
-            Producer((X, D_OF_X), "producer 1"),
-            Producer((E_OF_X,), "producer 2", inc(1)),
+            Producer((X, D_OF_X), name="producer 1"),
+            Producer((E_OF_X,), name="producer 2", knows=inc(1)),
             _waiter(X, "waiter 1"),
             _waiter(D_OF_X, "waiter 2"),
             *_workers(),
@@ -90,7 +116,7 @@ PROTOCOLS: dict[str, Protocol] = {
     ),
     "two-waiters": Protocol(
         (
-            Producer((A_TWICE,)),
+            Producer((A_TWICE,), name="producer"),
             _waiter(A_TWICE, "waiter 1"),
             _waiter(A_TWICE, "waiter 2"),
             *_workers(1),
@@ -99,8 +125,8 @@ PROTOCOLS: dict[str, Protocol] = {
     ),
     "id-comes-back": Protocol(
         (
-            Producer((A_FIRST,), "producer 1"),
-            Producer((ops.Discard("a", inc(7)), A_NEXT), "producer 2", inc(7)),
+            Producer((A_FIRST,), name="producer 1"),
+            Producer((ops.Discard("a", inc(7)), A_NEXT), name="producer 2", knows=inc(7)),
             _waiter(A_FIRST, "waiter 1"),
             _waiter(A_NEXT, "waiter 2"),
             *_workers(),
@@ -111,18 +137,9 @@ PROTOCOLS: dict[str, Protocol] = {
 """Two workers each; one client may die, and one reply be lost."""
 
 LACKING: dict[str, tuple[Rules, str]] = {
-    "no-alarm": (
-        Rules(alarm_for_leases=False),
-        "all clients can still get done, and nothing be left",
-    ),
-    "no-next": (
-        Rules(wakes_the_next=False),
-        "all clients can still get done, and nothing be left",
-    ),
-    "no-answer-again": (
-        Rules(answers_again=False),
-        "an outcome has one consumer, who gets it",
-    ),
+    "no-alarm": (Rules(alarm_for_leases=False), CAN_SETTLE),
+    "no-next": (Rules(wakes_the_next=False), CAN_SETTLE),
+    "no-answer-again": (Rules(answers_again=False), ONE_CONSUMER),
 }
 """The first protocol without one of the rules of section 7 of SPEC.md, and what that breaks."""
 
@@ -131,11 +148,26 @@ LACKING: dict[str, tuple[Rules, str]] = {
 
 
 class ByHand(NamedTuple):
-    """Clients, the claim that they break, and how it comes, for SPEC.md."""
+    """Clients, the claim that they break, and how that comes, for SPEC.md."""
 
     why: str
     breaks: str
     protocol: Protocol
+
+    def system(self) -> System[World, Event]:
+        """The clients and the broken claim alone, so that the search ends with it."""
+        system = self.protocol.system()
+        return system._replace(
+            always=self._mine(system.always),
+            sometimes={},
+            eventually={},
+            possible=self._mine(system.possible),
+        )
+
+    def _mine(
+        self, claims: Mapping[str, Callable[[World], bool]]
+    ) -> dict[str, Callable[[World], bool]]:
+        return {name: holds for name, holds in claims.items() if name == self.breaks}
 
 
 def _by_hand(*roles: Role, crashes: int = 0) -> Protocol:
@@ -148,41 +180,42 @@ BY_HAND: dict[str, ByHand] = {
     "stranded": ByHand(
         "A producer dies between `defer_task` and `reserve_argument`: "
         "nobody will ever complete the task, and its waiter waits for ever.",
-        "all clients can still get done, and nothing be left",
+        CAN_SETTLE,
         _by_hand(
-            Producer((X,), "producer 1"),
-            HandProducer(_DEFER_D, "producer 2", inc(1)),
+            Producer((X,), name="producer 1"),
+            HandProducer(_DEFER_D, name="producer 2", knows=inc(1)),
             _waiter(D_OF_X, has_token=False),
-            HandWorker(),
+            HandWorker(name="worker 1"),
+            HandWorker(name="worker 2"),
             crashes=1,
         ),
     ),
     "without-arguments": ByHand(
         "The lease passes between `get` and `get_arguments`: the worker runs the task without its argument.",
-        "a task is run with all its arguments",
+        RUNS_ARE_COMPLETE,
         _by_hand(
-            Producer((X,), "producer 1"),
-            HandProducer(_DEFER_D, "producer 2", inc(1)),
-            HandWorker(),
+            Producer((X,), name="producer 1"),
+            HandProducer(_DEFER_D, name="producer 2", knows=inc(1)),
+            HandWorker(name="worker"),
         ),
     ),
     "late-result": ByHand(
         "`get` gives no token: the result of a worker that is late becomes that of the next task with its id.",
-        "a waiter gets no other task's result",
+        NO_RESULT_GOES_ASTRAY,
         _by_hand(
-            Producer((A_FIRST,), "producer 1"),
-            Producer((A_NEXT,), "producer 2", inc(7)),
+            Producer((A_FIRST,), name="producer 1"),
+            Producer((A_NEXT,), name="producer 2", knows=inc(7)),
             _waiter(A_NEXT),
-            HandWorker("worker 1"),
-            HandWorker("worker 2"),
+            HandWorker(name="worker 1"),
+            HandWorker(name="worker 2"),
         ),
     ),
     "next-result": ByHand(
         "`pop_result` without a token: a waiter that is late takes the result of the next task with that id.",
-        "a waiter gets no other task's result",
+        NO_RESULT_GOES_ASTRAY,
         _by_hand(
-            Producer((A_FIRST,), "producer 1"),
-            Producer((A_NEXT,), "producer 2", inc(7)),
+            Producer((A_FIRST,), name="producer 1"),
+            Producer((A_NEXT,), name="producer 2", knows=inc(7)),
             _waiter(A_FIRST, has_token=False),
             *_workers(),
         ),
@@ -200,13 +233,6 @@ class Entry(NamedTuple):
     breaks: str = ""
 
 
-def _only(system: System[Any, Any], claim: str) -> System[Any, Any]:
-    """The system without its other claims."""
-    kinds = ("always", "eventually", "possible")
-    mine = {kind: {k: v for k, v in getattr(system, kind).items() if k == claim} for kind in kinds}
-    return system._replace(sometimes={}, **mine)
-
-
 def _entries() -> dict[str, Entry]:
     entries = {name: Entry(system(space)) for name, space in SPACES.items()}
     for name in ("contract", "reference"):
@@ -216,7 +242,7 @@ def _entries() -> dict[str, Entry]:
     for name, (rules, breaks) in LACKING.items():
         entries[name] = Entry(PROTOCOLS["argument"].under(rules).system(), breaks)
     for name, by_hand in BY_HAND.items():
-        entries[name] = Entry(_only(by_hand.protocol.system(), by_hand.breaks), by_hand.breaks)
+        entries[name] = Entry(by_hand.system(), by_hand.breaks)
     return entries
 
 

@@ -4,74 +4,68 @@ A place is a hashable value; what a client knows is what it was answered. Some u
 the contract, some compose their lives from those of the API reference.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple
 
 from worq_model import operations as ops
 from worq_model.operations import Claimed, Operation, Reply, Submitted
 from worq_model.values import TASK_EXPIRED, Options, Outcome
 
+OPTIONS: Final = Options()
+
 Arguments = tuple[tuple[str, Hashable], ...]
 
 
-class Role(Protocol):
+@dataclass(frozen=True)
+class Role(ABC):
     """A kind of client. It begins at `start`, once the incarnation that it `knows`, if any, was accepted.
 
-    One that `serves` is never done: it is at rest where it began.
+    One that `serves` is never done, but at rest wherever it has nothing in hand.
     """
 
-    @property
-    def name(self) -> str: ...
+    name: str = field(kw_only=True, default="", compare=False)
+    knows: bytes | None = field(kw_only=True, default=None)
+    start: ClassVar[Hashable] = None
+    serves: ClassVar[bool] = False
 
-    @property
-    def start(self) -> Hashable: ...
-
-    @property
-    def knows(self) -> bytes | None: ...
-
-    @property
-    def serves(self) -> bool: ...
-
+    @abstractmethod
     def may_do(self, place: Any) -> tuple[Operation, ...]:
         """The operations that it may choose from; none when it has nothing more to do."""
-        ...
 
-    def answered(self, place: Any, operation: Any, reply: Any) -> Hashable:
+    @abstractmethod
+    def answered(self, place: Any, reply: Any) -> Hashable:
         """Where it is after the answer."""
-        ...
 
 
 def result_of(message: Hashable, arguments: Arguments) -> bytes:
     """What a task returns: it shows which task it was, and with which arguments it was run."""
-    inner = b", ".join(_bytes(argument) for _, argument in arguments)
-    return b"%s(%s)" % (_bytes(message), inner)
+    inner = b", ".join(as_bytes(argument) for _, argument in arguments)
+    return b"%s(%s)" % (as_bytes(message), inner)
 
 
-def _bytes(message: Hashable) -> bytes:
-    if message == TASK_EXPIRED:
+def as_bytes(value: Hashable) -> bytes:
+    if value == TASK_EXPIRED:
         return b"expired"
-    assert isinstance(message, bytes), message
-    return message
+    assert isinstance(value, bytes), value
+    return value
 
 
 # With the operations of the contract
 
 
 @dataclass(frozen=True)
-class Producer:
+class Producer(Role):
     """Does one operation after the other; its place is how many it has done. A submit that is refused is its last."""
 
     operations: tuple[Operation, ...]
-    name: str = field(default="producer", compare=False)
-    knows: bytes | None = None
-    serves: ClassVar[bool] = False
     start: ClassVar[int] = 0
 
     def may_do(self, place: int) -> tuple[Operation, ...]:
         return self.operations[place : place + 1]
 
-    def answered(self, place: int, operation: Operation, reply: Reply) -> int:
+    def answered(self, place: int, reply: Reply) -> int:
         refused = isinstance(reply, Submitted) and reply.status != "accepted"
         return len(self.operations) if refused else place + 1
 
@@ -83,29 +77,26 @@ class Told(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Waiter:
-    """Waits for a task until it is told something; its place is what. Without a token it waits for whatever has the id.
+class Waiter(Role):
+    """Pops the outcome of a task; its place is what it was told. It expects that result, an expiry or a reservation.
 
-    It `expects` that result, or that the task expires or is reserved.
+    Without a token it takes whatever has the id.
     """
 
     id: str
-    knows: bytes
     expects: bytes
-    name: str = field(default="waiter", compare=False)
     has_token: bool = True
-    serves: ClassVar[bool] = False
-    start: ClassVar[None] = None
 
     def may_do(self, place: Told | None) -> tuple[Operation, ...]:
         return (ops.Pop(self.id, self.knows if self.has_token else None),) if place is None else ()
 
-    def answered(self, place: None, operation: ops.Pop, reply: Reply) -> Told:
+    def answered(self, place: None, reply: Reply) -> Told:
+        del place
         return Told(reply)
 
 
 class Running(NamedTuple):
-    """A task in a worker's hands: how often its heart has beaten, and its arguments if it has them."""
+    """A task in a worker's hands: how often its heart has beaten, and the arguments if it has asked for them."""
 
     claim: Claimed
     beats: int = 0
@@ -113,43 +104,37 @@ class Running(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Worker:
+class Worker(Role):
     """Claims, beats at most `beats_max` times, and finishes, again and again; its place is the task that it has."""
 
-    name: str = field(default="worker", compare=False)
     beats_max: int = 0
-    options: Options = Options()
-    knows: bytes | None = None
     serves: ClassVar[bool] = True
-    start: ClassVar[None] = None
 
     def may_do(self, place: Running | None) -> tuple[Operation, ...]:
         if place is None:
             return (ops.Claim(),)
         claim = place.claim
-        arguments = tuple((key, outcome.message) for key, outcome in claim.arguments)
+        arguments = tuple(
+            (key, TASK_EXPIRED if argument.kind == "expired" else argument.message)
+            for key, argument in claim.arguments
+        )
         outcome = Outcome("result", result_of(claim.message, arguments))
-        finish = ops.Finish(claim.id, outcome, self.options.retention_ms, claim.token)
+        finish = ops.Finish(claim.id, outcome, OPTIONS.retention_ms, claim.token)
         if place.beats == self.beats_max:
             return (finish,)
-        return finish, ops.Heartbeat(claim.id, self.options.lease_ms, claim.token)
+        return finish, ops.Heartbeat(claim.id, OPTIONS.lease_ms, claim.token)
 
-    def answered(
-        self, place: Running | None, operation: Operation, reply: Reply
-    ) -> Running | None:
+    def answered(self, place: Running | None, reply: Any) -> Running | None:
         if place is None:
-            assert isinstance(reply, Claimed)
             return Running(reply)
-        if isinstance(operation, ops.Heartbeat) and reply is True:
-            return place._replace(beats=place.beats + 1)
-        return None
+        return place._replace(beats=place.beats + 1) if reply is True else None
 
 
-# Composed by hand from the operations of the API reference, which know no tokens
+# Composed by hand from the operations of the API reference, whose answers have no tokens
 
 
 class Composing(NamedTuple):
-    """How far the submit of a task with arguments has come: the step, and the argument it is about."""
+    """How far the submit of a task with arguments has come: the step, and the argument that it is about."""
 
     step: str
     argument: int = 0
@@ -157,30 +142,27 @@ class Composing(NamedTuple):
 
 
 @dataclass(frozen=True)
-class HandProducer:
-    """Defers a task, reserves its arguments one after the other, sets those that are there, and gives it up if one is not."""
+class HandProducer(Role):
+    """Defers a task, reserves its arguments one by one, sets what is there, and gives up if one is not available."""
 
     defer: ops.Defer
-    name: str = field(default="producer", compare=False)
-    knows: bytes | None = None
-    serves: ClassVar[bool] = False
     start: ClassVar[Composing] = Composing("defer")
 
     def may_do(self, place: Composing) -> tuple[Operation, ...]:
+        defer = self.defer
         match place.step:
             case "defer":
-                return (self.defer,)
+                return (defer,)
             case "reserve":
-                return (ops.ReserveArgument(self.defer.args[place.argument], self.defer.id),)
+                return (ops.ReserveArgument(defer.args[place.argument], defer.id),)
             case "set":
-                argument_id = self.defer.args[place.argument]
-                return (ops.SetArgument(self.defer.id, argument_id, place.message),)
+                return (ops.SetArgument(defer.id, defer.args[place.argument], place.message),)
             case "discard":
-                return (ops.Discard(self.defer.id),)
+                return (ops.Discard(defer.id),)
             case _:
                 return ()
 
-    def answered(self, place: Composing, operation: Operation, reply: Any) -> Composing:
+    def answered(self, place: Composing, reply: Any) -> Composing:
         match place.step:
             case "defer":
                 return Composing("reserve" if reply else "end")
@@ -188,7 +170,11 @@ class HandProducer:
                 reserved, message = reply
                 if not reserved:
                     return Composing("discard")
-                return self._next(place) if message is None else place._replace(step="set", message=message)
+                return (
+                    self._next(place)
+                    if message is None
+                    else place._replace(step="set", message=message)
+                )
             case "set":
                 return self._next(place)
             case _:
@@ -200,14 +186,10 @@ class HandProducer:
 
 
 @dataclass(frozen=True)
-class HandWorker:
+class HandWorker(Role):
     """Gets a task, asks for its arguments, and sets its result."""
 
-    name: str = field(default="worker", compare=False)
-    options: Options = Options()
-    knows: bytes | None = None
     serves: ClassVar[bool] = True
-    start: ClassVar[None] = None
 
     def may_do(self, place: Running | None) -> tuple[Operation, ...]:
         if place is None:
@@ -215,9 +197,9 @@ class HandWorker:
         if place.arguments is None:
             return (ops.GetArguments(place.claim.id),)
         outcome = Outcome("result", result_of(place.claim.message, place.arguments))
-        return (ops.Finish(place.claim.id, outcome, self.options.retention_ms),)
+        return (ops.Finish(place.claim.id, outcome, OPTIONS.retention_ms),)
 
-    def answered(self, place: Running | None, operation: Operation, reply: Any) -> Running | None:
+    def answered(self, place: Running | None, reply: Any) -> Running | None:
         if place is None:
             return Running(reply)
         return place._replace(arguments=reply) if place.arguments is None else None

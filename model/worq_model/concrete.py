@@ -1,6 +1,7 @@
-"""Histories of the explorer as programs for any queue: with milliseconds, and with incarnations that never come back."""
+"""Histories of the explorer as programs for any queue: with milliseconds, and incarnations that never come back."""
 
 from collections.abc import Hashable, Iterable, Iterator
+from typing import Any
 
 from worq_model import operations as ops
 from worq_model.deadlines import NextDeadline
@@ -17,7 +18,7 @@ FREE_MS = PARTS * 1_000
 
 
 def concrete(labels: Iterable[Operation | NextDeadline]) -> Iterator[tuple[Operation | Tick, ...]]:
-    """For each step of a history what has to be done: an operation, time that passes, or time and then the operation."""
+    """For each step of a history what is to be done: an operation, time that passes, or time and then the operation."""
     run = _Run()
     for label in labels:
         yield run.tick() if isinstance(label, NextDeadline) else run.do(label)
@@ -72,7 +73,7 @@ class _Run:
 
 def _renamed(operation: Operation, names: dict[Hashable, bytes]) -> Operation:
     """The operation with other names for incarnations; one that has none keeps its own."""
-    changes: dict[str, object] = {}
+    changes: dict[str, Any] = {}
     for field in operation._fields:
         value = getattr(operation, field)
         if field in ("incarnation", "deferred_incarnation"):

@@ -1,4 +1,4 @@
-"""Walks through a graph that together take every one of its steps. A walk is the places of its steps among the successors."""
+"""Walks through a graph that together take every step of it. A walk says of each state the how-manieth step to take."""
 
 from collections.abc import Sequence
 

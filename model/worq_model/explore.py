@@ -1,4 +1,4 @@
-"""The model checker: breadth-first search for what a system's claims forbid, with the shortest history that shows it."""
+"""The model checker: a breadth-first search for what breaks a claim, with the shortest history that does."""
 
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -195,7 +195,7 @@ def _avoids(graph: Graph[S, L], holds: Callable[[S], bool]) -> tuple[list[int], 
 
 
 def _spread(graph: Graph[S, L], start: int, enters: Callable[[int], bool]) -> dict[int, int]:
-    """Where one gets to from `start`, nearest first, each with the state before it. `start` is there if one gets back."""
+    """Where one gets to from `start`, nearest first, each with the state before it; `start` too if one gets back."""
     came: dict[int, int] = {}
     waiting = [start]
     for number in waiting:  # grows

@@ -1,6 +1,7 @@
 """A system of states and steps, and the graph of what can be reached in it. Knows nothing of queues."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -91,7 +92,7 @@ class Graph(Generic[S, L]):
     def walk(self, path: Sequence[int]) -> list[tuple[L, S]]:
         """The steps along a path that begins with state 0, each from the very state that the one before led to."""
         here, steps = self.system.initial, list[tuple[L, S]]()
-        for number, target in zip(path, path[1:], strict=False):
+        for number, target in pairwise(path):
             place = self.steps[number].index(target)
             label, here = list(self.system.successors(here))[place]
             steps.append((label, here))

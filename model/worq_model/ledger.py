@@ -1,4 +1,4 @@
-"""An observer beside the queue: it keeps account of each incarnation, by what is asked, what is answered, and what is there.
+"""An observer beside the queue: it keeps account of each incarnation, by what is asked, answered, and there.
 
 It knows the guarantee of SPEC.md, section 1, and nothing of how the queue keeps it.
 """
@@ -70,7 +70,7 @@ def _differs(entries: tuple[Entry, ...], after: State) -> str | None:
 
 
 def _ended(operation: Operation, reply: Reply, before: State, after: State) -> str | None:
-    """Whatever is gone was delivered to one consumer or expired, by something that concerned it. Nothing else was delivered."""
+    """Whatever is gone was delivered to one consumer or expired, by what concerned it; nothing else was delivered."""
     there = {task.incarnation for task in after.tasks}
     gone = {task.incarnation: task for task in before.tasks if task.incarnation not in there}
     consumed = _consumed(operation, reply, before, after)
@@ -83,7 +83,7 @@ def _ended(operation: Operation, reply: Reply, before: State, after: State) -> s
     if not {task.id for task in gone.values()} <= _concerned(operation, before):
         return "a task was lost silently"
     for incarnation, task in gone.items():
-        if not _is_accounted_for(task, operation, incarnation in consumed, gone):
+        if not _is_accounted_for(task, operation, gone, is_consumed=incarnation in consumed):
             return "an incarnation ended as neither delivered nor expired, or as both"
     return None
 
@@ -125,8 +125,9 @@ def _concerned(operation: Operation, before: State) -> set[str]:
             return {operation.argument_id} | _path(before, operation.deferred_id)
         case ops.Purge():
             return {task.id for task in before.tasks if task.state in (PENDING, ENQUEUED)}
-    due = [t.id for t in before.tasks if t.deadline_ms is not None and t.deadline_ms <= 0]
-    return set[str]().union(*(_path(before, task_id) for task_id in due))
+        case _:
+            due = [t for t in before.tasks if t.deadline_ms is not None and t.deadline_ms <= 0]
+            return set[str]().union(*(_path(before, task.id) for task in due))
 
 
 def _path(state: State, task_id: str | None) -> set[str]:
@@ -143,9 +144,9 @@ _DELIVER = (ops.Pop, ops.Claim, ops.Finish, ops.Submit, ops.ReserveArgument)
 
 
 def _is_accounted_for(
-    task: Task, operation: Operation, is_consumed: bool, gone: dict[Hashable, Task]
+    task: Task, operation: Operation, gone: dict[Hashable, Task], *, is_consumed: bool
 ) -> bool:
-    """Delivered by what delivers, expired by what expires; or fire-and-forget; or its failure went on along the path."""
+    """Delivered by what delivers, expired by what expires; or fire-and-forget; or its failure went on to the next."""
     if not isinstance(operation, _DELIVER):
         return not is_consumed
     return is_consumed or task.options.ignore_result or _has_failed(operation, gone)

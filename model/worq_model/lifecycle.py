@@ -79,7 +79,9 @@ class Handle(NamedTuple):
     held: "Held | Failure | None" = None
     source_id: str | None = None  # of a held failure [DEF-4]
     seen: str | None = None
-    is_expired: bool = False  # what is held is an expiry; a TaskExpired that a task returned is none [RUN-1]
+    is_expired: bool = (
+        False  # what is held is an expiry; a TaskExpired that a task returned is none [RUN-1]
+    )
 
 
 class Held(NamedTuple):

@@ -16,16 +16,19 @@ def inc(number: int) -> bytes:
     return number.to_bytes(INCARNATION_BYTES, "big")
 
 
-def as_code(value: object) -> str:
+def as_code(value: Any) -> str:
     """An expression that gives the value again, with the names of `worq_model` and `worq.testing`."""
-    if isinstance(value, tuple):
-        return _tuple(value) if hasattr(value, "_fields") else _plain(value)
+    kind = value.__class__
+    if hasattr(kind, "_fields"):
+        return _tuple(value)
+    if kind is tuple:
+        return _plain(value)
     if isinstance(value, bytes) and len(value) == INCARNATION_BYTES:
         return f"inc({int.from_bytes(value, 'big')})"
     return repr(value)
 
 
-def _plain(value: tuple[object, ...]) -> str:
+def _plain(value: tuple[Any, ...]) -> str:
     inner = ", ".join(as_code(item) for item in value)
     return f"({inner},)" if len(value) == 1 else f"({inner})"
 

@@ -1,12 +1,17 @@
 """The tables as Markdown and Mermaid, for SPEC.md. Text from values: nothing is read or written here."""
 
+from collections.abc import Callable
+
 from worq_model import lifecycle_table, table
+from worq_model.catalogue import BY_HAND, ByHand
+from worq_model.explore import explore
+from worq_model.history import as_program
 from worq_model.values import ABSENT
 
 
 def render(name: str) -> str:
     """The generated part of SPEC.md between the markers of that name."""
-    return {"diagram": diagram, "queue": queue, "lifecycle": lifecycle}[name]()
+    return _PARTS[name]()
 
 
 def diagram() -> str:
@@ -54,3 +59,22 @@ def _change(before: str, after: str) -> str:
 
 def _node(state: str) -> str:
     return "[*]" if state == ABSENT else state.upper()
+
+
+def stranded() -> str:
+    """What happens to those who compose the life of a task by hand: the shortest histories that the explorer finds."""
+    return "\n\n".join(_shown(by_hand) for by_hand in BY_HAND.values())
+
+
+def _shown(by_hand: ByHand) -> str:
+    report = explore(by_hand.system())
+    labels = [label for label, _ in report.trace]
+    return f"{by_hand.why}\n\n```python\n{as_program(labels, api=True)}\n```"
+
+
+_PARTS: dict[str, Callable[[], str]] = {
+    "diagram": diagram,
+    "queue": queue,
+    "lifecycle": lifecycle,
+    "stranded": stranded,
+}

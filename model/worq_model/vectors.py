@@ -1,17 +1,18 @@
-"""Programs that take every transition of a bounded space, with the answers, as JSON. Schema: README.md beside the files."""
+"""Programs that take every transition of a bounded space, with answers, as JSON. Schema: model/vectors/README.md."""
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from worq_model import operations as ops
+from worq_model.asks import STALE
 from worq_model.concrete import concrete
 from worq_model.cover import Walk, cover, pairs
 from worq_model.graph import grow
 from worq_model.operations import Operation, Submitted
 from worq_model.programs import Tick, inc
 from worq_model.queue import step
-from worq_model.spaces import STALE, Label, Space, labels, system, take
+from worq_model.spaces import Label, Space, labels, system, take
 from worq_model.values import EMPTY, Options, Outcome, State, Token
 
 FORMAT = 1
@@ -144,36 +145,41 @@ class _Names:
 
 
 _TYPES: dict[str, Any] = {
-    kind.__name__: kind
-    for kind in (*Operation.__args__, Tick, Token, Options, Outcome)  # type: ignore[attr-defined]
+    kind.__name__: kind for kind in (*get_args(Operation), Tick, Token, Options, Outcome)
 }
 
 
-def _plain(value: object, names: _Names) -> Any:
-    """As JSON has it: a NamedTuple is an object that says what it is, and leaves out what is the default."""
-    if isinstance(value, bytes):
+def _plain(value: Any, names: _Names) -> Any:
+    """As JSON has it."""
+    kind = value.__class__
+    if kind is bytes:
         return names.plain(value) if len(value) == len(STALE) else {"bytes": value.decode()}
-    if not isinstance(value, tuple):
-        return value
-    if not hasattr(value, "_fields"):
+    if kind is tuple:
         return [_plain(item, names) for item in value]
-    fields = {
-        field: _plain(item, names)
-        for field, item in zip(value._fields, value, strict=True)
-        if field not in value._field_defaults or item != value._field_defaults[field]
-    }
-    return {"is": type(value).__name__, **fields}
+    return _object(value, names) if hasattr(kind, "_fields") else value
+
+
+def _object(value: Any, names: _Names) -> dict[str, Any]:
+    """A NamedTuple says what it is, and leaves out what is the default anyway."""
+    plain: dict[str, Any] = {"is": type(value).__name__}
+    for field, item in zip(value._fields, value, strict=True):
+        if field not in value._field_defaults or item != value._field_defaults[field]:
+            plain[field] = _plain(item, names)
+    return plain
 
 
 def _value(plain: Any, names: _Names) -> Any:
-    if isinstance(plain, list):
+    kind = plain.__class__
+    if kind is list:
         return tuple(_value(item, names) for item in plain)
-    if not isinstance(plain, dict):
-        return plain
-    if "incarnation" in plain and "is" not in plain:
-        return names.value(plain)
+    return _of_object(plain, names) if kind is dict else plain
+
+
+def _of_object(plain: dict[str, Any], names: _Names) -> Any:
     if "bytes" in plain:
         return plain["bytes"].encode()
+    if "is" not in plain:
+        return names.value(plain)
     fields = {key: _value(item, names) for key, item in plain.items() if key != "is"}
     return _TYPES[plain["is"]](**fields)
 

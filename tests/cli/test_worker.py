@@ -10,9 +10,9 @@ import pytest
 
 import worq
 from tests.cli.conftest import Run
-from tests.cli.workers import APPLICATION, PROGRAM, SECONDS, environment, open_gate, running
+from tests.cli.workers import APPLICATION, PROGRAM, SECONDS, open_gate, running, spawn
 
-READY = "run 2 tasks of"
+READY = "run the tasks of"
 POOLS = pytest.mark.parametrize("pool", ["--threads", "--processes"])
 
 
@@ -65,7 +65,7 @@ def test_the_second_signal_ends_what_runs_at_once(
     with pytest.raises(worq.TaskExpired):
         _ = held.value
     assert again.status == "enqueued"
-    assert "SIGINT again: ending what runs" in worker.said
+    assert "SIGINT again: what still ran was ended" in worker.said
 
 
 @POOLS
@@ -84,12 +84,10 @@ def test_the_drain_deadline_ends_what_runs(
 
 
 def test_it_is_driven_from_a_terminal(app: Path, redis_url: str, first: worq.Broker) -> None:
-    program, *rest = [*PROGRAM, "worker", "app:make", "--url", redis_url, "--processes", "1"]
-    terminal = pexpect.spawn(
-        program, rest, cwd=str(app), env=environment(), encoding="utf-8", timeout=SECONDS
-    )
+    program = [*PROGRAM, "worker", "app:make", "--url", redis_url, "--processes", "1"]
+    terminal = spawn(program, app)
     try:
-        terminal.expect("1 process run 2 tasks of .* \\[first\\]\r\n")
+        terminal.expect("1 process run the tasks of .* \\[first\\]\r\n")
         said = first.queue().say("hello")
         terminal.expect("says hello\r\n")
         assert said.wait(SECONDS)
@@ -105,6 +103,22 @@ def test_it_is_driven_from_a_terminal(app: Path, redis_url: str, first: worq.Bro
         terminal.close(force=True)
     assert terminal.exitstatus == 0
     assert held.wait(SECONDS)
+
+
+def test_a_signal_while_workers_start_ends_them(app: Path) -> None:
+    (app / "app.py").write_text(APPLICATION + SLOW_START.format(str(app / "gate")))
+    with running(app, "app:chain", "--processes", 1) as worker:
+        worker.until("starts")
+        worker.kill(signal.SIGTERM)
+        assert worker.end() == 0
+    assert "adds" not in worker.said
+
+
+SLOW_START = """
+if __import__("multiprocessing").parent_process():
+    tell("starts")
+    hold({!r})
+"""
 
 
 # Ends by itself.
@@ -157,10 +171,11 @@ def test_a_process_is_replaced_after_so_many_tasks(
 def test_a_task_that_runs_too_long_fails(app: Path, redis_url: str, first: worq.Broker) -> None:
     held = first.queue().hold(str(app / "gate"))
     arguments = ["--processes", 1, "--time-limit", 0.1, "--max-tasks", 1]
+    arguments += ["--queue", "second", "--queue", "first"]
     with running(app, "app:make", "--url", redis_url, *arguments) as worker:
         assert worker.end() == 0
     assert held.wait(SECONDS)
-    with pytest.raises(worq.TaskFailure, match="time limit of "):
+    with pytest.raises(worq.TaskFailure, match=r"\[first:.*time limit of 0.1 s passed"):
         _ = held.value
 
 
@@ -271,7 +286,7 @@ def test_check_connects_and_lists_the_tasks(app: Path, redis_url: str, first: wo
         assert worker.end() == 0
     assert worker.lines == [
         f"{redis_url} [first]: 1 waiting\n",
-        "2 tasks:\n",
+        "tasks:\n",
         "  hold\n",
         "  say\n",
     ]

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE, STDOUT
 
+import pexpect
+
 PROGRAM = [sys.executable, "-c", "from worq.cli import main; main()"]
 SECONDS = 20
 
@@ -122,3 +124,16 @@ def open_gate(gate: Path) -> None:
     """Let go what holds, and return when it does."""
     with gate.open("w") as opened:
         opened.write("open")
+
+
+def spawn(command: list[str], folder: Path) -> "pexpect.spawn[str]":
+    """A command in a terminal of its own, wide enough for lines to stay lines."""
+    return pexpect.spawn(
+        command[0],
+        command[1:],
+        cwd=folder,
+        env=environment(),
+        encoding="utf-8",
+        timeout=SECONDS,
+        dimensions=(50, 200),
+    )

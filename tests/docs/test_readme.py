@@ -32,15 +32,20 @@ def test_a_queue_takes_fifteen_lines(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == "7\n"
 
 
-def test_a_worker_of_another_process_does_what_a_producer_asks_for(redis_url: str) -> None:
+def test_a_worker_of_another_process_does_what_a_producer_asks_for(
+    redis_url: str, tmp_path: Path
+) -> None:
     run(PRODUCER.replace(REDIS, redis_url))
-    command = [sys.executable, "-u", "-c", WORKER.replace(REDIS, redis_url)]
-    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True) as worker:
+    (tmp_path / "mail.py").write_text(WORKER.replace(REDIS, redis_url))
+    command = [sys.executable, "-u", "-c", "from worq.cli import main; main()"]
+    command += ["worker", "mail:broker", "--threads", "4"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=PIPE, stderr=PIPE, text=True) as worker:
         assert worker.stdout is not None
         line = worker.stdout.readline()
         worker.send_signal(signal.SIGINT)
         worker.communicate()
     assert line == "to ada@example.org: Hello\n"
+    assert worker.returncode == 0
 
 
 @pytest.fixture

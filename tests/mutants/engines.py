@@ -22,6 +22,8 @@ ENGINES = {
         Engine("rules", draws=True),
         Engine("one rule", draws=True),
         Engine("walk", draws=True),
+        Engine("interleavings"),
+        Engine("linearizability", draws=True),
         Engine("lives", draws=True),
         Engine("walk of life", draws=True),
         Engine("examples", ("backends/test_queue.py",)),
@@ -33,6 +35,7 @@ ENGINES = {
         Engine("receipts", ("backends/on_redis/test_redis_receipts.py",)),
         Engine("bounds", ("backends/on_redis/test_redis_bounds.py",)),
         Engine("connections", ("backends/on_redis/test_redis_connections.py",), draws=True),
+        Engine("wakes", ("backends/on_redis/test_redis_wakes.py",), draws=True),
         Engine("keys", ("backends/on_redis/test_redis_keys.py",)),
         Engine("servers", ("backends/on_redis/test_redis_servers.py",)),
     )

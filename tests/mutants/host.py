@@ -79,7 +79,7 @@ def _read(pipe: int, seconds_max: float) -> dict[str, Any]:
     if text:
         verdict: dict[str, Any] = json.loads(text)
         return verdict
-    what = "hangs" if left <= 0 else "the process died"
+    what = "hangs" if time.monotonic() >= until else "the process died"
     return {"what": what, "clauses": [], "steps": 0, "seconds": seconds_max}
 
 

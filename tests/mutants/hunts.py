@@ -5,6 +5,7 @@ A hunt returns if it finds nothing wrong and raises what it finds; `Steps.done` 
 
 import re
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import redis
-from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from tests.backends import calls
@@ -27,10 +28,14 @@ from worq.queue.memory.stores import STORES
 from worq.testing import lifecycle, lockstep
 from worq.testing.bench import Bench
 from worq.testing.exhaustive import THEMES, run_theme
+from worq.testing.interleavings import Interleavings, Stage
 from worq.testing.lifecycle_machine import make_lifecycle_machine
 from worq.testing.machine import OneRuleMachine, RulesMachine, make_machine
+from worq.testing.parallel import Parallel, ThreadRun, examine
+from worq.testing.parallel_programs import programs
 from worq.testing.scenarios import STORIES, run_story
 from worq.testing.servers import RedisServer, leftover_keys
+from worq.testing.small_programs import WAITS, pairs
 from worq.testing.walk import walk, walk_of_life
 
 # How long a step may take that should not take any time.
@@ -42,14 +47,12 @@ TEST_S_MAX = 10
 LENGTHS: dict[Backend, int] = {"memory": 3, "redis": 2}
 EXAMPLES = 300
 WALKS = 300
+PREEMPTIONS = 1
+TIMES = 3
 STEPS_OF_AN_EXAMPLE = 50
 
 TESTS = Path(__file__).parents[1]
 CLAUSES = re.compile(r"\[((?:[A-Z]+-)+\d+(?: (?:[A-Z]+-)+\d+)*)\]")
-
-
-class Hangs(AssertionError):
-    """What should answer at once does not."""
 
 
 class Steps:
@@ -93,7 +96,8 @@ def hunt(engine: Engine, backend: Backend, number: int, only: str, tell: Told) -
     if engine.tests:
         _run_tests(engine, backend, only, tell)
         return
-    signal.signal(signal.SIGALRM, _hangs)
+    # Told at once: what hangs may not let go of the threads that are in it.
+    signal.signal(signal.SIGALRM, lambda *_: tell(Found(f"no answer for {HANGS_AFTER_S} s", ())))
     lockstep.carry_out = Steps.counted(lockstep.carry_out)
     lifecycle.LifecycleLockstep.act = Steps.counted(lifecycle.LifecycleLockstep.act)  # type: ignore[method-assign]
     with _place(backend) as place:
@@ -101,10 +105,6 @@ def hunt(engine: Engine, backend: Backend, number: int, only: str, tell: Told) -
             _HUNTS[engine.name](place, number)
         except Exception as error:  # noqa: BLE001 - whatever it is, it was found
             tell(_found(error))
-
-
-def _hangs(*_: object) -> None:
-    raise Hangs(f"no answer for {HANGS_AFTER_S} s")
 
 
 def _found(error: BaseException) -> Found:
@@ -155,16 +155,18 @@ def _stories(place: Place, number: int) -> None:
 
 
 def _machine(machine: type[RuleBasedStateMachine], number: int) -> None:
-    run_state_machine_as_test(
-        seed(number)(machine),
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS_OF_AN_EXAMPLE,
-            phases=[Phase.generate],
-            database=None,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+    run_state_machine_as_test(seed(number)(machine), settings=_settings(EXAMPLES))
+
+
+def _settings(examples: int) -> settings:
+    """Nothing but examples: the first that fails is told of, as it is."""
+    return settings(
+        max_examples=examples,
+        stateful_step_count=STEPS_OF_AN_EXAMPLE,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
     )
 
 
@@ -190,12 +192,42 @@ def _walk_of_life(place: Place, number: int) -> None:
     walk_of_life(Bench(place.make, place.left_of, queues=2), Random(number), WALKS)
 
 
+def _interleavings(place: Place, number: int) -> None:
+    """All schedules of small programs: those that switch at locks first, then at lines."""
+    for lines in (False, True):
+        for flows in (False, True):
+            with Stage(lines=lines, flows=flows) as stage:
+                interleavings = Interleavings(stage)
+                interleavings.examine = Steps.counted(interleavings.examine)  # type: ignore[method-assign]
+                for program in (*WAITS.values(), *(pair for _, pair in pairs())):
+                    trouble = interleavings.exhaust(program, PREEMPTIONS)
+                    assert trouble is None, str(trouble)
+
+
+def _linearizability(place: Place, number: int) -> None:
+    """Random programs in real threads."""
+    run = ThreadRun(place.make)
+    counts = Counter[str]()
+
+    @seed(number)
+    @_settings(EXAMPLES)
+    @given(programs(3, 4))
+    def examine_some(program: Parallel) -> None:
+        failure = examine(run, program, TIMES, counts)
+        Steps.done = counts["operations"]
+        assert failure is None, str(failure)
+
+    examine_some()
+
+
 _HUNTS: dict[str, Callable[[Place, int], None]] = {
     "stories": _stories,
     "exhaustive": _exhaustive,
     "rules": _rules,
     "one rule": _one_rule,
     "lives": _lives,
+    "interleavings": _interleavings,
+    "linearizability": _linearizability,
     "walk": _walk,
     "walk of life": _walk_of_life,
 }
@@ -229,8 +261,10 @@ def _last_line(report: pytest.TestReport) -> str:
 
 def _run_tests(engine: Engine, backend: Backend, only: str, tell: Told) -> None:
     calls.PATIENCE_S = PATIENCE_S
-    marks = "redis" if backend == "redis" else "not redis"
-    arguments = ["-q", "-x", "-m", marks, "-p", "no:cacheprovider", "--timeout", str(TEST_S_MAX), "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    arguments = ["-q", "-x", "-p", "no:cacheprovider", "--timeout", str(TEST_S_MAX)]
+    arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    if not any("on_redis" in path for path in engine.tests):
+        arguments += ["-m", "redis" if backend == "redis" else "not redis"]
     if only:
         arguments += ["-k", only]
     paths = [str(TESTS / path) for path in engine.tests]

@@ -381,4 +381,134 @@ WAITS: tuple[Mutant, ...] = (
            "        self._store.tasks.purge()\n        STORES.close(self, self._store)\n", "ENV-WAIT-7 ENV-API-8", "waiting", "nothing_that_was_accepted", "lifetimes"),
 )
 
-MEMORY = RULES + WAITS
+# Each does in two steps what is one, or without the lock: nothing shows it while calls come one after another.
+RACES: tuple[Mutant, ...] = (
+    Mutant("SubmitWithoutTheLock", QUEUE, "        return self._apply(self._store.tasks.submit, task, message, args, outcome)\n", """\
+        self._look()
+        submitted = self._store.tasks.submit(task, message, args, outcome)
+        with self._store.lock:
+            self._store.settle()
+        return submitted
+""", "SUB-2 SUB-3", "interleavings", pitfall="interleavings: check and insert not atomic", needs="threads"),
+    Mutant("CheckThenInsert", QUEUE, "        return self._apply(self._store.tasks.submit, task, message, args, outcome)\n", """\
+        tasks = self._store.tasks
+        insert = tasks.submit
+        if self._apply(tasks.find, task.id, None) is None:
+            def insert(*given):
+                tasks._records.pop(task.id, None)
+                return tasks.submit(*given)
+        return self._apply(insert, task, message, args, outcome)
+""", "SUB-2", "interleavings", pitfall="interleavings: check and insert not atomic", needs="threads"),
+    Mutant("SubmitInSteps", QUEUE, "        return self._apply(self._store.tasks.submit, task, message, args, outcome)\n", """\
+        tasks = self._store.tasks
+        free = self._apply(lambda: [r for r in map(tasks._records.get, args) if r and not r.dependent])
+        def reserve(*given):
+            for record in free:
+                record.dependent = None
+            return tasks.submit(*given)
+        return self._apply(reserve, task, message, args, outcome)
+""", "SUB-3", "interleavings", pitfall="interleavings: submit in steps", needs="threads"),
+    Mutant("ClaimInTwoSteps", QUEUE, "        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)\n", """\
+        tasks = self._store.tasks
+        def first():
+            return next(iter(tasks._ready.values()), None)
+        def take(record):
+            tasks._ready.pop(record.id, None)
+            tasks._ready[record.id] = record
+            tasks._ready.move_to_end(record.id, last=False)
+            return tasks.claim()
+        record = self._apply(self._wait, timeout_ms, first, None)
+        return None if record is None else self._apply(take, record)
+""", "CLM-1", "interleavings", pitfall="interleavings: claim in two steps", needs="threads"),
+    Mutant("TokenReadTooLate", QUEUE, "        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)\n", """\
+        claim = self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)
+        record = None if claim is None else self._store.tasks._records.get(claim.id)
+        return claim if record is None else claim._replace(token=record.token)
+""", "TOK-3 CLM-1", "interleavings", pitfall="interleavings: stale worker after re-enqueue", needs="threads"),
+    Mutant("FinishInSteps", QUEUE, "        return self._apply(self._store.tasks.finish, task_id, outcome, retention_ms, token)\n", """\
+        tasks = self._store.tasks
+        record = self._apply(tasks._claimed, task_id, token)
+        if record is None or tasks._records.get(task_id) is not record:
+            return self._apply(tasks.finish, task_id, outcome, retention_ms, token)
+        dependent = record.dependent
+        self._apply(lambda: record.state and tasks._end(record, outcome, retention_ms))
+        return Finished(accepted=True, dependent_id=dependent and dependent.id)
+""".replace("Finished(", "type(tasks.finish('', outcome, None, None))("), "FIN-1 FIN-2", "interleavings",
+           pitfall="interleavings: finish in steps", needs="threads"),
+    Mutant("HeartbeatInSteps", QUEUE, "        return self._apply(self._store.tasks.heartbeat, task_id, lease_ms, token)\n", """\
+        tasks = self._store.tasks
+        if self._apply(tasks._claimed, task_id, token) is None:
+            return False
+        return self._apply(tasks.heartbeat, task_id, lease_ms, None) or True
+""", "HRT-2", "interleavings", pitfall="interleavings: sweeper against heartbeat", needs="threads"),
+    Mutant("ReleaseInSteps", QUEUE, "        return self._apply(self._store.tasks.release, task_id, token)\n", """\
+        tasks = self._store.tasks
+        if self._apply(tasks._claimed, task_id, token) is None:
+            return False
+        return self._apply(tasks.release, task_id, None) or True
+""", "REL-2", "interleavings", pitfall="interleavings: stale worker after re-enqueue", needs="threads"),
+    Mutant("PopThenDeleteById", QUEUE, "        return self._apply(self._pop_found, task_id, timeout_ms, incarnation)\n", """\
+        tasks = self._store.tasks
+        record = self._apply(tasks.find, task_id, incarnation)
+        if record is None or record.outcome is None or record.dependent is not None:
+            return self._apply(self._pop_found, task_id, timeout_ms, incarnation)
+        outcome = record.outcome
+        self._apply(tasks.discard, task_id, None)
+        return outcome
+""", "POP-5 TOK-1", "interleavings", pitfall="interleavings: pop, then delete by id", needs="threads"),
+    Mutant("DiscardFromASnapshot", QUEUE, "        return self._apply(self._store.tasks.discard, task_id, incarnation)\n", """\
+        tasks = self._store.tasks
+        if self._apply(tasks.find, task_id, incarnation) is None:
+            return False
+        return self._apply(tasks.discard, task_id, None) or True
+""", "DSC-1 DSC-2", "interleavings", pitfall="interleavings: discard from a snapshot", needs="threads"),
+    Mutant("PurgeOneByOne", QUEUE, "        return self._apply(self._store.tasks.purge)\n", """\
+        tasks = self._store.tasks
+        def remove(task_id):
+            record = tasks._records.get(task_id)
+            there = record is not None and record.state in ("pending", "enqueued")
+            if there:
+                tasks._remove(record)
+            return there
+        ids = self._apply(lambda: [*tasks._pending, *tasks._ready])
+        return sum(self._apply(remove, task_id) for task_id in ids)
+""", "PRG-1", "interleavings", pitfall="interleavings: discard from a snapshot", needs="threads"),
+    Mutant("SizeOfTwoMoments", QUEUE, "        return self._apply(self._store.tasks.size)\n", """\
+        tasks = self._store.tasks
+        return self._apply(lambda: len(tasks._pending)) + self._apply(lambda: len(tasks._ready))
+""", "SIZ-1", "interleavings", pitfall="size", needs="threads"),
+    Mutant("ReserveInSteps", QUEUE, "        return self._apply(reserve, argument_id, deferred_id, incarnation, deferred_incarnation)\n", """\
+        self._apply(lambda: None)
+        return reserve(argument_id, deferred_id, incarnation, deferred_incarnation)
+""", "RSV-2 RSV-3", "interleavings", pitfall="interleavings: reserve against pop", needs="threads"),
+    Mutant("LastArgumentCountedOutside", QUEUE, "        return self._apply(supply, task_id, argument_id, message, incarnation)\n", """\
+        tasks = self._store.tasks
+        def missing():
+            record = tasks.find(task_id, incarnation)
+            return None if record is None or argument_id not in record.missing else set(record.missing)
+        before = self._apply(missing)
+        answer = self._apply(supply, task_id, argument_id, message, incarnation)
+        return answer if before is None else before == {argument_id}
+""", "ARG-4", "interleavings", pitfall="interleavings: last argument counted outside the transaction", needs="threads"),
+    Mutant("LooksAndThenSleeps", QUEUE, "            store.sleep(waiter)\n            self._look()\n", """\
+            store.lock.release()
+            store.lock.acquire()
+            store.sleep(waiter)
+            self._look()
+""", "ENV-WAIT-2", "interleavings", pitfall="wake-ups and reconnects (other queues)", needs="threads"),
+    Mutant("WhoIsClosedSettlesNothing", QUEUE, "            try:\n                return act(*args, **kwargs)\n            finally:\n                store.settle()\n", """\
+            answer = act(*args, **kwargs)
+            store.settle()
+            return answer
+""", "ENV-WAIT-6 ENV-WAIT-7", "interleavings", pitfall="wake-ups and reconnects (other queues)", needs="threads"),
+    Mutant("ClosedTooLate", QUEUE, "            self._closed = f\"{self!r} is closed\"\n            self._store.waiting.wake_owned_by(self)\n", """\
+            self._store.waiting.wake_owned_by(self)
+        self._closed = f"{self!r} is closed"
+""", "ENV-WAIT-7", "interleavings", pitfall="interleavings: pool stop against a task arriving", needs="threads"),
+    Mutant("TwoStoresForOneUrl", STORES, "        key = queue.url, queue.name\n        with self._lock:\n", "        key = queue.url, queue.name\n        if True:\n",
+           "ENV-API-9", "unit", "at_the_same_time_reach", "interleavings: two queues for one URL from concurrent get_broker", "threads"),
+    Mutant("CloseWithoutTheLock", STORES, "        with self._lock:\n            store.queues.discard(queue)\n", "        if True:\n            store.queues.discard(queue)\n",
+           "ENV-API-8", "unit", "opened_while_others_close", needs="threads"),
+)
+
+MEMORY = RULES + WAITS + RACES

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from worq.errors import QueueClosed
 from worq.queue.memory import TaskQueue, waiting
 from worq.queue.memory.deadlines import STALE_MIN, Deadlines
 from worq.queue.memory.stores import STORES
+from worq.testing.parallel import switching_often
 from worq.values import Outcome, Request, Token
 
 URL = "memory://"
@@ -234,6 +236,7 @@ class TestTheLifeOfAStore:
         for clock in (ManualClock(), ManualClock()):
             TaskQueue(URL, name, clock=clock).close()
 
+    @switching_often()
     def test_those_who_open_a_queue_at_the_same_time_reach_one_store(self, name: str) -> None:
         together = threading.Barrier(8)
 
@@ -251,6 +254,22 @@ class TestTheLifeOfAStore:
             for queue in queues:
                 queue.close()
 
+    @switching_often()
+    def test_a_queue_that_is_opened_while_others_close_is_the_one_that_is_open(
+        self, name: str
+    ) -> None:
+        def open_and_look(worker: int) -> None:
+            for number in range(100):
+                with closing(TaskQueue(URL, name)) as queue:
+                    task_id = f"{worker}-{number}"
+                    submitted(queue, task_id)
+                    with closing(TaskQueue(URL, name)) as again:
+                        assert again.discard(task_id)
+
+        for call in [Call(partial(open_and_look, worker)) for worker in range(4)]:
+            call.answer()
+
+    @switching_often()
     def test_opening_and_closing_at_the_same_time_loses_nothing(self, name: str) -> None:
         def open_and_close(worker: int) -> None:
             for number in range(50):

@@ -4,6 +4,9 @@ import click
 
 from worq.cli.demo import demo
 from worq.cli.exits import TABLE
+from worq.cli.info import info
+from worq.cli.purge import purge
+from worq.cli.result import result
 from worq.cli.worker import worker
 
 
@@ -13,5 +16,5 @@ def worq() -> None:
     """Run worq, a task queue whose behaviour is defined by an executable specification."""
 
 
-worq.add_command(demo)
-worq.add_command(worker)
+for command in (demo, info, purge, result, worker):
+    worq.add_command(command)

@@ -19,11 +19,12 @@ TABLE = """\b
 Exit codes:
   0    it worked; worq worker: it ended, and all that it had begun was finished
   1    it did not: a task failed, a check found a difference, a worker process
-       could not be started, there is no such task
-  2    bad input: an argument or an option makes no sense
+       could not be started, there is no such task, the answer was no
+  2    bad input: an argument or an option makes no sense, or the
+       application can't be loaded
   3    the server of the queue can't be reached, or is too old
   4    worq worker: it ended, and tasks that ran were ended with it
-  130  interrupted (Ctrl-C); 143: terminated. Not worq worker, see its own help
+  130  worq demo: interrupted (Ctrl-C); 143: terminated
 """
 
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Protocol
 
-from worq.pool.signals import SIGNALS
+from worq.pool.signals import SIGNALS, leave_to_the_main_thread
 
 _log = logging.getLogger(__name__)
 
@@ -78,25 +78,26 @@ class Foreman:
             if self._is_asked or self._is_reload:
                 return
             self._is_reload = True
-            _log.info("%s: reloading, %s", why, self._drain())
+            self._begin_to_drain()
+        self._act()
+        _log.info("%s: reloading, what runs has %g s", why, self._drain_s)
 
     def _told(self, name: str) -> None:
         with self._changed:
             self._is_reload = False
-            if self._is_asked:
-                _log.warning("%s again: ending what runs", name)
-                self._is_cut = True
-            else:
-                self._is_asked = True
-                _log.info("%s: stopping, %s", name, self._drain())
-            self._note()
-        self._act()  # at once: the main thread may be in the midst of starting workers
+            self._is_cut = self._is_asked
+            self._is_asked = True
+            self._begin_to_drain()
+        self._act()  # here: the main thread may be in the midst of starting workers
+        if self._is_cut:
+            _log.warning("%s again: what still ran was ended", name)
+        else:
+            _log.info("%s: stopping, what runs has %g s", name, self._drain_s)
 
-    def _drain(self) -> str:
+    def _begin_to_drain(self) -> None:
         if self._deadline_s is None:
             self._deadline_s = time.monotonic() + self._drain_s
         self._note()
-        return f"what runs has {self._drain_s:g} s"
 
     def _note(self) -> None:
         self._is_news = True
@@ -114,10 +115,6 @@ class Foreman:
     @property
     def _is_stopping(self) -> bool:
         return self._is_spent or self._deadline_s is not None
-
-    @property
-    def is_told_to_stop(self) -> bool:
-        return self._is_asked
 
     # What the main thread does.
 
@@ -164,6 +161,7 @@ class Foreman:
                 self._is_news = False
 
     def _join(self, pool: Pool) -> None:
+        leave_to_the_main_thread()
         pool.join()
         with self._changed:
             self._is_over = True

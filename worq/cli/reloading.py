@@ -9,12 +9,14 @@ from typing import NoReturn
 
 import click
 
+from worq.pool.signals import leave_to_the_main_thread
+
 
 @contextmanager
 def watching(folder: str, told: Callable[[str], None]) -> Generator[None]:
     """Have `told` called, in a thread of its own, when a source file below the folder has changed."""
     try:
-        import watchfiles
+        import watchfiles  # noqa: PLC0415 - it is in an extra
     except ModuleNotFoundError as error:
         raise click.UsageError(
             "--reload needs the package watchfiles: install worq-spec[watch]"
@@ -22,6 +24,7 @@ def watching(folder: str, told: Callable[[str], None]) -> Generator[None]:
     over = threading.Event()
 
     def watch() -> None:
+        leave_to_the_main_thread()
         for changes in watchfiles.watch(
             folder, watch_filter=watchfiles.PythonFilter(), stop_event=over
         ):
@@ -41,7 +44,7 @@ def start_again(folder: str) -> NoReturn:
     os.chdir(folder)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - it was started so
 
 
 def reap() -> None:

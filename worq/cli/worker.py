@@ -182,6 +182,7 @@ class _Plan(NamedTuple):
 @click.pass_context
 def worker(
     context: click.Context,
+    /,
     *,
     check: bool,
     reload: bool,
@@ -215,7 +216,7 @@ def _check(plan: _Plan) -> None:
         with needing_a_server("--url"):
             waiting = len(broker)
         click.echo(f"{masked(broker.url)} [{broker.name}]: {waiting:,} waiting")
-    click.echo(f"{len(brokers[0].tasks):,} tasks:")
+    click.echo("tasks:")
     for name in sorted(brokers[0].tasks):
         click.echo(f"  {name}")
 
@@ -236,8 +237,7 @@ def _work(plan: _Plan, foreman: Foreman, *, reload: bool) -> Ending:
     def start_and_say() -> None:
         start()
         names = ", ".join(broker.name for broker in brokers)
-        tasks = len(brokers[0].tasks)
-        _log.info("%s run %d tasks of %s [%s]", plan.crew, tasks, masked(brokers[0].url), names)
+        _log.info("%s run the tasks of %s [%s]", plan.crew, masked(brokers[0].url), names)
 
     try:
         ending = foreman.run(pool, start_and_say)

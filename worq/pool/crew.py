@@ -6,16 +6,19 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from worq.core import Broker
-from worq.failures import TaskFailure, describe
+from worq.failures import describe
 from worq.pool.desk import Desk, Job
 from worq.pool.minder import Minder, Terms
 from worq.pool.shift import Shift
-from worq.pool.signals import SIGNALS
+from worq.pool.signals import SIGNALS, leave_to_the_main_thread
 from worq.pool.worker import KILLED_S
 from worq.task import FunctionTask
 
 # The first thread: when it has ended the others do.
 CLAIMER = 0
+
+# Python may begin to wait just when a signal has come, and handles it when it looks again.
+SIGNAL_LOOK_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -86,13 +89,26 @@ class Crew(Shift):
 
     def join(self) -> None:
         """Wait until it is over, and nothing of it is left."""
+        if self._is_inherited():
+            return
+        while not self._over.wait(SIGNAL_LOOK_S):
+            pass
         super().join()
-        if not self._is_inherited():
-            for thread in self._threads:
-                if thread.ident is not None:
-                    thread.join()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
+
+    # What threads do.
+
+    def _live(self, body: Callable[[], None]) -> None:
+        leave_to_the_main_thread()
+        super()._live(body)
 
     # What the keeper's thread does.
+
+    def _keep(self) -> None:
+        leave_to_the_main_thread()
+        super()._keep()
 
     def _give_up(self) -> None:
         self._desk.end()
@@ -132,22 +148,19 @@ class Crew(Shift):
             try:
                 self._work.finish(task, message, failed)
             except ValueError as error:  # the worker's broker allows more
-                self._fail(task, f"result cannot be serialized: {describe(error)}")
+                self._work.fail(task, f"result cannot be serialized: {describe(error)}")
 
         self._settle(task, act)
 
     def fail(self, task: FunctionTask, reason: str) -> None:
         """Store a failure that no worker could write."""
-        self._settle(task, lambda: self._fail(task, reason))
+        self._settle(task, lambda: self._work.fail(task, reason))
 
     def release(self, task: FunctionTask) -> None:
         """Give the claim of a worker that has died back at once. [ENV-POOL-10]"""
         self._keeper.drop(task)
         if not task.is_forgotten:
             self._settle(task, lambda: self._work.release(task))
-
-    def _fail(self, task: FunctionTask, reason: str) -> None:
-        self._work.set_result(task, TaskFailure(task.name, self._work.name, task.id, reason))
 
     def _settle(self, task: FunctionTask, act: Callable[[], object]) -> None:
         try:

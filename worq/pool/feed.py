@@ -242,6 +242,12 @@ class Feed(Broker):
         finally:
             self._ledger.ended(task.token)
 
+    def fail(self, task: FunctionTask, reason: str) -> bool:
+        try:
+            return self._home(task.token).fail(task, reason)
+        finally:
+            self._ledger.ended(task.token)
+
     def glance(self, claim: Claim) -> FunctionTask:
         return self._home(claim.token).glance(claim)
 

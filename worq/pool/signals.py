@@ -9,7 +9,17 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import Any
 
+from worq.pool.labour import LEFT_TO_THE_POOL
+
 Told = Callable[[], None]
+
+
+def leave_to_the_main_thread() -> None:
+    """Have no signal come to this thread, nor to a process that it starts, until that wants it.
+
+    Python handles signals in the main thread, but one that comes to another does not wake that.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, LEFT_TO_THE_POOL)
 
 
 class Signals:
@@ -107,6 +117,7 @@ class _Dispatcher:
         self._thread.start()
 
     def _tell(self) -> None:
+        leave_to_the_main_thread()
         while (number := self.arrived.get()) is not None:
             for told in dict.fromkeys(self._told.get(number, ())):
                 told()

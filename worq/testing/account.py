@@ -46,7 +46,7 @@ def _balance(verb: str, given: Iterable[_Fact], got: Iterable[_Fact]) -> Iterato
 
 def _submitted(calls: Iterable[Call]) -> Iterator[_Fact]:
     for call in calls:
-        op = operation_of(call)
+        op = operation_of(call.act)
         if isinstance(op, ops.Submit | ops.Defer):
             yield _Fact((op.id, op.message), call.called, op.options.attempts)
 
@@ -56,7 +56,7 @@ def _started(calls: Iterable[Call]) -> Iterator[_Fact]:
         match call.reply:
             case ops.Claimed(task_id, _, message, _):
                 yield _Fact((task_id, message), _returned(call), task_id=task_id)
-            case (str(task_id), bytes(message)) if isinstance(operation_of(call), ops.Claim):
+            case (str(task_id), bytes(message)) if isinstance(operation_of(call.act), ops.Claim):
                 yield _Fact((task_id, message), _returned(call), task_id=task_id)
             case _:
                 pass
@@ -64,14 +64,14 @@ def _started(calls: Iterable[Call]) -> Iterator[_Fact]:
 
 def _supplied(calls: Iterable[Call]) -> Iterator[_Fact]:
     for call in calls:
-        op = operation_of(call)
+        op = operation_of(call.act)
         if isinstance(op, ops.Submit | ops.Finish) and op.outcome is not None:
             yield _Fact(op.outcome.message, call.called)
 
 
 def _delivered(calls: Iterable[Call]) -> Iterator[_Fact]:
     for call in calls:
-        if isinstance(operation_of(call), ops.Pop):
+        if isinstance(operation_of(call.act), ops.Pop):
             match call.reply:
                 case Outcome(_, message):
                     yield _Fact(message, _returned(call))
@@ -87,12 +87,12 @@ def _lost(calls: Sequence[Call]) -> Iterator[str]:
     absent: dict[str, int] = {
         op.id: call.called
         for call in calls
-        if isinstance(op := operation_of(call), ops.Status) and call.reply is None
+        if isinstance(op := operation_of(call.act), ops.Status) and call.reply is None
         if op.incarnation is None and call.returned is not None
     }
     touched = {task_id for call in calls for task_id in _touched(call)}
     for call in calls:
-        op = operation_of(call)
+        op = operation_of(call.act)
         if isinstance(op, ops.Submit) and call.reply in accepted and not (op.args or op.outcome):
             is_absent = absent.get(op.id, -1) > _returned(call)
             if is_absent and not touched & {op.id, None}:
@@ -101,7 +101,7 @@ def _lost(calls: Sequence[Call]) -> Iterator[str]:
 
 def _touched(call: Call) -> Iterator[str | None]:
     """The tasks that an operation may have moved; None for any."""
-    op = operation_of(call)
+    op = operation_of(call.act)
     match op:
         case ops.Purge():
             yield None

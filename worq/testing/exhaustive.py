@@ -133,6 +133,10 @@ THEMES: tuple[Theme, ...] = (
     Theme("one task", (), (submit("a", 1), CLAIM, finish("a", 1), pop("a"), Tick(RETENTION_MS), discard("a"))),
     Theme("ids that come back", (submit("a", 1), CLAIM), (
         submit("a", 2), CLAIM, finish("a", 1), finish("a", 2), discard("a", 1), LEASE_PASSES)),
+    Theme("ids that come back after their outcome was taken", (*_COMPLETED_A, submit("z", 9), pop("a"), submit("a", 2), CLAIM, CLAIM), (
+        Tick(RETENTION_MS), finish("a", 2), finish("a", 1), pop("a"), submit("a", 3), LEASE_PASSES)),
+    Theme("ids that come back after they were discarded", (submit("z", 9), submit("a", 1), submit("b", 2), discard("a"), submit("a", 3), discard("z")), (
+        submit("z", 9), CLAIM, submit("a", 4), discard("a"), discard("b"), submit("b", 5))),
     Theme("stale tokens", (submit("a", 1), CLAIM, discard("a"), submit("a", 2)), (
         finish("a", 1), Do(ops.Heartbeat("a", 1, token(1))), Do(ops.Release("a", token(1))),
         pop("a", 1), Do(ops.Status("a", inc(1))), CLAIM)),
@@ -145,8 +149,9 @@ THEMES: tuple[Theme, ...] = (
     Theme("leases, just before and just after", (submit("a", 1), submit("b", 2, options=TWICE)), (
         CLAIM, Tick(1), Tick(LEASE_MS - 1), Do(ops.Heartbeat("b", 1)), Do(ops.Release("b", token(2))), finish("b", 2))),
     Theme("deadlines that pass together", (
-        submit("a", 1, options=TWICE), submit("b", 2, options=TWICE), submit("c", 3), submit("d", 4, "c"), CLAIM, CLAIM, CLAIM), (
-        Do(ops.Heartbeat("a", 4)), Do(ops.Heartbeat("b", 3)), Do(ops.Heartbeat("c", 2)), LEASE_PASSES, CLAIM, pop("d"))),
+        submit("a", 1, options=TWICE), submit("b", 2, options=TWICE), submit("c", 3), submit("d", 4, "c"), CLAIM, CLAIM, CLAIM,
+        Do(ops.Heartbeat("a", 4)), Do(ops.Heartbeat("b", 3))), (
+        LEASE_PASSES, CLAIM, Do(ops.Heartbeat("a", 2)), Do(ops.Heartbeat("b", 5)), Do(ops.Heartbeat("c", 2)), pop("d"))),
     Theme("a result for a dependent", _A_FEEDS_B, (
         CLAIM, finish("a"), finish("a", failed=True), pop("a"), pop("b"), LEASE_PASSES)),
     Theme("a result for a dependent that passes errors", (submit("a", 1), submit("b", 2, "a", options=PASS)), (

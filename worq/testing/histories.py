@@ -156,9 +156,9 @@ class _Patient:
         return self._queue.pop_result(task_id, self._timeout_s, token=token)
 
 
-def operation_of(call: Call) -> Operation | None:
+def operation_of(act: Act) -> Operation | None:
     """The model's operation; None for time, and for closing."""
-    match call.act:
+    match act:
         case Do(operation):
             return operation
         case Wait(do):
@@ -169,6 +169,17 @@ def operation_of(call: Call) -> Operation | None:
 
 def can_wait(do: Do) -> bool:
     return isinstance(do.operation, Claim | Pop)
+
+
+def by_client(act: Act, client: int) -> Act:
+    """The same, done by another client."""
+    match act:
+        case Do() | Close():
+            return act._replace(client=client)
+        case Wait(do):
+            return act._replace(do=do._replace(client=client))
+        case Tick():
+            return act
 
 
 def queue_of(act: Act) -> int | None:

@@ -9,10 +9,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import count
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
+from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
 from worq.testing.bench import MakeQueue
 from worq.testing.driver import Do, Tick
@@ -36,12 +37,8 @@ from worq_model import operations as ops
 from worq_model.operations import Reply
 from worq_model.values import Outcome
 
-if TYPE_CHECKING:
-    from worq.backend import AbstractTaskQueue
-
 CLIENTS: Final = 2  # and one more that runs the prefix and looks at what is left
 OBSERVER: Final = CLIENTS
-QUEUES: Final = 2
 PUMP_MS: Final = 10
 PATIENCE_S: Final = 0.002  # for waits that ought to end
 SWITCH_S: Final = 1e-6  # threads take turns as often as they can
@@ -54,7 +51,14 @@ class Parallel(NamedTuple):
     lanes: tuple[Lane, ...]
 
 
-Run: TypeAlias = Callable[[Parallel], History]
+class Tried(NamedTuple):
+    """A history of a program, and what is to be said of it."""
+
+    history: History
+    verdict: Verdict
+
+
+Run: TypeAlias = Callable[[Parallel], Tried]
 
 
 class Failure(NamedTuple):
@@ -99,25 +103,34 @@ class Recorder:
     """Carries out acts and writes down what was asked and answered, and when."""
 
     def __init__(
-        self, clients: Clients, clock: Steered, now: Callable[[], int] = time.monotonic_ns
+        self,
+        clients: Clients,
+        clock: Steered,
+        now: Callable[[], int] = time.monotonic_ns,
+        first_id: int = 0,
     ) -> None:
         self.history: list[Event] = []
         self._clients = clients
         self._clock = clock
         self._now = now
-        self._ids = count()
+        self._ids = count(first_id)
 
     def do(self, process: str, act: Act) -> Reply:
         """The answer to one act; raises Unknown if nobody knows whether it happened: the process is over then."""
         op_id = next(self._ids)
         self.history.append(Event(self._now(), process, op_id, "call", act))
         try:
-            reply = perform(self._clients, self._clock, act)
+            reply = self.perform(process, op_id, act)
         except Unknown:
             self.history.append(Event(self._now(), process, op_id, "unknown"))
             raise
         self.history.append(Event(self._now(), process, op_id, "return", reply))
         return reply
+
+    def perform(self, process: str, op_id: int, act: Act) -> Reply:
+        """To be overridden where an operation must be told apart."""
+        del process, op_id
+        return perform(self._clients, self._clock, act)
 
 
 class ThreadRun:
@@ -130,28 +143,42 @@ class ThreadRun:
         self._make_queue = make_queue
         self._names = count(1)
 
-    def __call__(self, program: Parallel) -> History:
+    def __call__(self, program: Parallel) -> Tried:
         clock = ManualClock()
-        with opened(self._make_queue, f"parallel {next(self._names)}", clock) as clients:
+
+        def make(name: str) -> AbstractTaskQueue:
+            return self._make_queue(name, clock)
+
+        with opened(make, f"parallel {next(self._names)}", queues_of(program)) as clients:
             recorder = Recorder(clients, clock)
             for act in program.prefix:
                 recorder.do("prefix", act)
-            _Lanes(recorder, program.lanes).run()
+            run_lanes(recorder, program.lanes, pump=True)
             look_after(recorder, program)
-            return recorder.history
+            return Tried(recorder.history, check(recorder.history))
+
+
+def queues_of(program: Parallel) -> int:
+    """How many queues a program needs."""
+    acts = (act for lane in (program.prefix, *program.lanes) for act in lane)
+    return 1 + max((queue for act in acts if (queue := queue_of(act)) is not None), default=0)
 
 
 @contextmanager
-def opened(make_queue: MakeQueue, name: str, clock: ManualClock) -> Generator[Clients]:
+def opened(
+    make: Callable[[str], AbstractTaskQueue], name: str, queues: int, clients: int = CLIENTS + 1
+) -> Generator[Clients]:
     """Queue objects for the lanes and for the observer."""
     with ExitStack() as stack:
-        queues: list[list[AbstractTaskQueue]] = []
-        for queue in range(QUEUES):
-            clients = [make_queue(f"{name}-{queue}", clock) for _ in range(CLIENTS + 1)]
-            for client in clients:
-                stack.callback(client.close)
-            queues.append(clients)
-        yield queues
+        made = [[make(f"{name}-{queue}") for _ in range(clients)] for queue in range(queues)]
+        for client in (client for of_one in made for client in of_one):
+            stack.callback(client.close)
+        yield made
+
+
+def run_lanes(recorder: Recorder, lanes: tuple[Lane, ...], *, pump: bool) -> None:
+    """All at the same time. `pump`: the clock is advanced when all that are left wait."""
+    _Lanes(recorder, lanes).run(pump=pump)
 
 
 def look_after(recorder: Recorder, program: Parallel) -> None:
@@ -212,15 +239,16 @@ class _Lanes:
         self._busy = len(lanes)
         self._left = len(lanes)
 
-    def run(self) -> None:
+    def run(self, *, pump: bool) -> None:
         threads = [
             threading.Thread(target=self._run, args=(f"lane {number}", lane))
             for number, lane in enumerate(self._lanes)
         ]
-        with switching_often():
+        with switching_often() if pump else nullcontext():
             for thread in threads:
                 thread.start()
-            self._pump()
+            if pump:
+                self._pump()
             for thread in threads:
                 thread.join()
 
@@ -268,8 +296,7 @@ def switching_often() -> Generator[None]:
 def examine(run: Run, program: Parallel, times: int, counts: Counter[str]) -> Failure | None:
     """Run a program some times; its first history that is not right. `counts`: what was seen."""
     for _ in range(times):
-        history = run(program)
-        verdict = check(history)
+        history, verdict = run(program)
         counts[verdict.answer] += 1
         counts["overlapping"] += overlaps(history)
         counts["operations"] += len(history) // 2

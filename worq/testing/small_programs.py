@@ -80,6 +80,7 @@ WAITS: Final[dict[str, Parallel]] = {
     "a dependent is discarded": Parallel((A, B_TAKES_A, CLAIM), ((P,), (discard("b"), P), (finish("a"),))),
     "whoever watches leaves": Parallel((A, CLAIM), ((waits(CLAIM, 2),), (P,), (BEAT, submit("b", 2)))),
     "a purge": Parallel((A, B_TAKES_A), ((waits(pop("b")),), (PURGE, A), (C,))),
+    "a claim is released and claimed again": Parallel((A_TWICE,), ((CLAIM,), (RELEASE, CLAIM))),
     "a release": Parallel((A_TWICE, CLAIM), ((C,), (P,), (RELEASE, discard("a")))),
     "a failure goes on": Parallel((A, B_TAKES_A, CLAIM), ((waits(pop("b")),), (FAIL,), (discard("b"), C))),
     "an argument by hand": Parallel((A, CLAIM, D_TAKES_A), ((C,), (reserve("a", "d"), P), (set_argument("d", "a"),))),

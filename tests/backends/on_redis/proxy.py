@@ -41,6 +41,7 @@ class Proxy:
         self.faults: deque[Fault] = deque()
         self.faults_then: Fault = "none"
         self.before_script: Callable[[], object] = lambda: None
+        self.before_reply: Callable[[], object] = lambda: None
 
     @property
     def url(self) -> str:
@@ -117,6 +118,7 @@ class Proxy:
                     if self._stalled:
                         continue
                     if ready is server:
+                        self.before_reply()
                         client.sendall(data)
                     else:
                         held = held or self._pass(data, server)

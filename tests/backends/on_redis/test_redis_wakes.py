@@ -1,0 +1,104 @@
+"""Those who wait, and what else may happen just then: each found by a mutant that nothing else showed."""
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.backends.calls import Call
+from tests.backends.on_redis.cases import KEY, claim, complete, submit
+from tests.backends.on_redis.proxy import Proxy
+from worq.const import TASK_EXPIRED
+from worq.errors import QueueClosed
+from worq.queue.redis import TaskQueue
+from worq.values import Outcome
+
+
+def a_claimed(queue: TaskQueue, task_id: str) -> None:
+    submit(queue, task_id)
+    claim(queue)
+
+
+@pytest.mark.spec("ENV-WAIT-2", "ENV-WAIT-6")
+def test_a_marker_is_replaced_when_one_has_died_with_it(timed: TaskQueue, raw: Any) -> None:
+    dies = Call(lambda: raw.blpop([f"{KEY}:wake"]))
+    assert dies.sleeps()
+    call = Call(lambda: timed.claim(None))
+    assert call.sleeps()
+    submit(timed, "a")
+    assert dies.answer() is not None
+    began = time.monotonic()
+    submit(timed, "b")
+    claimed = call.answer()
+    assert claimed is not None
+    assert claimed.id == "a"
+    assert time.monotonic() - began < 2  # it would have looked again after 5 s anyway
+
+
+@pytest.mark.spec("ENV-WAIT-2", "ENV-WAIT-3")
+def test_a_claim_that_is_woken_for_nothing_goes_on_to_its_timeout(
+    timed: TaskQueue, raw: Any
+) -> None:
+    began = time.monotonic()
+    call = Call(lambda: timed.claim(0.5))
+    assert call.sleeps()
+    raw.rpush(f"{KEY}:wake", "1")
+    assert call.answer() is None
+    assert time.monotonic() - began >= 0.5
+
+
+@pytest.mark.spec("ENV-WAIT-5", "POP-1")
+def test_a_pop_that_looks_late_waits_for_the_incarnation_that_it_first_saw(
+    queue: TaskQueue, through: TaskQueue, proxy: Proxy
+) -> None:
+    def another() -> None:
+        proxy.before_script = lambda: None
+        complete(queue, "a")
+
+    a_claimed(queue, "a")
+    call = Call(lambda: through.pop("a", None))
+    assert call.sleeps()
+    proxy.before_script = another
+    queue.discard("a")
+    assert call.answer() is TASK_EXPIRED
+    assert queue.pop("a") == Outcome("result", b"done")
+
+
+@pytest.mark.spec("ENV-WAIT-7")
+def test_a_task_does_not_go_to_a_claim_that_comes_too_late_for_a_closed_queue(
+    timed: TaskQueue, timed_through: TaskQueue, proxy: Proxy, raw: Any
+) -> None:
+    def slow_down() -> None:
+        proxy.before_reply = lambda: time.sleep(0.3)
+
+    submit(timed, "a")
+    raw.rename(f"{KEY}:ready", f"{KEY}:session:aside")
+    raw.delete(f"{KEY}:wake")
+    call = Call(lambda: timed_through.claim(None))
+    proxy.wait_until(lambda proxy: proxy.scripts >= 2)
+    assert call.sleeps()
+    raw.rename(f"{KEY}:session:aside", f"{KEY}:ready")
+    proxy.before_script = slow_down
+    timed_through.close()
+    assert isinstance(call.error(), QueueClosed)
+    assert timed.status("a") == "enqueued"
+
+
+@pytest.mark.spec("ENV-WAIT-4")
+def test_whoever_gets_a_task_passes_the_alarm_on_to_the_last_of_many(timed: TaskQueue) -> None:
+    for task_id in "ab":
+        a_claimed(timed, task_id)
+    began = time.monotonic()
+    timed.heartbeat("a", 1.2)
+    has_the_alarm = Call(lambda: timed.claim(None))
+    assert has_the_alarm.sleeps()
+    others = [Call(lambda: timed.pop("b", None)) for _ in range(9)]
+    assert others[-1].sleeps()
+    stays = Call(lambda: timed.pop("a", None))
+    assert stays.sleeps()
+    timed.finish("b", b"done", 1)
+    assert [call.answer() for call in others].count(TASK_EXPIRED) == 8
+    submit(timed, "c")
+    assert has_the_alarm.answer() is not None
+    assert stays.answer() is TASK_EXPIRED
+    assert time.monotonic() - began < 2.5  # the last of eleven would look 2.5 s after the lease

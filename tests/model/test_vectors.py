@@ -1,0 +1,97 @@
+"""The files of transition coverage are those of this model, and say what they mean without it."""
+
+import json
+
+import pytest
+
+from tests.repo.clauses import ROOT
+from worq_model import operations as ops
+from worq_model.catalogue import VECTORS
+from worq_model.graph import grow
+from worq_model.operations import Claimed
+from worq_model.programs import Tick, inc
+from worq_model.queue import step
+from worq_model.spaces import labels, system, take
+from worq_model.values import EMPTY, Token
+from worq_model.vectors import Vectors, dumps, generate, loads
+
+FOLDER = ROOT / "model" / "vectors"
+
+# Name → states, transitions, programs, steps.
+COUNTS = {
+    "contract": (721, 13_066, 101, 22_631),
+    "retries": (2_098, 14_861, 189, 42_225),
+    "options": (725, 15_216, 102, 21_307),
+    "reference": (531, 12_301, 79, 15_932),
+}
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_a_file_is_what_the_model_gives(name: str) -> None:
+    kept = VECTORS[name]
+    vectors = generate(kept.space)
+    text = (FOLDER / f"{name}.json").read_text(encoding="utf-8")
+    assert text == dumps(kept.about, vectors), "write them again: make vectors"
+    assert loads(text) == vectors
+    steps = sum(map(len, vectors.programs))
+    assert (vectors.states, vectors.transitions, len(vectors.programs), steps) == COUNTS[name]
+
+
+def test_the_files_are_these_and_small() -> None:
+    sizes = {path.stem: path.stat().st_size for path in FOLDER.glob("*.json")}
+    assert sizes.keys() == VECTORS.keys()
+    assert sum(sizes.values()) < 2_000_000
+
+
+PROGRAM = (
+    ops.Submit("a", inc(1), b"m"),
+    ops.Submit("a", inc(2), b"m"),
+    ops.Submit("b", inc(3), b"m", (("a", inc(1)), ("b", None))),
+    ops.Submit("b", inc(4), b"m", (("a", inc(1)),)),
+    Tick(5),
+    ops.Claim(),
+    ops.Finish("a", ops.Outcome("failure", b"f"), None, Token(inc(1), 1)),
+    ops.Pop("b", inc(0)),
+    ops.Defer("c", inc(5), b"m", ("x", "y")),
+    ops.GetArguments("c", Token(inc(5), 0)),
+)
+
+
+def test_a_program_is_written_with_the_answers_and_read_again() -> None:
+    text = dumps("an example", Vectors(3, 7, (PROGRAM,)))
+    data = json.loads(text)
+    [steps] = data["programs"]
+    told = [
+        (data["operations"][o], data["answers"][a])
+        for o, a in zip(steps[::2], steps[1::2], strict=True)
+    ]
+    new, message = {"incarnation": "new"}, {"bytes": "m"}
+    assert told[0] == (
+        {"is": "Submit", "id": "a", "incarnation": new, "message": message},
+        {"is": "Submitted", "status": "accepted"},
+    )
+    assert told[1][1] == {"is": "Submitted", "status": "duplicate"}
+    assert told[2][0]["args"] == [["a", {"incarnation": "last", "of": "a"}], ["b", None]]
+    assert told[4] == ({"is": "Tick", "ms": 5}, None)
+    assert told[5][1]["token"] == {
+        "is": "Token",
+        "incarnation": {"incarnation": "last", "of": "a"},
+        "start": 1,
+    }
+    assert told[6][1] == {"is": "Finished", "accepted": True, "dependent_id": "b"}
+    assert told[7] == (
+        {"is": "Pop", "id": "b", "incarnation": {"incarnation": "stale"}},
+        "TASK_EXPIRED",
+    )
+    assert told[9][1] == []
+    assert loads(text) == Vectors(3, 7, (PROGRAM,))
+
+
+def test_another_format_is_refused() -> None:
+    with pytest.raises(ValueError, match="format 2 of vectors"):
+        loads('{"format": 2}')
+
+
+def test_pairs_of_transitions_are_taken_too() -> None:
+    vectors = generate(VECTORS["reference"].space, in_pairs=True)
+    assert vectors.transitions > 200_000

@@ -1,0 +1,37 @@
+"""The queues of commands that look from outside: on a server, for as long as the command runs."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import click
+
+import worq
+from worq.cli.exits import needing_a_server
+from worq.core import Broker
+from worq.urls import is_process_local
+
+# Somebody is looking on; thirty seconds, the default, are for what runs by itself.
+RETRY_SECONDS = 3.0
+
+R = TypeVar("R")
+
+
+@contextmanager
+def opened(argument: str, url: str, name: str) -> Generator[Broker]:
+    """A broker of that queue. A server that can't be reached within this block is one line."""
+    if is_process_local(url):
+        raise click.UsageError(
+            f"{argument}: {url!r} means another queue in each process: nothing is seen from here"
+        )
+    try:
+        broker = worq.get_broker(url, name, retry_deadline_s=RETRY_SECONDS)
+    except (ValueError, ModuleNotFoundError) as error:
+        culprit = "--queue" if str(error).startswith("name: ") else argument
+        raise click.UsageError(f"{culprit}: {error}") from error
+    with broker, needing_a_server(argument):
+        yield broker
+
+
+def url_argument(function: Callable[..., R]) -> Callable[..., R]:
+    return click.argument("url", envvar="WORQ_URL")(function)
