@@ -5,6 +5,7 @@ A hunt returns if it finds nothing wrong and raises what it finds; `Steps.done` 
 
 import re
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ LENGTHS: dict[Backend, int] = {"memory": 3, "redis": 2}
 EXAMPLES = 300
 WALKS = 300
 PREEMPTIONS = 1
+INTERLEAVINGS_S_MAX = 60.0
 TIMES = 3
 STEPS_OF_AN_EXAMPLE = 50
 
@@ -79,6 +81,7 @@ class Place(NamedTuple):
     make: Callable[[str, ManualClock], AbstractTaskQueue]
     left_of: Callable[[AbstractTaskQueue], list[str]]
     left: Callable[[], list[str]]
+    only: str = ""
 
 
 class Found(NamedTuple):
@@ -92,7 +95,10 @@ Told = Callable[[Found], None]
 
 
 def hunt(engine: Engine, backend: Backend, number: int, only: str, tell: Told) -> None:
-    """Look for something wrong, and tell of the first thing that is. `number`: the seed."""
+    """Look for something wrong, and tell of the first thing that is.
+
+    `number`: the seed. `only`: of tests as `pytest -k` has it, of programs a part of their name.
+    """
     if engine.tests:
         _run_tests(engine, backend, only, tell)
         return
@@ -102,7 +108,7 @@ def hunt(engine: Engine, backend: Backend, number: int, only: str, tell: Told) -
     lifecycle.LifecycleLockstep.act = Steps.counted(lifecycle.LifecycleLockstep.act)  # type: ignore[method-assign]
     with _place(backend) as place:
         try:
-            _HUNTS[engine.name](place, number)
+            _HUNTS[engine.name](place._replace(only=only), number)
         except Exception as error:  # noqa: BLE001 - whatever it is, it was found
             tell(_found(error))
 
@@ -137,7 +143,7 @@ def _place(backend: Backend) -> Iterator[Place]:
 
 def _exhaustive(place: Place, number: int) -> None:
     for length in range(1, LENGTHS[place.backend] + 1):
-        for theme in THEMES:
+        for theme in (theme for theme in THEMES if place.only in theme.name):
             clock = ManualClock()
             queue = place.make(f"{theme.name} {length}", clock)
             run_theme(theme, length, queue, clock)
@@ -194,14 +200,17 @@ def _walk_of_life(place: Place, number: int) -> None:
 
 def _interleavings(place: Place, number: int) -> None:
     """All schedules of small programs: those that switch at locks first, then at lines."""
-    for lines in (False, True):
-        for flows in (False, True):
-            with Stage(lines=lines, flows=flows) as stage:
-                interleavings = Interleavings(stage)
-                interleavings.examine = Steps.counted(interleavings.examine)  # type: ignore[method-assign]
-                for program in (*WAITS.values(), *(pair for _, pair in pairs())):
-                    trouble = interleavings.exhaust(program, PREEMPTIONS)
-                    assert trouble is None, str(trouble)
+    give_up_at = time.monotonic() + INTERLEAVINGS_S_MAX
+    programs = [p for name, p in (*WAITS.items(), *pairs()) if place.only in name]
+    for lines, flows in ((False, False), (False, True), (True, False), (True, True)):
+        with Stage(lines=lines, flows=flows) as stage:
+            interleavings = Interleavings(stage)
+            interleavings.examine = Steps.counted(interleavings.examine)  # type: ignore[method-assign]
+            for program in programs:
+                trouble = interleavings.exhaust(program, PREEMPTIONS)
+                assert trouble is None, str(trouble)
+                if time.monotonic() > give_up_at:
+                    return
 
 
 def _linearizability(place: Place, number: int) -> None:

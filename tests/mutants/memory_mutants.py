@@ -368,7 +368,7 @@ WAITS: tuple[Mutant, ...] = (
            "ENV-WAIT-1", "waiting", "looks_once", "timeouts"),
     Mutant("WaitsForTheId", QUEUE, "return self._wait(timeout_ms, partial(tasks.pop, record), record)",
            "return self._wait(timeout_ms, lambda: tasks.pop(tasks.find(task_id, None) or record), record)",
-           "ENV-WAIT-5 TOK-1", "waiting", "first_saw", "id reuse", "threads"),
+           "ENV-WAIT-5 TOK-1", "interleavings", "comes back", "id reuse", "threads"),
     Mutant("NoTimePasses", QUEUE, "        self._store.look()\n", "        self._store.tasks.now_ms = self._store.clock.now_ms()\n",
            "TIM-2", "waiting", "TestDeadlines", needs="threads"),
     # stores
@@ -389,7 +389,7 @@ RACES: tuple[Mutant, ...] = (
         with self._store.lock:
             self._store.settle()
         return submitted
-""", "SUB-2 SUB-3", "interleavings", pitfall="interleavings: check and insert not atomic", needs="threads"),
+""", "SUB-2 SUB-3", "interleavings", "enqueued", pitfall="interleavings: check and insert not atomic", needs="threads"),
     Mutant("CheckThenInsert", QUEUE, "        return self._apply(self._store.tasks.submit, task, message, args, outcome)\n", """\
         tasks = self._store.tasks
         insert = tasks.submit
@@ -398,7 +398,7 @@ RACES: tuple[Mutant, ...] = (
                 tasks._records.pop(task.id, None)
                 return tasks.submit(*given)
         return self._apply(insert, task, message, args, outcome)
-""", "SUB-2", "interleavings", pitfall="interleavings: check and insert not atomic", needs="threads"),
+""", "SUB-2", "interleavings", "absent", pitfall="interleavings: check and insert not atomic", needs="threads"),
     Mutant("SubmitInSteps", QUEUE, "        return self._apply(self._store.tasks.submit, task, message, args, outcome)\n", """\
         tasks = self._store.tasks
         free = self._apply(lambda: [r for r in map(tasks._records.get, args) if r and not r.dependent])
@@ -407,7 +407,7 @@ RACES: tuple[Mutant, ...] = (
                 record.dependent = None
             return tasks.submit(*given)
         return self._apply(reserve, task, message, args, outcome)
-""", "SUB-3", "interleavings", pitfall="interleavings: submit in steps", needs="threads"),
+""", "SUB-3", "interleavings", "enqueued", pitfall="interleavings: submit in steps", needs="threads"),
     Mutant("ClaimInTwoSteps", QUEUE, "        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)\n", """\
         tasks = self._store.tasks
         def first():
@@ -424,7 +424,7 @@ RACES: tuple[Mutant, ...] = (
         claim = self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)
         record = None if claim is None else self._store.tasks._records.get(claim.id)
         return claim if record is None else claim._replace(token=record.token)
-""", "TOK-3 CLM-1", "interleavings", pitfall="interleavings: stale worker after re-enqueue", needs="threads"),
+""", "TOK-3 CLM-1", "interleavings", "claimed again", pitfall="interleavings: stale worker after re-enqueue", needs="threads"),
     Mutant("FinishInSteps", QUEUE, "        return self._apply(self._store.tasks.finish, task_id, outcome, retention_ms, token)\n", """\
         tasks = self._store.tasks
         record = self._apply(tasks._claimed, task_id, token)
@@ -440,13 +440,13 @@ RACES: tuple[Mutant, ...] = (
         if self._apply(tasks._claimed, task_id, token) is None:
             return False
         return self._apply(tasks.heartbeat, task_id, lease_ms, None) or True
-""", "HRT-2", "interleavings", pitfall="interleavings: sweeper against heartbeat", needs="threads"),
+""", "HRT-2", "interleavings", "a heartbeat comes late", pitfall="interleavings: sweeper against heartbeat", needs="threads"),
     Mutant("ReleaseInSteps", QUEUE, "        return self._apply(self._store.tasks.release, task_id, token)\n", """\
         tasks = self._store.tasks
         if self._apply(tasks._claimed, task_id, token) is None:
             return False
         return self._apply(tasks.release, task_id, None) or True
-""", "REL-2", "interleavings", pitfall="interleavings: stale worker after re-enqueue", needs="threads"),
+""", "REL-2", "interleavings", "processing", pitfall="interleavings: stale worker after re-enqueue", needs="threads"),
     Mutant("PopThenDeleteById", QUEUE, "        return self._apply(self._pop_found, task_id, timeout_ms, incarnation)\n", """\
         tasks = self._store.tasks
         record = self._apply(tasks.find, task_id, incarnation)
@@ -476,7 +476,7 @@ RACES: tuple[Mutant, ...] = (
     Mutant("SizeOfTwoMoments", QUEUE, "        return self._apply(self._store.tasks.size)\n", """\
         tasks = self._store.tasks
         return self._apply(lambda: len(tasks._pending)) + self._apply(lambda: len(tasks._ready))
-""", "SIZ-1", "interleavings", pitfall="size", needs="threads"),
+""", "SIZ-1", "interleavings", "reserved, processing", pitfall="size", needs="threads"),
     Mutant("ReserveInSteps", QUEUE, "        return self._apply(reserve, argument_id, deferred_id, incarnation, deferred_incarnation)\n", """\
         self._apply(lambda: None)
         return reserve(argument_id, deferred_id, incarnation, deferred_incarnation)
@@ -489,7 +489,7 @@ RACES: tuple[Mutant, ...] = (
         before = self._apply(missing)
         answer = self._apply(supply, task_id, argument_id, message, incarnation)
         return answer if before is None else before == {argument_id}
-""", "ARG-4", "interleavings", pitfall="interleavings: last argument counted outside the transaction", needs="threads"),
+""", "ARG-4", "interleavings", "wanted", pitfall="interleavings: last argument counted outside the transaction", needs="threads"),
     Mutant("LooksAndThenSleeps", QUEUE, "            store.sleep(waiter)\n            self._look()\n", """\
             store.lock.release()
             store.lock.acquire()
@@ -500,15 +500,15 @@ RACES: tuple[Mutant, ...] = (
             answer = act(*args, **kwargs)
             store.settle()
             return answer
-""", "ENV-WAIT-6 ENV-WAIT-7", "interleavings", pitfall="wake-ups and reconnects (other queues)", needs="threads"),
+""", "ENV-WAIT-6 ENV-WAIT-7", "interleavings", "woken and leaves", pitfall="wake-ups and reconnects (other queues)", needs="threads"),
     Mutant("ClosedTooLate", QUEUE, "            self._closed = f\"{self!r} is closed\"\n            self._store.waiting.wake_owned_by(self)\n", """\
             self._store.waiting.wake_owned_by(self)
         self._closed = f"{self!r} is closed"
-""", "ENV-WAIT-7", "interleavings", pitfall="interleavings: pool stop against a task arriving", needs="threads"),
+""", "ENV-WAIT-7", "interleavings", "woken and leaves", pitfall="interleavings: pool stop against a task arriving", needs="threads"),
     Mutant("TwoStoresForOneUrl", STORES, "        key = queue.url, queue.name\n        with self._lock:\n", "        key = queue.url, queue.name\n        if True:\n",
            "ENV-API-9", "unit", "at_the_same_time_reach", "interleavings: two queues for one URL from concurrent get_broker", "threads"),
     Mutant("CloseWithoutTheLock", STORES, "        with self._lock:\n            store.queues.discard(queue)\n", "        if True:\n            store.queues.discard(queue)\n",
-           "ENV-API-8", "unit", "opened_while_others_close", needs="threads"),
+           "ENV-API-8", "unit", "opened_while_the_last", needs="threads"),
 )
 
 MEMORY = RULES + WAITS + RACES

@@ -15,7 +15,10 @@ class Visitor:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         connection.settimeout(PATIENCE_S)
-        self.pid = int(connection.recv(PID_BYTES, socket.MSG_WAITALL))
+        self.pid = 0
+
+    def introduce(self) -> None:
+        self.pid = int(self._connection.recv(PID_BYTES, socket.MSG_WAITALL))
 
     def let_go(self) -> None:
         self._connection.sendall(b"!")
@@ -56,8 +59,10 @@ class Gate:
     def visitor(self) -> Visitor:
         """The next one."""
         connection, _ = self._listener.accept()
-        self._visitors.append(Visitor(connection))
-        return self._visitors[-1]
+        visitor = Visitor(connection)
+        self._visitors.append(visitor)
+        visitor.introduce()
+        return visitor
 
     def close(self) -> None:
         for visitor in self._visitors:

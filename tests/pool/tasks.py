@@ -57,6 +57,18 @@ def pid() -> int:
 
 
 @TASKS.task
+def hang() -> None:
+    while True:
+        signal.pause()
+
+
+@TASKS.task
+def hang_with_gil() -> None:
+    while True:
+        ctypes.PyDLL(None).pause()
+
+
+@TASKS.task
 def meet(port: int, value: Any = None) -> Any:
     with _visit(port) as visit:
         visit.recv(1)

@@ -13,8 +13,8 @@ from worq.testing.small_programs import ACTS, SITUATIONS
 from worq_model import operations as ops
 
 POINTS_MAX = 20
-EVERY = by_profile(400, 20, 1)
-EVERY_WAIT = by_profile(60, 5, 1)
+EVERY = by_profile(400, 10, 1)
+EVERY_WAIT = by_profile(60, 3, 1)
 CHAIN = 920  # more records than a script may change
 HELD = [act for act in ACTS if not isinstance(act, Tick)]
 OTHERS = [act for act in HELD if not isinstance(act, Wait)]

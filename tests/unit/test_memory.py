@@ -21,7 +21,7 @@ from worq.const import TASK_EXPIRED
 from worq.errors import QueueClosed
 from worq.queue.memory import TaskQueue, waiting
 from worq.queue.memory.deadlines import STALE_MIN, Deadlines
-from worq.queue.memory.stores import STORES
+from worq.queue.memory.stores import STORES, Store
 from worq.testing.parallel import switching_often
 from worq.values import Outcome, Request, Token
 
@@ -254,20 +254,24 @@ class TestTheLifeOfAStore:
             for queue in queues:
                 queue.close()
 
-    @switching_often()
-    def test_a_queue_that_is_opened_while_others_close_is_the_one_that_is_open(
-        self, name: str
+    def test_a_queue_that_is_opened_while_the_last_one_closes_is_not_forgotten(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def open_and_look(worker: int) -> None:
-            for number in range(100):
-                with closing(TaskQueue(URL, name)) as queue:
-                    task_id = f"{worker}-{number}"
-                    submitted(queue, task_id)
-                    with closing(TaskQueue(URL, name)) as again:
-                        assert again.discard(task_id)
+        opening: list[Call[TaskQueue]] = []
+        closes = threading.current_thread()
+        let_go = Store.let_go
 
-        for call in [Call(partial(open_and_look, worker)) for worker in range(4)]:
-            call.answer()
+        def let_go_slowly(store: Store) -> None:
+            if threading.current_thread() is closes and not opening:
+                opening.append(Call(lambda: TaskQueue(URL, name)))
+                opening[0].thread.join(0.1)
+            let_go(store)
+
+        monkeypatch.setattr(Store, "let_go", let_go_slowly)
+        TaskQueue(URL, name).close()
+        with closing(opening[0].answer()) as first, closing(TaskQueue(URL, name)) as second:
+            submitted(first, "a")
+            assert second.discard("a")
 
     @switching_often()
     def test_opening_and_closing_at_the_same_time_loses_nothing(self, name: str) -> None:

@@ -21,6 +21,7 @@ from worq.testing.exhaustive import (
     reserve,
     set_argument,
     submit,
+    token,
 )
 from worq.testing.histories import Act, Close, Lane, Wait
 from worq.testing.parallel import Parallel
@@ -66,11 +67,12 @@ def pairs() -> Iterator[tuple[str, Parallel]]:
 
 
 C, P = waits(CLAIM), waits(pop("a"))
+C_ELSEWHERE: Final = waits(Do(ops.Claim(), client=1))  # on another queue object
 
 WAITS: Final[dict[str, Parallel]] = {
     "a claim that is woken is robbed": Parallel((), ((C,), (A, CLAIM, submit("b", 2)))),
     "two claims, two tasks": Parallel((), ((C,), (C,), (A, submit("b", 2)))),
-    "a claim is woken and leaves": Parallel((), ((C,), (C,), (A, Close(0, 0)))),
+    "a claim is woken and leaves": Parallel((), ((C,), (C_ELSEWHERE,), (A, Close(0, 0)))),
     "a task comes as a timeout passes": Parallel((), ((waits(CLAIM, 1),), (C,), (Tick(1), A))),
     "two pops, one outcome": Parallel((A, CLAIM), ((P,), (P,), (finish("a"),))),
     "an id comes back": Parallel((A, CLAIM), ((P,), (discard("a"), submit("a", 5), CLAIM), (finish("a"),))),
@@ -81,6 +83,7 @@ WAITS: Final[dict[str, Parallel]] = {
     "whoever watches leaves": Parallel((A, CLAIM), ((waits(CLAIM, 2),), (P,), (BEAT, submit("b", 2)))),
     "a purge": Parallel((A, B_TAKES_A), ((waits(pop("b")),), (PURGE, A), (C,))),
     "a claim is released and claimed again": Parallel((A_TWICE,), ((CLAIM,), (RELEASE, CLAIM))),
+    "a heartbeat comes late": Parallel((A_TWICE, CLAIM), ((Do(ops.Heartbeat("a", 1, token(1))), Tick(2), Do(ops.Status("a"))), (RELEASE, CLAIM))),
     "a release": Parallel((A_TWICE, CLAIM), ((C,), (P,), (RELEASE, discard("a")))),
     "a failure goes on": Parallel((A, B_TAKES_A, CLAIM), ((waits(pop("b")),), (FAIL,), (discard("b"), C))),
     "an argument by hand": Parallel((A, CLAIM, D_TAKES_A), ((C,), (reserve("a", "d"), P), (set_argument("d", "a"),))),
