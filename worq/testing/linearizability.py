@@ -32,6 +32,7 @@ from worq_model.values import EMPTY, RESERVED, TASK_EXPIRED, State
 
 DEADLINE_S: Final = 10.0
 STEPS_BETWEEN_LOOKS: Final = 256  # at the time
+NEVER_MS: Final = 1 << 53  # what waits for ever gives up
 
 Answer: TypeAlias = Literal["holds", "violated", "unknown"]
 
@@ -227,15 +228,17 @@ def _expected(call: Call, world: _World, now_ms: int, limit_ms: int) -> str:
 
 
 def _limits(calls: Sequence[Call]) -> dict[int, int]:
-    """The earliest time at which a wait can have given up: its timeout after its call. [ENV-WAIT-2]"""
+    """The earliest time at which a wait can have given up: its timeout after its call. [ENV-WAIT-1] [ENV-WAIT-2]"""
     ticks = sorted(
         (c.returned, c.act.ms) for c in calls if isinstance(c.act, Tick) and c.returned is not None
     )
     passed = [0, *accumulate(ms for _, ms in ticks)]
     return {
-        n: passed[bisect_left(ticks, (call.called, 0))] + call.act.timeout_ms
+        n: NEVER_MS
+        if call.act.timeout_ms is None
+        else passed[bisect_left(ticks, (call.called, 0))] + call.act.timeout_ms
         for n, call in enumerate(calls)
-        if isinstance(call.act, Wait) and call.act.timeout_ms is not None
+        if isinstance(call.act, Wait)
     }
 
 
