@@ -54,7 +54,7 @@ class AbstractTaskQueue(ABC):
         self.url = checks.name("url", url)
         self.name = checks.name("name", name)
         self.clock = clock
-        self.message_bytes_max = message_bytes_max
+        self.message_bytes_max = checks.bytes_max("message_bytes_max", message_bytes_max)
 
     # The contract: SPEC.md, section 5.
 

@@ -1,6 +1,7 @@
 """Checks of what callers pass in: each error names the argument and shows the value. [ENV-BAD-5]"""
 
 import math
+from typing import TypeVar
 
 from worq.const import ATTEMPTS_MAX, FAIL, PASS, TIMEOUT_S_MAX, OnError
 
@@ -52,6 +53,24 @@ def milliseconds_or_forever(value_s: float | None) -> int | None:
     return None if value_s is None else milliseconds(value_s)
 
 
+T = TypeVar("T")
+
+
+def instance(argument: str, value: object, kind: type[T]) -> T:
+    if not isinstance(value, kind):
+        raise TypeError(f"{argument}: a {kind.__name__} is needed, not {value!r}")
+    return value
+
+
+def bytes_max(argument: str, value: object) -> int:
+    """A limit for messages: at least 1 byte. [ENV-BAD-5]"""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{argument}: a number of bytes is needed, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{argument}: at least 1 byte is needed, not {value!r}")
+    return value
+
+
 def on_error(argument: str, value: object) -> OnError:
     if value == FAIL:
         return FAIL
@@ -68,12 +87,12 @@ def attempts(argument: str, value: object) -> int:
     return value
 
 
-def message(argument: str, value: object, bytes_max: int) -> bytes:
+def message(argument: str, value: object, limit: int) -> bytes:
     """Bytes within the limit. [ENV-BAD-3]"""
     if not isinstance(value, bytes):
         raise TypeError(f"{argument}: bytes are needed, not {type(value).__name__}: {value!r:.200}")
-    if len(value) > bytes_max:
+    if len(value) > limit:
         raise ValueError(
-            f"{argument}: {len(value)} bytes are more than message_bytes_max, {bytes_max}: {value[:64]!r}..."
+            f"{argument}: {len(value)} bytes are more than message_bytes_max, {limit}: {value[:64]!r}..."
         )
     return value

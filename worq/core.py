@@ -1,8 +1,9 @@
 """The broker: all that an application, and its workers, do with one queue. SPEC.md, section 8."""
 
+import inspect
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Self, TypeVar, Unpack
 from weakref import WeakValueDictionary
@@ -24,7 +25,7 @@ from worq.introspection import Introspective, Sign
 from worq.masking import masked
 from worq.messages import Address
 from worq.options import Options
-from worq.serializer import Pickle, Serializer
+from worq.serializer import Pickle, Serializer, check_serializer
 from worq.task import FunctionTask, Queue, TaskSpace, task_name
 from worq.urls import open_queue
 from worq.values import EXPIRED, Claim, Outcome, Token
@@ -64,8 +65,10 @@ class Broker:
         self, taskqueue: AbstractTaskQueue, *, serializer: Serializer | None = None
     ) -> None:
         self.tasks: dict[str, Callable[..., Any]] = {}
+        if not isinstance(taskqueue, AbstractTaskQueue):
+            raise TypeError(f"taskqueue: an AbstractTaskQueue is needed, not {taskqueue!r}")
         self._queue = taskqueue
-        self._serializer = Pickle() if serializer is None else serializer
+        self._serializer = Pickle() if serializer is None else check_serializer(serializer)
         self._open: Callable[[], AbstractTaskQueue] = partial(
             type(taskqueue),
             taskqueue.url,
@@ -148,7 +151,11 @@ class Broker:
         All or nothing, in one operation: when it raises, nothing has changed. (If it raises
         BackendUnavailable, see its `outcome`.)
         """
-        message, passed = messages.write_task(self._serializer, task)
+        try:
+            message, passed = messages.write_task(self._serializer, task)
+        except Exception as error:
+            error.add_note(f"in the arguments of the task {task.name!r}")
+            raise
         names, args = self._arguments(passed.awaited)
         outcome = passed.outcome(task)
         answer = self._queue.submit(task, message, args, outcome=outcome)
@@ -185,11 +192,11 @@ class Broker:
 
     def status(self, result: TaskId) -> State | None:
         """The state of the task, None if it is absent. [BRK-3]"""
-        return self._queue.status(result.id, token=_token(result))
+        return self._queue.status(_checked(result).id, token=_token(result))
 
     def task_failed(self, task: TaskId) -> None:
         """Make the task expire, whatever its state: this cancels it. [BRK-2]"""
-        self._queue.discard(task.id, token=_token(task))
+        self._queue.discard(_checked(task).id, token=_token(task))
 
     def discard_pending_tasks(self) -> int:
         """Drop all tasks that wait, and say how many. [BRK-3]"""
@@ -216,6 +223,7 @@ class Broker:
             tasks = {task_name(obj): obj}
         else:
             raise TypeError(f"obj: a TaskSpace or a callable is needed, not {obj!r}")
+        _refuse_coroutines(tasks)
         there = sorted(self.tasks.keys() & tasks.keys())
         if there and not replace:
             raise ValueError(f"obj: there are tasks of these names: {', '.join(there)}")
@@ -321,7 +329,7 @@ class Broker:
 
     def fetch(self, task: TaskId, timeout: float | None) -> Held | None:
         """Take the outcome; None if there was none for `timeout` seconds, or it is reserved."""
-        popped = self._queue.pop(task.id, timeout, token=_token(task))
+        popped = self._queue.pop(_checked(task).id, timeout, token=_token(task))
         if popped is TASK_EXPIRED:
             popped = EXPIRED
         if not isinstance(popped, Outcome):
@@ -409,8 +417,20 @@ class Broker:
         return Address(task.name, self.name, task.id)
 
 
+def _checked(task: TaskId) -> TaskId:
+    if not (hasattr(task, "id") and hasattr(task, "name")):
+        raise TypeError(f"task: an id and a name are needed, as a Deferred has, not {task!r}")
+    return task
+
+
 def _token(task: TaskId) -> Token | None:
     return getattr(task, "token", None)
+
+
+def _refuse_coroutines(tasks: Mapping[str, Callable[..., Any]]) -> None:
+    for name, function in tasks.items():
+        if inspect.iscoroutinefunction(function):
+            raise TypeError(f"obj: workers call plain functions; {name!r} is a coroutine function")
 
 
 def _same(first: Token | None, second: Token | None) -> Token | None:

@@ -36,6 +36,15 @@ class Serializer(Protocol):
         ...
 
 
+def check_serializer(value: Any) -> Serializer:
+    """TypeError for what has no `dumps` and `loads`. [ENV-BAD-5]"""
+    for method in ("dumps", "loads"):
+        if not callable(getattr(value, method, None)):
+            raise TypeError(f"serializer: one with dumps and loads is needed, not {value!r}")
+    serializer: Serializer = value
+    return serializer
+
+
 class Pickle:
     """The serializer that is used unless told otherwise."""
 

@@ -1,6 +1,7 @@
 """Which queue a URL means. [ENV-API-9]"""
 
 import importlib
+import inspect
 from typing import cast
 
 from worq.backend import AbstractTaskQueue
@@ -32,7 +33,16 @@ def open_queue(url: str, name: str, *args: object, **kw: object) -> AbstractTask
             f"url: {scheme}:// needs the package redis, which the extra worq-spec[redis] brings",
             name="redis",
         ) from error
+    _check_options(module.TaskQueue, kw)
     return cast("AbstractTaskQueue", module.TaskQueue(url, name, *args, **kw))
+
+
+def _check_options(backend: type, options: dict[str, object]) -> None:
+    known = inspect.signature(backend).parameters
+    for option, value in options.items():
+        if option not in known:
+            there = ", ".join(name for name in known if name not in ("url", "name"))
+            raise TypeError(f"{option}: there is no such option: {value!r}; there are {there}")
 
 
 def scheme_of(url: object) -> str:

@@ -19,6 +19,7 @@ ENGINES = {
     for engine in (
         Engine("stories"),
         Engine("exhaustive"),
+        Engine("vectors"),
         Engine("rules", draws=True),
         Engine("one rule", draws=True),
         Engine("walk", draws=True),
@@ -36,6 +37,7 @@ ENGINES = {
         Engine("bounds", ("backends/on_redis/test_redis_bounds.py",)),
         Engine("connections", ("backends/on_redis/test_redis_connections.py",), draws=True),
         Engine("wakes", ("backends/on_redis/test_redis_wakes.py",), draws=True),
+        Engine("duels", ("stateful/test_redis_interleavings.py",)),
         Engine("keys", ("backends/on_redis/test_redis_keys.py",)),
         Engine("servers", ("backends/on_redis/test_redis_servers.py",)),
     )

@@ -26,17 +26,19 @@ from worq.clock import ManualClock
 from worq.queue import memory
 from worq.queue import redis as redis_queue
 from worq.queue.memory.stores import STORES
-from worq.testing import lifecycle, lockstep
+from worq.testing import lifecycle, lockstep, vectors
 from worq.testing.bench import Bench
 from worq.testing.exhaustive import THEMES, run_theme
 from worq.testing.interleavings import Interleavings, Stage
 from worq.testing.lifecycle_machine import make_lifecycle_machine
 from worq.testing.machine import OneRuleMachine, RulesMachine, make_machine
-from worq.testing.parallel import Parallel, ThreadRun, examine
+from worq.testing.parallel import Parallel, Run, ThreadRun, examine
 from worq.testing.parallel_programs import programs
+from worq.testing.redis_runs import RedisRun
 from worq.testing.scenarios import STORIES, run_story
 from worq.testing.servers import RedisServer, leftover_keys
 from worq.testing.small_programs import WAITS, pairs
+from worq.testing.vectors import CLIENTS
 from worq.testing.walk import walk, walk_of_life
 
 # How long a step may take that should not take any time.
@@ -54,6 +56,7 @@ TIMES = 3
 STEPS_OF_AN_EXAMPLE = 50
 
 TESTS = Path(__file__).parents[1]
+VECTORS = TESTS.parent / "model" / "vectors"
 CLAUSES = re.compile(r"\[((?:[A-Z]+-)+\d+(?: (?:[A-Z]+-)+\d+)*)\]")
 
 
@@ -81,6 +84,7 @@ class Place(NamedTuple):
     make: Callable[[str, ManualClock], AbstractTaskQueue]
     left_of: Callable[[AbstractTaskQueue], list[str]]
     left: Callable[[], list[str]]
+    url: str | None = None
     only: str = ""
 
 
@@ -138,6 +142,7 @@ def _place(backend: Backend) -> Iterator[Place]:
             lambda name, clock: redis_queue.TaskQueue(server.url, name, clock=clock),
             lambda queue: leftover_keys(client),
             lambda: leftover_keys(client),
+            server.url,
         )
 
 
@@ -150,6 +155,17 @@ def _exhaustive(place: Place, number: int) -> None:
             queue.close()
             left = place.left()
             assert not left, f"left behind after {theme.name!r}: {left}"
+
+
+def _vectors(place: Place, number: int) -> None:
+    bench = Bench(place.make, place.left_of, clients=CLIENTS)
+    for file in sorted(VECTORS.glob("*.json")):
+        for program in vectors.programs(
+            vectors.loads(file.read_text(encoding="utf-8")), api=file.stem == "reference"
+        ):
+            beside = bench.lockstep()
+            beside.run(program, observe=False)
+            bench.done(beside)
 
 
 def _stories(place: Place, number: int) -> None:
@@ -215,12 +231,19 @@ def _interleavings(place: Place, number: int) -> None:
 
 def _linearizability(place: Place, number: int) -> None:
     """Random programs in real threads."""
-    run = ThreadRun(place.make)
+    if place.url is None:
+        _explore(ThreadRun(place.make), number)
+        return
+    with RedisRun(place.url) as run:
+        _explore(run, number)
+
+
+def _explore(run: Run, number: int) -> None:
     counts = Counter[str]()
 
     @seed(number)
     @_settings(EXAMPLES)
-    @given(programs(3, 4))
+    @given(programs())
     def examine_some(program: Parallel) -> None:
         failure = examine(run, program, TIMES, counts)
         Steps.done = counts["operations"]
@@ -231,6 +254,7 @@ def _linearizability(place: Place, number: int) -> None:
 
 _HUNTS: dict[str, Callable[[Place, int], None]] = {
     "stories": _stories,
+    "vectors": _vectors,
     "exhaustive": _exhaustive,
     "rules": _rules,
     "one rule": _one_rule,

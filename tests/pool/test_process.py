@@ -36,6 +36,8 @@ from worq.values import Request
 MakePool = Callable[..., WorkerPool]
 
 KILLS = 20
+STOPS = 3
+ENOUGH = 20
 LOST = BackendUnavailable("nobody there", "not_sent")
 
 
@@ -274,7 +276,7 @@ def test_each_outcome_is_seen_once_while_workers_are_killed(
     while killed < KILLS:
         seen += [outcomes.get(timeout=PATIENCE_S) for _ in range(outcomes.qsize() + 1)]
         with suppress(IndexError, ProcessLookupError):  # all are dead already
-            os.kill(random.choice(workers_of(pool)), signal.SIGKILL)
+            os.kill(random.choice(workers_of(pool)), signal.SIGKILL)  # noqa: S311 (nobody is to guess)
             killed += 1
     stopping.set()
     assert [each.error() for each in producing] == [None] * 4
@@ -332,7 +334,7 @@ def test_task_that_holds_the_gil_keeps_its_lease(
     start: Start,
 ) -> None:
     beats: SimpleQueue[tuple[str, bool]] = SimpleQueue()
-    own = type(queue)._heartbeat
+    own = type(queue)._heartbeat  # noqa: SLF001 (a backend implements it)
 
     def heartbeat(this: Any, task_id: str, lease_ms: int, token: Any) -> bool:
         beats.put((task_id, own(this, task_id, lease_ms, token)))
@@ -457,29 +459,36 @@ def test_task_that_arrives_while_a_pool_stops_is_run_or_still_in_the_queue(
     broker = Broker(make_queue())
     pool = make_pool(broker, 2)
     runs = tmp_path / "runs"
-    runs.touch()
-    for turn in range(3):
+    for _ in range(STOPS):
+        producer = Producer(broker, runs)
         pool.start()
-        stopped = threading.Event()
-        enough = threading.Event()
-        deferreds: list[Deferred] = []
-
-        def produce() -> None:
-            while not stopped.is_set():
-                task_id = f"{turn} {len(deferreds)}"
-                deferreds.append(call(broker.queue().mark, task_id, runs, task_id))
-                if len(deferreds) == 20:
-                    enough.set()
-
-        producing = start(produce)
-        assert enough.wait(PATIENCE_S)
+        producing = start(producer.produce)
+        assert producer.has_enough.wait(PATIENCE_S)
         pool.stop()
-        stopped.set()
+        producer.is_to_end.set()
         assert producing.error() is None
-        run = set(runs.read_text().splitlines())
-        for deferred in deferreds:
-            assert deferred.status == ("success" if deferred.id in run else "enqueued")
+        was_run = set(runs.read_text().splitlines())
+        for deferred in producer.deferreds:
+            assert deferred.status == ("success" if deferred.id in was_run else "enqueued")
         broker.discard_pending_tasks()
+
+
+class Producer:
+    """Submits tasks that leave a mark."""
+
+    def __init__(self, broker: Broker, runs: Path) -> None:
+        self.deferreds: list[Deferred] = []
+        self.has_enough = threading.Event()
+        self.is_to_end = threading.Event()
+        self._broker = broker
+        self._runs = runs
+
+    def produce(self) -> None:
+        while not self.is_to_end.is_set():
+            task_id = uuid4().hex
+            self.deferreds.append(call(self._broker.queue().mark, task_id, self._runs, task_id))
+            if len(self.deferreds) == ENOUGH:
+                self.has_enough.set()
 
 
 @pytest.mark.spec("ENV-POOL-3")
@@ -605,7 +614,7 @@ class Program:
         path.write_text(PROGRAM + body)
         root = Path(__file__).parents[2]
         self._process = subprocess.Popen(
-            [sys.executable, str(path), str(gate.port)],
+            [sys.executable, "-W", "ignore", str(path), str(gate.port)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

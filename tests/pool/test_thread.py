@@ -1,6 +1,7 @@
 """Pools of threads: SPEC.md, section 9."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -849,3 +850,37 @@ pool.stop()
 """
     )
     assert (done.returncode, done.stdout) == (0, "0\ndone\nTrue\n"), done.stderr
+
+
+INTERRUPTED = """
+import sys
+from worq import get_broker
+from worq.pool.thread import WorkerPool
+
+with get_broker("memory://") as broker:
+
+    @broker.expose
+    def nap():
+        print("begun", flush=True)
+        sys.stdin.readline()
+        print("ended", flush=True)
+
+    broker.queue(ignore_result=True).nap()
+    try:
+        with WorkerPool(broker) as pool:
+            pool.join()
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.spec("ENV-POOL-3", "ENV-POOL-7")
+def test_what_runs_when_the_main_thread_is_interrupted_is_finished_first() -> None:
+    command = [sys.executable, "-c", INTERRUPTED]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as it:
+        assert it.stdout is not None
+        assert it.stdout.readline() == "begun\n"
+        it.send_signal(signal.SIGINT)
+        rest, _ = it.communicate("\n")
+    assert rest.splitlines() == ["ended", "interrupted"]
+    assert it.returncode == 0

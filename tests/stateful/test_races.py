@@ -1,28 +1,21 @@
 """Planted mistakes that only threads show: the scheduler finds each of them, always, and tells how."""
 
-from collections.abc import Iterator
+from itertools import product
 
 import pytest
 
 from tests.stateful.races import RACES
 from worq.testing.interleavings import Interleavings, Stage, Trouble
-from worq.testing.parallel import Parallel
 from worq.testing.small_programs import WAITS, pairs
 
 
-def all_programs() -> Iterator[Parallel]:
-    yield from WAITS.values()
-    for _, program in pairs():
-        yield program
-
-
 def first_trouble() -> Trouble | None:
-    for lines in (False, True):
-        for program in all_programs():
-            for flows in (False, True):
-                with Stage(lines=lines, flows=flows) as stage:
-                    trouble = Interleavings(stage).exhaust(program, 1)
-                if trouble is not None:
+    everything = [list(WAITS.values()), [program for _, program in pairs()]]
+    for programs, lines, flows in product(everything, (False, True), (False, True)):
+        with Stage(lines=lines, flows=flows) as stage:
+            interleavings = Interleavings(stage)
+            for program in programs:
+                if trouble := interleavings.exhaust(program, 1):
                     return trouble
     return None
 

@@ -181,6 +181,7 @@ def altered(acts: Sequence[Act], replies: Sequence[Any], random: Random) -> list
     return [*replies[:at], random.choice(others), *replies[at + 1 :]]
 
 
+@settings(max_examples=max(100, settings().max_examples // 4))
 @given(programs(), RANDOM)
 def test_what_was_made_concurrent_holds(program: Parallel, random: Random) -> None:
     acts = acts_of(program)
@@ -188,6 +189,7 @@ def test_what_was_made_concurrent_holds(program: Parallel, random: Random) -> No
     assert verdict.answer == "holds", verdict.objections
 
 
+@settings(max_examples=max(100, settings().max_examples // 4))
 @given(programs(), RANDOM)
 def test_what_was_altered_is_violated(program: Parallel, random: Random) -> None:
     acts = [act for act in acts_of(program) if isinstance(act, Do)] or [STATUS_A]
@@ -221,7 +223,7 @@ def is_order(order: Sequence[Call]) -> bool:
 def test_the_checker_says_what_trying_every_order_says() -> None:
     counts: Counter[str] = Counter()
 
-    @settings(max_examples=max(300, settings().max_examples))
+    @settings(max_examples=max(300, settings().max_examples // 2))
     @given(program=programs(2, 3, queues=1), random=RANDOM, alter=st.booleans())
     def compare(program: Parallel, random: Random, *, alter: bool) -> None:
         acts = acts_of(program)[:6]

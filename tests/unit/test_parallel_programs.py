@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from worq.queue import memory
 from worq.testing.driver import Do
@@ -56,6 +56,7 @@ def test_shrinking_gives_up_after_so_many_tries() -> None:
     assert len(tried) == 7
 
 
+@settings(max_examples=100)
 @given(programs())
 def test_each_submission_that_is_drawn_is_another_incarnation(program: Parallel) -> None:
     made = [

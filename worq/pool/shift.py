@@ -93,6 +93,8 @@ class Shift:
         """Wait until it is over. Threads whose tasks did not end by the drain deadline are left."""
         if self._is_inherited():
             return
+        # An interrupted join of a thread leaves it marked as ended before Python 3.13; an event is not.
+        self._over.wait()
         self._keeping.join()
         for thread in tuple(self._left):
             thread.join()

@@ -34,7 +34,7 @@ class WorkerPool:
         `name`: of its threads. `drain_timeout`: how many seconds `stop` leaves to what runs, by the
         queue's clock; infinity: until it ends.
         """
-        self.broker = broker
+        self.broker = checks.instance("broker", broker, Broker)
         self.workers = count("workers", workers, WORKERS_MAX)
         self.name = f"worq {broker.name}" if name is None else name
         self.drain_timeout = drain_timeout

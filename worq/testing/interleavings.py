@@ -5,6 +5,7 @@ no thread sleeps while what it waits for is there. Each schedule is run at least
 first did, and then whoever sleeps is woken without a reason, and must find nothing.
 """
 
+import threading
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import ExitStack
@@ -94,6 +95,7 @@ class Stage:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        assert vars(stores)["threading"] is threading, "one stage at a time"
         self._stack.callback(self._scheduler.close)
         for module in (stores, clock_module):
             self._stack.enter_context(patch.object(module, "threading", self._scheduler.threading))

@@ -75,6 +75,8 @@ WAITS: Final[dict[str, Parallel]] = {
     "a claim is woken and leaves": Parallel((), ((C,), (C_ELSEWHERE,), (A, Close(0, 0)))),
     "a task comes as a timeout passes": Parallel((), ((waits(CLAIM, 1),), (C,), (Tick(1), A))),
     "two pops, one outcome": Parallel((A, CLAIM), ((P,), (P,), (finish("a"),))),
+    "two pops, no outcome": Parallel((A, CLAIM), ((P,), (P,), (discard("a"),))),
+    "two pops, a dependent": Parallel((A, CLAIM, D_TAKES_A), ((P,), (P,), (reserve("a", "d"),))),
     "an id comes back": Parallel((A, CLAIM), ((P,), (discard("a"), submit("a", 5), CLAIM), (finish("a"),))),
     "a lease passes": Parallel((A_TWICE, CLAIM), ((C,), (P,), (BEAT, Tick(1)))),
     "a lease gets longer": Parallel((A_TWICE, CLAIM), ((C,), (Do(ops.Heartbeat("a", 9)), Tick(LEASE_MS)), (finish("a"),))),

@@ -1,0 +1,75 @@
+"""Misuse of what applications call: each error names the argument and shows the value."""
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from worq import Broker, get_broker
+from worq.pool.thread import WorkerPool
+
+pytestmark = pytest.mark.spec("ENV-BAD-5")
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    with get_broker("memory://misuse") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("limit", ["x", 1.5, None, True])
+def test_a_limit_that_is_no_number_is_refused(limit: object) -> None:
+    with pytest.raises(TypeError, match=r"message_bytes_max: .*not "):
+        get_broker("memory://misuse", message_bytes_max=limit)
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_below_one_byte_is_refused(limit: int) -> None:
+    with pytest.raises(ValueError, match=rf"message_bytes_max: .*{limit}"):
+        get_broker("memory://misuse", message_bytes_max=limit)
+
+
+def test_an_option_that_the_backend_lacks_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"wrokers: .*5; there are .*message_bytes_max"):
+        get_broker("memory://misuse", wrokers=5)
+
+
+def test_a_serializer_without_dumps_and_loads_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"serializer: .*5"):
+        get_broker("memory://misuse", serializer=5)  # type: ignore[arg-type]
+
+
+def test_a_broker_needs_a_queue() -> None:
+    with pytest.raises(TypeError, match="taskqueue: .*'x'"):
+        Broker("x")  # type: ignore[arg-type]
+
+
+def test_a_pool_needs_a_broker() -> None:
+    with pytest.raises(TypeError, match="broker: .*'x'"):
+        WorkerPool("x")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["status", "task_failed", "pop_result"])
+def test_what_is_no_task_is_refused(broker: Broker, name: str) -> None:
+    with pytest.raises(TypeError, match="task: .*'x'"):
+        getattr(broker, name)("x")
+
+
+def test_a_coroutine_function_is_refused(broker: Broker) -> None:
+    async def later() -> None: ...
+
+    with pytest.raises(TypeError, match="'later' is a coroutine function"):
+        broker.expose(later)
+    assert broker.tasks == {}
+
+
+@pytest.mark.parametrize("argument", [threading.Lock(), lambda: 1, json])
+def test_an_argument_that_cannot_be_serialized_is_told_with_its_task(
+    broker: Broker, argument: Any
+) -> None:
+    with pytest.raises(Exception, match=r"pickle") as caught:
+        broker.queue().send(argument)
+    assert caught.value.__notes__ == ["in the arguments of the task 'send'"]
+    assert len(broker) == 0
