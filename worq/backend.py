@@ -13,7 +13,7 @@ from worq import checks
 from worq.clock import Clock
 from worq.const import DEFAULT, MESSAGE_BYTES_MAX, PENDING, Sentinel, State
 from worq.masking import masked
-from worq.values import INCARNATION_BYTES, Claim, Finished, Outcome, Submittable, Submitted, Token
+from worq.values import Claim, Finished, Outcome, Submittable, Submitted, Token
 
 NO_ARGS: Mapping[str, Token | None] = MappingProxyType({})
 LEASE_MARGIN_S = 5
@@ -342,11 +342,7 @@ def _token(argument: str, token: object) -> Token | None:
         return None
     if not isinstance(token, Token):
         raise TypeError(f"{argument}: a Token is needed, not {token!r}")
-    incarnation: object = token.incarnation
-    if not isinstance(incarnation, bytes) or len(incarnation) != INCARNATION_BYTES:
-        raise ValueError(
-            f"{argument}: {INCARNATION_BYTES} bytes of incarnation are needed, not {token!r}"
-        )
+    checks.incarnation(argument, token.incarnation)
     return token
 
 

@@ -3,7 +3,7 @@
 import math
 from typing import TypeVar
 
-from worq.const import ATTEMPTS_MAX, FAIL, PASS, TIMEOUT_S_MAX, OnError
+from worq.const import ATTEMPTS_MAX, FAIL, INCARNATION_BYTES, PASS, TIMEOUT_S_MAX, OnError
 
 
 def name(argument: str, value: object) -> str:
@@ -60,6 +60,14 @@ def instance(argument: str, value: object, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise TypeError(f"{argument}: a {kind.__name__} is needed, not {value!r}")
     return value
+
+
+def incarnation(argument: str, value: object) -> None:
+    """What names one life of an id: 16 bytes."""
+    if not isinstance(value, bytes) or len(value) != INCARNATION_BYTES:
+        raise ValueError(
+            f"{argument}: {INCARNATION_BYTES} bytes of incarnation are needed, not {value!r}"
+        )
 
 
 def bytes_max(argument: str, value: object) -> int:

@@ -26,6 +26,7 @@ DEFAULT: Final = "default"
 MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024
 TIMEOUT_S_MAX: Final = 10**9
 ATTEMPTS_MAX: Final = 1_000_000
+INCARNATION_BYTES: Final = 16
 
 
 class Sentinel(Enum):

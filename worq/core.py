@@ -65,9 +65,7 @@ class Broker:
         self, taskqueue: AbstractTaskQueue, *, serializer: Serializer | None = None
     ) -> None:
         self.tasks: dict[str, Callable[..., Any]] = {}
-        if not isinstance(taskqueue, AbstractTaskQueue):
-            raise TypeError(f"taskqueue: an AbstractTaskQueue is needed, not {taskqueue!r}")
-        self._queue = taskqueue
+        self._queue = _taskqueue(taskqueue)
         self._serializer = Pickle() if serializer is None else check_serializer(serializer)
         self._open: Callable[[], AbstractTaskQueue] = partial(
             type(taskqueue),
@@ -415,6 +413,12 @@ class Broker:
 
     def _address(self, task: TaskId) -> Address:
         return Address(task.name, self.name, task.id)
+
+
+def _taskqueue(value: object) -> AbstractTaskQueue:
+    if not isinstance(value, AbstractTaskQueue):
+        raise TypeError(f"taskqueue: an AbstractTaskQueue is needed, not {value!r}")
+    return value
 
 
 def _checked(task: TaskId) -> TaskId:

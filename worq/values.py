@@ -4,9 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, Protocol
 
-from worq.const import FAIL, OnError
-
-INCARNATION_BYTES = 16
+from worq.const import FAIL, INCARNATION_BYTES, OnError
 
 
 class Token(NamedTuple):

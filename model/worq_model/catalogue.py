@@ -68,6 +68,14 @@ VECTORS: dict[str, Kept] = {
 }
 
 
+PAIRS: dict[str, Space] = {
+    "contract": contract(Bounds(ABC, (KEEP,))),
+    "options": contract(Bounds(ABC[:2], EVERY_OPTION)),
+    "reference": reference(Bounds(ABC, (KEEP, RETRY, IGNORE), tasks_max=2)),
+}
+"""The spaces of which every two transitions in a row are taken; what changes nothing is left out."""
+
+
 # Clients of the contract
 
 X, Y = ops.Submit("x", inc(1), b"x"), ops.Submit("y", inc(2), b"y")

@@ -13,10 +13,6 @@ from worq_model.values import EMPTY, Token, find
 PARTS = 64
 """Into so many parts the time to the next deadline is divided when a moment is needed that comes before it."""
 
-FREE_MS = PARTS * 1_000
-"""The same when there is no deadline."""
-
-
 def concrete(labels: Iterable[Operation | NextDeadline]) -> Iterator[tuple[Operation | Tick, ...]]:
     """For each step of a history what is to be done: an operation, time that passes, or time and then the operation."""
     run = _Run()
@@ -34,9 +30,7 @@ class _Run:
         self._names: dict[Hashable, bytes] = {}  # in the history → in the program
 
     def tick(self) -> tuple[Tick]:
-        left_ms = self._left_ms()
-        assert left_ms is not None
-        return (self._pass(left_ms),)
+        return (self._pass(self._left_ms()),)
 
     def do(self, label: Operation) -> tuple[Operation | Tick, ...]:
         """The operation; first a little time, if it would else set a deadline that another task has already."""
@@ -47,15 +41,14 @@ class _Run:
         deadlines = [t.deadline_ms for t in state.tasks if t.deadline_ms is not None]
         waits: tuple[Tick, ...] = ()
         if len(deadlines) > len(set(deadlines)):
-            waits = (self._pass((self._left_ms() or FREE_MS) // PARTS),)
+            waits = (self._pass(self._left_ms() // PARTS),)
         self._state = step(self._state, operation, now_ms=self._now_ms).state
         return *waits, operation
 
-    def _left_ms(self) -> int | None:
-        """How long until the next deadline; None if there is none ahead."""
-        ahead = [t.deadline_ms for t in self._state.tasks if t.deadline_ms is not None]
-        left = [deadline_ms - self._now_ms for deadline_ms in ahead]
-        return min((ms for ms in left if ms > 0), default=None)
+    def _left_ms(self) -> int:
+        """How long until the next deadline, which is there."""
+        deadlines = [t.deadline_ms for t in self._state.tasks if t.deadline_ms is not None]
+        return min(deadline - self._now_ms for deadline in deadlines if deadline > self._now_ms)
 
     def _pass(self, ms: int) -> Tick:
         if ms == 0:

@@ -42,19 +42,17 @@ class _Cover:
         self._left = [list(range(len(targets)))[::-1] for targets in steps]
 
     def walk(self, steps_max: int) -> Walk:
-        """One walk from the start; empty when nothing is left."""
+        """One walk from the start, with one new step at least; empty when nothing is left."""
         here, walk = 0, Walk()
-        while len(walk) < steps_max:
+        while not walk or len(walk) < steps_max:
             way = self._way(here)
-            if way is None or (walk and len(walk) + len(way) > steps_max):
+            if way is None or (walk and len(walk) + len(way) >= steps_max):
                 break
             for place in way:
                 here = self._steps[here][place]
-            walk += way
-            while self._left[here] and len(walk) < steps_max:
-                place = self._left[here].pop()
-                walk.append(place)
-                here = self._steps[here][place]
+            place = self._left[here].pop()
+            here = self._steps[here][place]
+            walk += [*way, place]
         return walk
 
     def _way(self, start: int) -> Walk | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from worq_model import operations as ops
-from worq_model.concrete import FREE_MS, PARTS, concrete
+from worq_model.concrete import PARTS, concrete
 from worq_model.deadlines import NextDeadline, has_deadline_ahead, is_due, later, ranked
 from worq_model.history import as_program, program
 from worq_model.operations import Operation
@@ -74,19 +74,6 @@ def test_no_two_deadlines_are_set_at_one_moment() -> None:
     labels = (submit("a", 1), submit("b", 2), ops.Claim(), ops.Claim(), NextDeadline())
     first_ms = LENGTH_MS // PARTS
     assert made(*labels)[3:] == [Tick(first_ms), ops.Claim(), Tick(LENGTH_MS - first_ms)]
-
-
-def test_a_moment_is_found_even_where_no_deadline_is_ahead() -> None:
-    """A task that ends at once and one whose lease was moved to now: both deadlines are set at the same time."""
-    labels = (
-        submit("a", 1),
-        ops.Claim(),
-        ops.Heartbeat("a", 0),
-        submit("b", 2)._replace(
-            outcome=Outcome("failure", b"f"), options=OPTIONS._replace(retention_ms=0)
-        ),
-    )
-    assert made(*labels)[-2] == Tick(FREE_MS // PARTS)
 
 
 def test_times_that_are_too_short_are_refused() -> None:

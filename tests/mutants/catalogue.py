@@ -1,7 +1,9 @@
 """All mutants."""
 
+from tests.mutants.broker_mutants import BROKER
 from tests.mutants.memory_mutants import MEMORY
 from tests.mutants.mutant import Mutant
+from tests.mutants.pool_mutants import POOL
 from tests.mutants.redis_mutants import REDIS
 
-MUTANTS: tuple[Mutant, ...] = MEMORY + REDIS
+MUTANTS: tuple[Mutant, ...] = (*MEMORY, *REDIS, *BROKER, *POOL)

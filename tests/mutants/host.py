@@ -6,7 +6,6 @@ the copy imported: the checkout is never touched.
 """
 
 import json
-import logging
 import os
 import select
 import shutil
@@ -91,7 +90,6 @@ def _be_the_child(trial: dict[str, Any], folder: Path, pipe: int) -> None:
         silence = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(silence, stream)
-        logging.disable()
         mutant = None if trial["mutant"] is None else Mutant(*trial["mutant"])
         _plant(mutant, folder)
         hunts = import_module("tests.mutants.hunts")

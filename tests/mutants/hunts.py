@@ -3,6 +3,7 @@
 A hunt returns if it finds nothing wrong and raises what it finds; `Steps.done` is how far it came.
 """
 
+import logging
 import re
 import signal
 import time
@@ -106,6 +107,7 @@ def hunt(engine: Engine, backend: Backend, number: int, only: str, tell: Told) -
     if engine.tests:
         _run_tests(engine, backend, only, tell)
         return
+    logging.disable()  # the lives of the stories are full of failures
     # Told at once: what hangs may not let go of the threads that are in it.
     signal.signal(signal.SIGALRM, lambda *_: tell(Found(f"no answer for {HANGS_AFTER_S} s", ())))
     lockstep.carry_out = Steps.counted(lockstep.carry_out)
@@ -113,7 +115,7 @@ def hunt(engine: Engine, backend: Backend, number: int, only: str, tell: Told) -
     with _place(backend) as place:
         try:
             _HUNTS[engine.name](place._replace(only=only), number)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it was found
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it was found
             tell(_found(error))
 
 

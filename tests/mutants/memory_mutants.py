@@ -501,7 +501,7 @@ RACES: tuple[Mutant, ...] = (
             store.settle()
             return answer
 """, "ENV-WAIT-6 ENV-WAIT-7", "interleavings", "woken and leaves", pitfall="wake-ups and reconnects (other queues)", needs="threads"),
-    Mutant("ClosedTooLate", QUEUE, "            self._closed = f\"{self!r} is closed\"\n            self._store.waiting.wake_owned_by(self)\n", """\
+    Mutant("ClosedTooLate", QUEUE, '            self._closed = f"{self!r} is closed"\n            self._store.waiting.wake_owned_by(self)\n', """\
             self._store.waiting.wake_owned_by(self)
         self._closed = f"{self!r} is closed"
 """, "ENV-WAIT-7", "interleavings", "woken and leaves", pitfall="interleavings: pool stop against a task arriving", needs="threads"),

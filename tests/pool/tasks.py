@@ -95,6 +95,11 @@ def meet_and_leave_a_fork(port: int) -> None:
 
 
 @TASKS.task
+def leave_a_thread(port: int) -> None:
+    threading.Thread(target=meet, args=(port,)).start()
+
+
+@TASKS.task
 def end(how: str) -> None:
     ENDS[how]()
 

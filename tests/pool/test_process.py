@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -24,19 +24,20 @@ from tests.backends.brokers import call
 from tests.backends.calls import PATIENCE_S
 from tests.backends.conftest import MakeQueue, Start
 from tests.pool import tasks
-from tests.pool.conftest import Plant
+from tests.pool.conftest import Plant, own
 from tests.pool.gates import Gate
 from worq import BackendUnavailable, Broker, Deferred, Task, TaskExpired, TaskFailure, get_broker
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
-from worq.pool import backoff
+from worq.pool import backoff, worker
 from worq.pool.process import WorkerInitError, WorkerPool, start_pools
+from worq.queue.memory import TaskQueue as MemoryQueue
 from worq.values import Request
 
 MakePool = Callable[..., WorkerPool]
 
 KILLS = 20
-STOPS = 3
+TURNS = 3
 ENOUGH = 20
 LOST = BackendUnavailable("nobody there", "not_sent")
 
@@ -64,8 +65,7 @@ def make_pool(request: pytest.FixtureRequest) -> Iterator[MakePool]:
 
     yield make
     for pool in pools:
-        pool.stop(join=False)
-        pool.interrupt()
+        pool.abort()
         pool.join()
 
 
@@ -145,6 +145,39 @@ def test_tasks_call_others_through_their_own_broker(
     make_pool(broker, 1, tasks.init_connected).start()
     value_of(call(broker.queue().call, "a", "from a worker"))
     assert value_of(broker.deferred("b")) == "from a worker"
+
+
+@pytest.mark.spec("ENV-POOL-4", "RUN-4", "ENV-BAD-3")
+def test_outcome_that_can_not_be_stored_is_a_failure_or_given_up(
+    memory: Broker, make_pool: MakePool, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Planted(MemoryQueue):
+        def _finish(self, task_id: str, *args: Any) -> Any:
+            if task_id == "b":
+                raise RuntimeError("a bug")
+            return super()._finish(task_id, *args)
+
+    with closing(Planted(memory.url, memory.name, message_bytes_max=1_000)) as queue:
+        make_pool(Broker(queue)).start()
+        with pytest.raises(TaskFailure, match=r"result cannot be serialized: ValueError: .* 1000"):
+            value_of(call(memory.queue().large, "a", 2_000))
+        lost = call(memory.queue().give, "b")
+        assert value_of(call(memory.queue().give, "c", 1)) == 1
+    assert "given up: give [b]" in caplog.text
+    memory.task_failed(lost)
+
+
+@pytest.mark.spec("ENV-POOL-3")
+def test_worker_that_does_not_end_when_it_is_to_is_killed(
+    memory: Broker, make_pool: MakePool, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "DISMISSED_S", 0.2)
+    pool = make_pool(memory)
+    pool.start()
+    value_of(call(memory.queue().leave_a_thread, "a", gate.port))
+    visitor = gate.visitor()
+    pool.stop()
+    assert visitor.has_ended()
 
 
 @pytest.mark.spec("ENV-POOL-14", "ENV-POOL-2", "ENV-POOL-3", "ENV-POOL-17")
@@ -334,10 +367,10 @@ def test_task_that_holds_the_gil_keeps_its_lease(
     start: Start,
 ) -> None:
     beats: SimpleQueue[tuple[str, bool]] = SimpleQueue()
-    own = type(queue)._heartbeat  # noqa: SLF001 (a backend implements it)
+    beat = own(queue, "_heartbeat")
 
     def heartbeat(this: Any, task_id: str, lease_ms: int, token: Any) -> bool:
-        beats.put((task_id, own(this, task_id, lease_ms, token)))
+        beats.put((task_id, beat(this, task_id, lease_ms, token)))
         return True
 
     broker = plant(queue, _heartbeat=heartbeat)
@@ -459,7 +492,8 @@ def test_task_that_arrives_while_a_pool_stops_is_run_or_still_in_the_queue(
     broker = Broker(make_queue())
     pool = make_pool(broker, 2)
     runs = tmp_path / "runs"
-    for _ in range(STOPS):
+    runs.touch()
+    for _ in range(TURNS):
         producer = Producer(broker, runs)
         pool.start()
         producing = start(producer.produce)
@@ -552,9 +586,7 @@ def test_lost_connection_does_not_end_a_pool(
 ) -> None:
     monkeypatch.setattr(backoff, "FIRST_S", 0.001)
     queue = make_queue()
-    planted = {
-        name: unreliable(getattr(type(queue), name)) for name in ("_claim", "_finish", "_release")
-    }
+    planted = {name: unreliable(own(queue, name)) for name in ("_claim", "_finish", "_release")}
     broker = plant(queue, **planted)
     make_pool(broker).start()
     assert value_of(call(broker.queue().give, "a", 1)) == 1
@@ -564,14 +596,14 @@ def test_lost_connection_does_not_end_a_pool(
     assert caplog.text.count("nothing can be stored") == 4
 
 
-def unreliable(own: Callable[..., Any]) -> Callable[..., Any]:
+def unreliable(act: Callable[..., Any]) -> Callable[..., Any]:
     """The method, which fails twice before it works."""
     failures = [LOST, LOST]
 
     def method(*args: Any) -> Any:
         if failures:
             raise failures.pop()
-        return own(*args)
+        return act(*args)
 
     return method
 

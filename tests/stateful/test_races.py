@@ -1,18 +1,24 @@
 """Planted mistakes that only threads show: the scheduler finds each of them, always, and tells how."""
 
-from itertools import product
-
 import pytest
 
 from tests.stateful.races import RACES
 from worq.testing.interleavings import Interleavings, Stage, Trouble
 from worq.testing.small_programs import WAITS, pairs
 
+STORIES = list(WAITS.values())
+PAIRS = [program for _, program in pairs()]
+SEARCHES = [
+    (STORIES, {}),
+    (STORIES, {"flows": True}),
+    (PAIRS, {}),
+    (PAIRS, {"lines": True}),
+]
+
 
 def first_trouble() -> Trouble | None:
-    everything = [list(WAITS.values()), [program for _, program in pairs()]]
-    for programs, lines, flows in product(everything, (False, True), (False, True)):
-        with Stage(lines=lines, flows=flows) as stage:
+    for programs, options in SEARCHES:
+        with Stage(**options) as stage:
             interleavings = Interleavings(stage)
             for program in programs:
                 if trouble := interleavings.exhaust(program, 1):

@@ -1,15 +1,18 @@
 """One client of a Redis queue is held before or after each of its commands while another runs to the end."""
 
 from collections.abc import Iterator
+from hashlib import sha1
 
 import pytest
 
 from tests.stateful.profile import by_profile
+from worq.queue.redis import scripts
+from worq.queue.redis.scripts import Script
 from worq.testing.driver import Do, Tick
 from worq.testing.duels import Arena, Duel, waker
 from worq.testing.exhaustive import CLAIM, PURGE, discard, pop, submit
 from worq.testing.histories import Act, Lane, Wait
-from worq.testing.small_programs import ACTS, SITUATIONS
+from worq.testing.small_programs import ACTS, SITUATIONS, waits
 from worq_model import operations as ops
 
 POINTS_MAX = 20
@@ -72,7 +75,31 @@ BESIDE_A_CASCADE: dict[str, Act] = {
 }
 
 
-@pytest.mark.parametrize("other", list(BESIDE_A_CASCADE)[:: by_profile(4, 2, 1)])
+@pytest.mark.parametrize("other", list(BESIDE_A_CASCADE)[:: by_profile(8, 4, 1)])
 def test_nobody_sees_a_cascade_half_done(arena: Arena, other: str) -> None:
     duel = Duel(A_CHAIN, discard("t0"), BESIDE_A_CASCADE[other], None, LOOKS)
     assert fight(arena, duel) >= 4  # the script, and the one that does the rest
+
+
+SHORTLY_MS = 2_500  # longer than what counts as prompt
+LOST_WAKE_UPS: dict[str, tuple[str, Act, str, Act]] = {
+    "a task that is ready wakes nobody": (
+        "  wake_claim()\nend", waits(CLAIM, SHORTLY_MS), "SUBMIT", submit("b", 2)),
+    "a task that ends tells nobody": (
+        "for _, session in ipairs(sessions) do nudge(session) end", waits(pop("a"), SHORTLY_MS),
+        "DISCARD", discard("a")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOST_WAKE_UPS)
+def test_a_wake_up_that_is_lost_is_found(
+    name: str, arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lua, held, operation, other = LOST_WAKE_UPS[name]
+    script: Script = getattr(scripts, operation)
+    assert lua.encode() in script.text
+    planted = script.text.replace(lua.encode(), b"end" if lua.endswith("end") else b"")
+    digest = sha1(planted, usedforsecurity=False).hexdigest().encode()
+    monkeypatch.setattr(scripts, operation, Script(planted, digest, script.changes))
+    trouble = arena.run(Duel(SITUATIONS["processing"], held, other), 1).trouble
+    assert "sleeps although what it waits for is there" in trouble

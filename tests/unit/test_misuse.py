@@ -42,18 +42,18 @@ def test_a_serializer_without_dumps_and_loads_is_refused() -> None:
 
 
 def test_a_broker_needs_a_queue() -> None:
-    with pytest.raises(TypeError, match="taskqueue: .*'x'"):
+    with pytest.raises(TypeError, match=r"taskqueue: .*'x'"):
         Broker("x")  # type: ignore[arg-type]
 
 
 def test_a_pool_needs_a_broker() -> None:
-    with pytest.raises(TypeError, match="broker: .*'x'"):
+    with pytest.raises(TypeError, match=r"broker: .*'x'"):
         WorkerPool("x")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["status", "task_failed", "pop_result"])
 def test_what_is_no_task_is_refused(broker: Broker, name: str) -> None:
-    with pytest.raises(TypeError, match="task: .*'x'"):
+    with pytest.raises(TypeError, match=r"task: .*'x'"):
         getattr(broker, name)("x")
 
 

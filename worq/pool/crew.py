@@ -70,13 +70,14 @@ class Crew(Shift):
 
     def stop(self) -> None:
         super().stop()
-        self._desk.wake()
+        if not self._is_inherited():
+            self._desk.wake()
 
     def abort(self) -> None:
         """End what runs, too. Idempotent."""
-        self.stop()
-        self._desk.end()
-        self._keeper.drain(0)
+        if not self._is_inherited():
+            super().abort()
+            self._desk.end()
 
     def step(self) -> None:
         """Stop; if it is stopping already, abort. [ENV-POOL-16]"""

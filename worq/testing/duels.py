@@ -15,7 +15,7 @@ from worq.queue.redis.keys import keys_of
 from worq.testing.driver import Do
 from worq.testing.gate import Gate
 from worq.testing.histories import Act, Lane, Wait, as_lanes, by_client, operation_of
-from worq.testing.journal import JournalQueue, replay, take_journal
+from worq.testing.journal import JournalQueue, label, replay, take_journal
 from worq.testing.parallel import CLIENTS, Parallel, look_after, reasons
 from worq.testing.programs import as_code, inc
 from worq.testing.redis_runs import LabellingRecorder, RealTime
@@ -63,6 +63,9 @@ class Arena:
         self._queues = [JournalQueue(url, NAME) for url in urls]
         for queue in self._queues:
             self._stack.callback(queue.close)
+            label.text = ""
+            queue.size()  # connects, and looks at the server: that is no part of a duel
+        self._client.delete(*keys_of(self._client, NAME).transient)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -95,7 +95,9 @@ class LifecycleLockstep:
             got = _DO[type(action)](self, action)
         except Exception as error:
             raise Disagreement(self._report(seen.reply, error)) from error
-        if got != seen.reply:
+        if got != seen.reply or type(got) is not type(
+            seen.reply
+        ):  # tuples of several names are equal
             raise Disagreement(self._report(seen.reply, got))
         self.world = seen.world
         self.rows.update(seen.rows)

@@ -8,7 +8,7 @@ claim. Two machines drive the same operations: one with a rule for each, one wit
 """
 
 from collections.abc import Hashable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypedDict
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
@@ -62,6 +62,15 @@ places = st.fixed_dictionaries(
 rarely = st.sampled_from((False,) * 7 + (True,))
 
 
+class Place(TypedDict):
+    """Who asks where, by which name; `aimed`: at a task that is there, if the operation needs one."""
+
+    queue: int
+    client: int
+    api: bool
+    aimed: bool
+
+
 class Machine(RuleBasedStateMachine):
     """What both machines share. A subclass names its bench; `make_machine` does that."""
 
@@ -78,10 +87,10 @@ class Machine(RuleBasedStateMachine):
         if not self._failed:
             self.bench.done(self.lockstep)
 
-    def do(self, operation: ops.Operation, place: dict[str, Any]) -> ops.Reply:
+    def do(self, operation: ops.Operation, place: Place) -> ops.Reply:
         self._failed = True
-        where = {key: value for key, value in place.items() if key != "aimed"}
-        reply = self.lockstep.do(Do(operation, **where))
+        where = (place["queue"], place["client"], place["api"])
+        reply = self.lockstep.do(Do(operation, *where))
         self._failed = False
         return reply
 
@@ -95,7 +104,7 @@ class Machine(RuleBasedStateMachine):
 
     # Names become values here, with the help of the model only.
 
-    def aim(self, place: dict[str, Any], drawn: str, *states: str) -> str:
+    def aim(self, place: Place, drawn: str, *states: str) -> str:
         """An id of a task in one of these states, which is made if there is none; with no states one that is free."""
         if not place["aimed"]:
             return drawn
@@ -105,7 +114,7 @@ class Machine(RuleBasedStateMachine):
             there = self._ids_in(place["queue"], states)
         return there[IDS.index(drawn) % len(there)] if there else drawn
 
-    def aim_at_argument(self, place: dict[str, Any], drawn: str, dependent_id: str) -> str:
+    def aim_at_argument(self, place: Place, drawn: str, dependent_id: str) -> str:
         """An id that a task can reserve: if it is there one that it misses, else any with a free outcome."""
         if not place["aimed"]:
             return drawn
@@ -130,13 +139,13 @@ class Machine(RuleBasedStateMachine):
     def _free_ids(self, queue: int) -> list[str]:
         return [task_id for task_id in IDS if find(self.lockstep.states[queue], task_id) is None]
 
-    def _have_an_argument(self, place: dict[str, Any], dependent_id: str) -> None:
+    def _have_an_argument(self, place: Place, dependent_id: str) -> None:
         queue = place["queue"]
         free = [task_id for task_id in self._free_ids(queue) if task_id != dependent_id]
         if free and not any(map(_is_free, self.lockstep.states[queue].tasks)):
             self.do(ops.Submit(free[0], self.fresh(queue, free[0]), b"m", (), None, USUAL), place)
 
-    def _come_nearer(self, place: dict[str, Any], wanted: str) -> None:
+    def _come_nearer(self, place: Place, wanted: str) -> None:
         """Do what brings the queue nearer to a task in that state."""
         queue = place["queue"]
         free = self._free_ids(queue)
@@ -176,7 +185,7 @@ class Machine(RuleBasedStateMachine):
         start = task.start if task is not None else max(last, default=1)
         return Token(incarnation, max(0, start - behind))
 
-    def submission(self, task_id: str, place: dict[str, Any], again: bool) -> Hashable:
+    def submission(self, task_id: str, place: Place, again: bool) -> Hashable:
         """The incarnation to submit with: the one that is there, as after a lost reply, or a fresh one."""
         queue: int = place["queue"]
         task = find(self.lockstep.states[queue], task_id)
@@ -203,7 +212,7 @@ class RulesMachine(Machine):
     )
     def submit(
         self,
-        place: dict[str, Any],
+        place: Place,
         task_id: str,
         message: bytes,
         args: dict[str, Which],
@@ -214,7 +223,9 @@ class RulesMachine(Machine):
         if not again:
             task_id = self.aim(place, task_id)
         incarnation = self.submission(task_id, place, again)
-        aimed = {self.aim_at_argument(place, arg, task_id): which for arg, which in args.items()}
+        aimed: dict[str, Which] = {
+            self.aim_at_argument(place, arg, task_id): which for arg, which in args.items()
+        }
         pairs = tuple(
             (arg, self.incarnation(place["queue"], arg, which)) for arg, which in aimed.items()
         )
@@ -230,7 +241,7 @@ class RulesMachine(Machine):
     )
     def defer(
         self,
-        place: dict[str, Any],
+        place: Place,
         task_id: str,
         message: bytes,
         args: set[str],
@@ -243,7 +254,7 @@ class RulesMachine(Machine):
         self.do(ops.Defer(task_id, incarnation, message, tuple(sorted(args)), options), place)
 
     @rule(place=places)
-    def claim(self, place: dict[str, Any]) -> None:
+    def claim(self, place: Place) -> None:
         self.do(ops.Claim(), place)
 
     @rule(
@@ -257,7 +268,7 @@ class RulesMachine(Machine):
     )
     def finish(
         self,
-        place: dict[str, Any],
+        place: Place,
         task_id: str,
         message: bytes,
         failed: bool,
@@ -272,7 +283,7 @@ class RulesMachine(Machine):
 
     @rule(place=places, task_id=ids, lease_ms=st.integers(0, 6), which=whiches, behind=behinds)
     def heartbeat(
-        self, place: dict[str, Any], task_id: str, lease_ms: int, which: Which, behind: int
+        self, place: Place, task_id: str, lease_ms: int, which: Which, behind: int
     ) -> None:
         task_id = self.aim(place, task_id, PROCESSING)
         self.do(
@@ -281,31 +292,31 @@ class RulesMachine(Machine):
         )
 
     @rule(place=places, task_id=ids, which=whiches, behind=behinds)
-    def release(self, place: dict[str, Any], task_id: str, which: Which, behind: int) -> None:
+    def release(self, place: Place, task_id: str, which: Which, behind: int) -> None:
         task_id = self.aim(place, task_id, PROCESSING)
         self.do(ops.Release(task_id, self.token(place["queue"], task_id, which, behind)), place)
 
     @rule(place=places, task_id=ids, which=whiches)
-    def pop(self, place: dict[str, Any], task_id: str, which: Which) -> None:
+    def pop(self, place: Place, task_id: str, which: Which) -> None:
         task_id = self.aim(place, task_id, COMPLETED)
         self.do(ops.Pop(task_id, self.incarnation(place["queue"], task_id, which)), place)
 
     @rule(place=places, task_id=ids, which=whiches)
-    def discard(self, place: dict[str, Any], task_id: str, which: Which) -> None:
+    def discard(self, place: Place, task_id: str, which: Which) -> None:
         task_id = self.aim(place, task_id, PENDING, ENQUEUED, PROCESSING)
         self.do(ops.Discard(task_id, self.incarnation(place["queue"], task_id, which)), place)
 
     @rule(place=places, really=rarely)
-    def purge(self, place: dict[str, Any], really: bool) -> None:
+    def purge(self, place: Place, really: bool) -> None:
         """Rarely, or no task would grow old."""
         self.do(ops.Purge() if really else ops.Size(), place)
 
     @rule(place=places, task_id=ids, which=whiches)
-    def status(self, place: dict[str, Any], task_id: str, which: Which) -> None:
+    def status(self, place: Place, task_id: str, which: Which) -> None:
         self.do(ops.Status(task_id, self.incarnation(place["queue"], task_id, which)), place)
 
     @rule(place=places, task_id=ids, which=whiches)
-    def undefer(self, place: dict[str, Any], task_id: str, which: Which) -> None:
+    def undefer(self, place: Place, task_id: str, which: Which) -> None:
         task_id = self.aim(place, task_id, PENDING)
         self.do(ops.Undefer(task_id, self.incarnation(place["queue"], task_id, which)), place)
 
@@ -319,7 +330,7 @@ class RulesMachine(Machine):
     )
     def reserve(
         self,
-        place: dict[str, Any],
+        place: Place,
         argument_id: str,
         deferred_id: str,
         which: Which,
@@ -341,7 +352,7 @@ class RulesMachine(Machine):
 
     @rule(place=places, task_id=ids, argument_id=ids, message=messages, which=whiches)
     def set_argument(
-        self, place: dict[str, Any], task_id: str, argument_id: str, message: bytes, which: Which
+        self, place: Place, task_id: str, argument_id: str, message: bytes, which: Which
     ) -> None:
         task_id = self.aim(place, task_id, PENDING)
         argument_id = self.aim_at_argument(place, argument_id, task_id)
@@ -349,7 +360,7 @@ class RulesMachine(Machine):
         self.do(ops.SetArgument(task_id, argument_id, message, incarnation), place)
 
     @rule(place=places, task_id=ids, which=whiches, behind=behinds)
-    def get_arguments(self, place: dict[str, Any], task_id: str, which: Which, behind: int) -> None:
+    def get_arguments(self, place: Place, task_id: str, which: Which, behind: int) -> None:
         last_starts = self.lockstep.states[place["queue"]].last_starts
         if last_starts and place["aimed"]:
             task_id = last_starts[IDS.index(task_id) % len(last_starts)].id
@@ -362,7 +373,6 @@ class RulesMachine(Machine):
         self.tick(to, little)
 
 
-HERE: dict[str, Any] = {"queue": 0, "client": 0, "api": False}
 KINDS = (
     *("submit", "feed", "feed", "claim", "claim", "claim", "finish", "fail", "time", "time") * 3,
     *("beat", "release", "pop", "discard", "defer", "reserve", "reserve", "set", "arguments") * 2,
@@ -404,7 +414,7 @@ class OneRuleMachine(Machine):
         if kind == "time":
             self.tick(to, 2)
             return
-        place = {**HERE, "aimed": aimed}
+        place = Place(queue=0, client=0, api=False, aimed=aimed)
         one = self.aim(place, one, *AIMS[kind])
         other = self.aim_at_argument(place, other, one)
         self.do(self._operation(kind, one, other, which, options), place)

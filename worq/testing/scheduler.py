@@ -8,7 +8,8 @@ import re
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from functools import partial
 from itertools import groupby
@@ -65,18 +66,27 @@ class _Worker(threading.Thread):
 
     def run(self) -> None:
         while self.baton.acquire() and (job := self.job):
-            before = sys.gettrace()
-            sys.settrace(self._scheduler.tracer)
             try:
-                job()
+                with _traced_by(self._scheduler.tracer):
+                    job()
             except Abandoned:
                 pass
             except BaseException as error:  # noqa: BLE001 (`go` raises it)
                 self._scheduler.errors.append(error)
-            finally:
-                sys.settrace(before)
             self.turn, self.wants, self.holds = _Turn.DONE, None, 0
             self._scheduler.hand_over()
+
+
+@contextmanager
+def _traced_by(tracer: "Tracer | None") -> Generator[None]:
+    """None: by whoever traces anyway."""
+    before = sys.gettrace()
+    if tracer is not None:
+        sys.settrace(tracer)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
 
 
 class Lock:

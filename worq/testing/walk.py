@@ -48,7 +48,7 @@ def _take_steps(
     here: Any, weights: Mapping[str, int], samples: Mapping[str, Sample], random: Random
 ) -> None:
     for name in random.choices(list(weights), list(weights.values()), k=STEPS_OF_A_WALK):
-        rule = getattr(type(here), name)
+        rule: Callable[..., None] = getattr(type(here), name)  # pyright: ignore[reportUnknownArgumentType]
         drawn = {each: samples.get(f"{name}.{each}") or samples[each] for each in _parameters(rule)}
         rule(here, **{each: sample(random) for each, sample in drawn.items()})
     here.teardown()

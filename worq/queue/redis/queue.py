@@ -11,6 +11,7 @@ from worq.const import (
     COMPLETED,
     DEFAULT,
     ENQUEUED,
+    INCARNATION_BYTES,
     MESSAGE_BYTES_MAX,
     PENDING,
     PROCESSING,
@@ -26,7 +27,7 @@ from worq.queue.redis.link import Link
 from worq.queue.redis.scripts import Script
 from worq.queue.redis.url import target
 from worq.queue.redis.waiting import wait
-from worq.values import INCARNATION_BYTES, Claim, Finished, Outcome, Submitted, Token
+from worq.values import Claim, Finished, Outcome, Submitted, Token
 
 RETRY_DEADLINE_S: Final = 30.0
 _STATES: Final[Mapping[bytes, State | None]] = {

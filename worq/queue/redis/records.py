@@ -5,7 +5,8 @@ from functools import lru_cache
 from typing import Literal
 
 from worq.backend import Ticket
-from worq.values import INCARNATION_BYTES, Claim, Outcome, OutcomeKind, Token
+from worq.const import INCARNATION_BYTES
+from worq.values import Claim, Outcome, OutcomeKind, Token
 
 FOREVER_MS = 2**48 - 1
 START_BYTES = 3

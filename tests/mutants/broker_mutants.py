@@ -1,0 +1,108 @@
+"""Mutants of what all backends share: brokers, Deferreds, messages, tasks, checks. The table is laid out by hand."""
+
+from tests.mutants.mutant import Mutant
+
+CORE = "core.py"
+DEFERRED = "deferred.py"
+MESSAGES = "messages.py"
+TASK = "task.py"
+OPTIONS = "options.py"
+FAILURES = "failures.py"
+BACKEND = "backend.py"
+CHECKS = "checks.py"
+MASKING = "masking.py"
+
+# fmt: off
+
+BROKER: tuple[Mutant, ...] = (
+    # calling
+    Mutant("FetchedValueIsAnArgument", MESSAGES, "        if value.held is None:\n            self.awaited", "        if value.held is None or value.held.failure is None:\n            self.awaited",
+           "CALL-1", "stories"),
+    Mutant("ForeignDeferredAccepted", CORE, "            if deferred.home != self.home:\n", "            if deferred.home is None:\n", "CALL-2", "stories", pitfall="arguments"),
+    Mutant("FetchedFailureIsRaised", MESSAGES, "            self.failed.append(value)\n", "            raise value.held.failure\n", "CALL-3", "stories", pitfall="arguments"),
+    Mutant("FetchedFailureIsAlwaysPassed", MESSAGES, "if task.on_error != FAIL or not self.failed:", "if True:", "CALL-3", "stories"),
+    Mutant("FetchedFailureIsNeverPassed", MESSAGES, "if task.on_error != FAIL or not self.failed:", "if not self.failed:", "CALL-3", "stories", pitfall="arguments"),
+    Mutant("LastFetchedFailureFirst", MESSAGES, "first = min(self.failed, key", "first = max(self.failed, key", "CALL-3", "broker"),
+    Mutant("FetchedExpiryIsAFailure", MESSAGES, '        if held.kind == "expired":\n            return EXPIRED\n', "", "CALL-3", "stories"),
+    Mutant("FetchedFailureWithoutOrigin", MESSAGES, "held.source_id or first.id)", "first.id)", "CALL-3 OUT-3", "walk of life"),
+    Mutant("FetchedFailureOfTheLast", MESSAGES, "write_failure(self._serializer, held.origin)", "write_failure(self._serializer, held.failure)", "CALL-3", "stories"),
+    Mutant("DuplicateIsSilent", CORE, '        if answer.status == "duplicate":\n            raise DuplicateTask(*self._address(task), DUPLICATE_ERROR)\n', "", "CALL-4", "stories"),
+    Mutant("UnavailableIsSilent", CORE, "        if answer.argument_id is not None:\n            unavailable", "        if answer.argument_id == '':\n            unavailable", "CALL-5", "stories",
+           pitfall="enqueue with Deferreds"),
+    Mutant("UnavailableUnderTheTasksName", CORE, "Address(names[answer.argument_id], self.name, answer.argument_id)", "Address(task.name, self.name, answer.argument_id)", "CALL-5", "stories"),
+    Mutant("TwoIncarnationsAreOne", CORE, "return first if first.incarnation == second.incarnation else Token.new()", "return first", "CALL-5", "stories", pitfall="id reuse"),
+    Mutant("ArgumentsWithoutTokens", CORE, "tokens[deferred.id] = _same(tokens.get(deferred.id), deferred.token)", "tokens[deferred.id] = None", "CALL-5 TOK-1", "broker", pitfall="id reuse"),
+    Mutant("IgnoredResultHasADeferred", CORE, "        if not task.ignore_result:\n            return Deferred(self, task)\n", "        if True:\n            return Deferred(self, task)\n", "CALL-6", "stories"),
+    Mutant("CallInTwoSteps", CORE, "        answer = self._queue.submit(task, message, args, outcome=outcome)\n", """\
+        for argument_id, token in sorted(args.items()):
+            if self._queue.status(argument_id, token=token) is None:
+                raise TaskFailure(names[argument_id], self.name, argument_id, NOT_AVAILABLE)
+        answer = self._queue.submit(task, message, args, outcome=outcome)
+""", "CALL-4 CALL-5", "broker", "duplicate_comes_before", "enqueue with Deferreds"),
+    # running
+    Mutant("ReturnedFailureIsAResult", MESSAGES, 'checks.message("result", message, bytes_max), isinstance(result, TaskFailure)', 'checks.message("result", message, bytes_max), False', "RUN-1", "stories"),
+    Mutant("OnlyExceptionsAreCaught", CORE, "except BaseException as error:  # noqa: BLE001 - whatever it raises", "except Exception as error:  # noqa: BLE001 - whatever it raises", "RUN-2", "stories", pitfall="worker errors"),
+    Mutant("ErrorWithoutItsType", FAILURES, 'return f"{name}: {shorten(text)}"', "return shorten(text)", "RUN-2", "stories"),
+    Mutant("ErrorThatHasNoText", FAILURES, "    except BaseException as broken:", "    except LookupError as broken:", "RUN-2", "broker", pitfall="worker errors"),
+    Mutant("NoSuchTaskIsRaised", CORE, "            return TaskFailure(*address, NO_SUCH_TASK)\n", "            raise KeyError(task.name)\n", "RUN-3", "stories", pitfall="worker errors"),
+    Mutant("UnserializableIsRaised", MESSAGES, "    except BaseException as error:  # noqa: BLE001 - serializing runs", "    except KeyError as error:  # noqa: BLE001 - serializing runs", "RUN-4", "stories", pitfall="worker errors"),
+    Mutant("DeferredInAResult", MESSAGES, "    if isinstance(value, Deferred):\n        raise TypeError", "    if isinstance(value, Deferred) and value.value is None:\n        raise TypeError", "RUN-4 ENV-SER-2", "broker", pitfall="serializing"),
+    Mutant("UnreadableIsLeft", CORE, "        self.set_result(task, failure)\n        return None\n\n    def invoke", "        return None\n\n    def invoke", "RUN-5", "stories", pitfall="unreadable task"),
+    Mutant("UnreadableHasItsName", MESSAGES, 'UNKNOWN_NAME = "?"', 'UNKNOWN_NAME = "unknown"', "RUN-5", "stories"),
+    Mutant("UnreadableArgumentIsTheMessage", MESSAGES, "        raise Unreadable(task, str(error)) from error\n", '        raise Unreadable(task, f"message cannot be read: {error}") from error\n', "RUN-5", "broker"),
+    Mutant("ExpiredArgumentIsAFailure", MESSAGES, 'return Held("expired", TaskExpired(*address, EXPIRED_ERROR))', 'return Held("expired", TaskFailure(*address, EXPIRED_ERROR))', "RUN-6 DEF-5", "stories", pitfall="arguments"),
+    Mutant("ExpiredArgumentIsAClass", MESSAGES, 'return Held("expired", TaskExpired(*address, EXPIRED_ERROR))', 'return Held("expired", TaskExpired)', "RUN-6", "stories", pitfall="arguments"),
+    Mutant("FinishWithoutToken", CORE, "task.id, message, task.result_timeout, token=task.token, failed=failed", "task.id, message, task.result_timeout, failed=failed", "RUN-7 TOK-1", "stories", pitfall="id reuse"),
+    Mutant("ForgottenIsFinished", CORE, "        if task.is_forgotten:\n            return False\n        address", "        address", "RUN-7", "broker"),
+    Mutant("FailuresAreResults", CORE, "token=task.token, failed=failed\n", "token=task.token\n", "RUN-1 FIN-4", "stories"),
+    Mutant("ResultKeptForAnHour", CORE, "task.id, message, task.result_timeout, token", "task.id, message, 3600, token", "FIN-4", "walk of life"),
+    # Deferreds
+    Mutant("FetchedTwice", DEFERRED, "        if self._held is None:\n            self._held = self._bound().fetch", "        if True:\n            self._held = self._bound().fetch", "DEF-1 DEF-2", "stories", pitfall="results"),
+    Mutant("FailureIsNoOutcome", DEFERRED, "            self._held = self._bound().fetch(self, timeout_s)\n        return self._held is not None", "            self._held = self._bound().fetch(self, timeout_s)\n        return self._held is not None and self._held.failure is None",
+           "DEF-2", "stories"),
+    Mutant("ValueReturnsTheFailure", DEFERRED, "            raise failure.with_traceback(None)\n", "            return failure\n", "DEF-3", "stories"),
+    Mutant("ValueWithoutOutcomeIsNone", DEFERRED, '            raise AttributeError(f"there is no outcome yet: {self!r}")\n', "            return None\n", "DEF-3", "stories"),
+    Mutant("FailureOfAnArgumentAsItIs", MESSAGES, '    if outcome.source_id is None:\n        return Held("failure", value)\n', '    if True:\n        return Held("failure", value, outcome.source_id)\n', "DEF-4", "stories"),
+    Mutant("FailureWithoutItsCause", MESSAGES, "    failure.__cause__ = value\n", "", "DEF-4", "stories"),
+    Mutant("ExpiryUnderAnotherError", FAILURES, 'EXPIRED_ERROR = "task expired"', 'EXPIRED_ERROR = "expired"', "DEF-5", "stories"),
+    Mutant("StatusDoesNotFetch", DEFERRED, "            if self._seen == COMPLETED:\n                self.wait(0)\n", "", "DEF-6", "stories"),
+    Mutant("StatusOfAFailureIsSuccess", DEFERRED, "return FAILED if self._held.failure else SUCCESS", "return SUCCESS", "DEF-6 DEF-7", "stories"),
+    Mutant("StatusOfAnExpiryIsSuccess", DEFERRED, "return FAILED if self._held.failure else SUCCESS", 'return FAILED if self._held.kind == "failure" else SUCCESS', "DEF-6", "stories"),
+    Mutant("ReprFetches", DEFERRED, '        state = self._last_seen() or "incomplete"\n', '        state = self.status or "incomplete"\n', "DEF-7", "stories", pitfall="results"),
+    Mutant("ReprForgetsWhatWasSeen", DEFERRED, "            self._seen = self._bound().status(self)\n            if self._seen == COMPLETED:\n                self.wait(0)\n        return self._last_seen()",
+           "            seen = self._bound().status(self)\n            if seen == COMPLETED:\n                self.wait(0)\n            return self._last_seen() or seen\n        return self._last_seen()", "DEF-7", "stories"),
+    Mutant("UnreadableOutcomeIsRaised", CORE, "        except Exception as error:  # noqa: BLE001 - reading runs", "        except KeyError as error:  # noqa: BLE001 - reading runs", "DEF-8", "stories"),
+    Mutant("DeferredWithoutToken", DEFERRED, 'self.token: Token | None = getattr(task, "token", None)', "self.token: Token | None = None", "DEF-2 TOK-1 CALL-6", "stories", pitfall="id reuse"),
+    # the broker's own operations
+    Mutant("PopResultRaisesFailures", CORE, 'if held.kind == "expired" and held.failure is not None:', "if held.failure is not None:", "BRK-1", "stories"),
+    Mutant("PopResultReturnsExpiries", CORE, 'if held.kind == "expired" and held.failure is not None:', "if False:", "BRK-1", "stories"),
+    Mutant("ReturnedExpiryCountsAsOne", CORE, 'if held.kind == "expired" and held.failure is not None:', 'if type(held.failure).__name__ == "TaskExpired":', "BRK-1", "broker", pitfall="results"),
+    Mutant("PopResultWithoutKeyError", CORE, '            raise KeyError("{} [{}:{}] {}".format(*self._address(task), NOT_AVAILABLE))\n', "            return None\n", "BRK-1", "stories"),
+    Mutant("TaskFailedOfTheId", CORE, "self._queue.discard(_checked(task).id, token=_token(task))", "self._queue.discard(_checked(task).id)", "BRK-2 TOK-1", "broker", pitfall="id reuse"),
+    Mutant("StatusOfTheId", CORE, "self._queue.status(_checked(result).id, token=_token(result))", "self._queue.status(_checked(result).id)", "BRK-3 TOK-1", "stories"),
+    Mutant("HeartbeatOfOneRate", CORE, "lease_s = 2 * task.heartrate + LEASE_MARGIN_S", "lease_s = task.heartrate", "BRK-4 ENV-POOL-1", "stories", pitfall="lease"),
+    Mutant("HeartbeatWithoutToken", CORE, "self._queue.heartbeat(task.id, lease_s, token=task.token)", "self._queue.heartbeat(task.id, lease_s)", "BRK-4 TOK-1", "broker", pitfall="id reuse"),
+    # names, values, ownership
+    Mutant("DunderNamesAreTasks", TASK, '        if name.startswith("__") and name.endswith("__"):\n            raise AttributeError', '        if name == "":\n            raise AttributeError', "ENV-API-3", "api", pitfall="`Queue`"),
+    Mutant("EmptyQueueIsFalse", TASK, "    def __bool__(self) -> bool:\n        return True\n\n    def __delitem__", "    def __delitem__", "ENV-API-3", "api", pitfall="`Queue`"),
+    Mutant("QueueWithoutHash", TASK, "    def __hash__(self) -> int:\n        return id(self.__target__.broker)\n", "    __hash__ = None\n", "ENV-API-3", "api", pitfall="`Queue`"),
+    Mutant("ExposeReturnsNothing", CORE, "        self.tasks.update(tasks)\n        return obj\n", "        self.tasks.update(tasks)\n", "ENV-API-4", "api", pitfall="`expose`"),
+    Mutant("ExposeAddsHalf", CORE, "        there = sorted(self.tasks.keys() & tasks.keys())\n", "        there = sorted(self.tasks.keys() & tasks.keys())\n        self.tasks.update({k: v for k, v in tasks.items() if k not in there})\n", "ENV-API-4", "api", pitfall="`expose`"),
+    Mutant("OptionsAreNotChecked", OPTIONS, "        for name, value in given.items():\n            check(name, value)\n", "", "ENV-API-5 ENV-BAD-4", "api", pitfall="timeouts"),
+    Mutant("BrokerClosesWhatIsNotItsOwn", CORE, "        if self._is_owner:\n            self._queue.close()\n", "        self._queue.close()\n", "ENV-API-8", "api", pitfall="lifetimes"),
+    Mutant("PasswordInThePickle", MASKING, '    if ":" not in user and len(kept) == len(query):\n', "    if True:\n", "ENV-API-6", "broker"),
+    # what callers pass in
+    Mutant("IdsAreNotChecked", CHECKS, '    if not isinstance(value, str):\n        raise TypeError(f"{argument}: a string is needed, not {value!r}")\n', "    value = str(value)\n", "ENV-BAD-1", "bad input", pitfall="ids"),
+    Mutant("EmptyNames", CHECKS, '    if not value:\n        raise ValueError(f"{argument}: a name must not be empty: {value!r}")\n', "", "ENV-BAD-1", "bad input", pitfall="ids"),
+    Mutant("NegativeTimeouts", CHECKS, "if not 0 <= value <= TIMEOUT_S_MAX:", "if not value <= TIMEOUT_S_MAX:", "ENV-BAD-2", "bad input", pitfall="timeouts"),
+    Mutant("NaNIsATimeout", CHECKS, "if not 0 <= value <= TIMEOUT_S_MAX:", "if value < 0 or value > TIMEOUT_S_MAX:", "ENV-BAD-2", "bad input", pitfall="timeouts"),
+    Mutant("InfinityIsANumber", CHECKS, "return None if value is None or value == math.inf else seconds(argument, value)", "return None if value is None else seconds(argument, value)", "ENV-WAIT-1 ENV-BAD-2", "waiting", "waits_for_ever", "timeouts", "threads"),
+    Mutant("WholeSeconds", CHECKS, "return max(1, round(value_s * 1000)) if value_s > 0 else 0", "return 1000 * math.ceil(value_s)", "ENV-WAIT-1", "waiting", "very_millisecond", "timeouts", "threads"),
+    Mutant("LessThanAMillisecondIsZero", CHECKS, "return max(1, round(value_s * 1000)) if value_s > 0 else 0", "return int(value_s * 1000)", "ENV-WAIT-1", "waiting", "very_millisecond", "timeouts", "threads"),
+    Mutant("MessagesOfAnySize", CHECKS, "    if len(value) > limit:\n", "    if len(value) < 0:\n", "ENV-BAD-3", "bad input"),
+    Mutant("HeartrateOfZero", BACKEND, 'checks.positive_seconds("heartrate", result.heartrate)', 'checks.seconds("heartrate", result.heartrate)', "ENV-BAD-4", "bad input", pitfall="timeouts"),
+    Mutant("LeaseWithoutMargin", BACKEND, "checks.milliseconds(2 * heartrate_s + LEASE_MARGIN_S)", "checks.milliseconds(2 * heartrate_s)", "CLM-1", "exhaustive", pitfall="lease"),
+    Mutant("DeferOfNothing", BACKEND, '        if not ids:\n            raise ValueError(f"args: at least one', '        if ids is None:\n            raise ValueError(f"args: at least one', "DFR-2", "examples"),
+    Mutant("UndeferEnqueues", BACKEND, '        if self.status(task_id, token=token) == PENDING:\n            raise ValueError(\n                f"task_id', '        if self.status(task_id, token=token) == COMPLETED:\n            raise ValueError(\n                f"task_id'.replace("COMPLETED", '"completed"'),
+           "UND-1 UND-2", "exhaustive"),
+)

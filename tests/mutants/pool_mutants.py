@@ -1,0 +1,48 @@
+"""Mutants of the pools of threads and of processes. The table is laid out by hand."""
+
+from tests.mutants.mutant import Mutant
+
+SHIFT = "pool/shift.py"
+KEEPER = "pool/keeper.py"
+BACKOFF = "pool/backoff.py"
+THREAD = "pool/thread.py"
+DESK = "pool/desk.py"
+MINDER = "pool/minder.py"
+CREW = "pool/crew.py"
+
+# fmt: off
+
+POOL: tuple[Mutant, ...] = (
+    Mutant("NoHeartbeats", KEEPER, "                due = [held for held in self._held.values() if held.due_ms <= now_ms]\n", "                due = []\n", "ENV-POOL-1", "pool", "heartbeat", "lease", "threads"),
+    Mutant("HeartbeatsAtOneRate", KEEPER, "rate_ms = checks.milliseconds(task.heartrate)", "rate_ms = 30_000", "ENV-POOL-1", "pool", "heartbeat", needs="threads"),
+    Mutant("HeartbeatOfTheForgotten", KEEPER, "        if task.is_forgotten:\n            return  # there is no claim to keep\n", "", "ENV-POOL-1", "pool", "last_start", needs="threads"),
+    Mutant("LostClaimIsNotLogged", KEEPER, '                _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)\n', "", "ENV-POOL-1", "pool", "lost_claim", needs="threads"),
+    Mutant("OneFailedHeartbeatEndsAll", KEEPER, '            _log.exception("no heartbeat: %s [%s]", held.task.name, held.task.id)\n', "            raise\n", "ENV-POOL-1 ENV-POOL-5", "pool", "heartbeat_that_failed", "worker errors", "crash"),
+    Mutant("FailedHeartbeatIsNotSentAgain", KEEPER, "            held.due_ms = min(held.due_ms, self._clock.now_ms() + RETRY_MS)\n", "", "ENV-POOL-1", "pool", "heartbeat_that_failed", needs="crash"),
+    Mutant("HeartbeatsOfTheEnded", KEEPER, "            self._held.pop(task.token, None)\n", "            self._held.get(task.token)\n", "ENV-POOL-1", "pool", "heartbeat", needs="threads"),
+    Mutant("StartedTwice", THREAD, "            if self._shift is not None and self._shift.is_running():\n", "            if False:\n", "ENV-POOL-2", "pool", "not_started_again", "thread pool"),
+    Mutant("NeverStartedAgain", THREAD, "            if self._shift is not None and self._shift.is_running():\n", "            if self._shift is not None:\n", "ENV-POOL-2", "pool", "started_again", "thread pool"),
+    Mutant("StopDoesNotWake", SHIFT, "        self._keeper.drain(self._drain_ms)\n        self._claims.close()\n", "        self._keeper.drain(self._drain_ms)\n", "ENV-POOL-3", "pool", "at_once", "thread pool", "threads"),
+    Mutant("StopClosesTheSharedQueue", SHIFT, "        self._claims = broker.clone()\n", "        self._claims = broker\n", "ENV-POOL-3", "pool", "leaves_those_alone", "thread pool", "threads"),
+    Mutant("StopGoesOnClaiming", SHIFT, "        self._stopping.set()\n        self._keeper.drain(self._drain_ms)\n        self._claims.close()\n", "        self._keeper.drain(self._drain_ms)\n", "ENV-POOL-3", "pool", "stop_", needs="threads"),
+    Mutant("StopDropsWhatRuns", SHIFT, "        self._keeper.drain(self._drain_ms)\n        self._claims.close()\n", "        self._keeper.drain(0)\n        self._claims.close()\n", "ENV-POOL-3", "pool", "finishes_what_runs", needs="threads"),
+    Mutant("NothingIsReleased", KEEPER, "            self._release(task)\n", "            pass\n", "ENV-POOL-3", "pool", "released_at_the_drain", needs="threads"),
+    Mutant("NoDrainDeadline", KEEPER, "is_late = self._drain_at_ms is not None and self._drain_at_ms <= now_ms", "is_late = False", "ENV-POOL-3", "pool", "drain_deadline", needs="threads"),
+    Mutant("NoHeartbeatsWhileDraining", KEEPER, "return is_late or self._workers == 0", "return is_late or self._workers == 0 or self._drain_at_ms is not None", "ENV-POOL-1 ENV-POOL-3", "pool", "heartbeats_go_on", needs="threads"),
+    Mutant("TaskWaitsForItsOwnPool", THREAD, "        if join and not shift.has(threading.current_thread()):\n", "        if join:\n", "ENV-POOL-3", "pool", "may_stop_its_own_pool", needs="threads"),
+    Mutant("WorkerDiesOfATask", SHIFT, "        except BaseException:  # noqa: BLE001 - it is logged; its lease passes", "        except KeyError:  # noqa: BLE001 - it is logged; its lease passes", "ENV-POOL-4", "pool", "survives", "worker errors", "crash"),
+    Mutant("WorkerDiesOfALostConnection", SHIFT, "            except Exception as error:  # noqa: BLE001 - nothing ends a worker [ENV-POOL-5]\n", "            except KeyError as error:  # noqa: BLE001 - nothing ends a worker [ENV-POOL-5]\n", "ENV-POOL-5", "pool", "lost_connection", "worker errors", "crash"),
+    Mutant("NoPauseBetweenTries", SHIFT, '                _log_trouble("claimed", error, backoff)\n                backoff.pause()\n', '                _log_trouble("claimed", error, backoff)\n', "ENV-POOL-5", "pool", "lost_connection", needs="crash"),
+    Mutant("PausesWithoutBound", BACKOFF, "self._delay_s = min(2 * self._delay_s, LAST_S)", "self._delay_s = 2 * self._delay_s", "ENV-POOL-5", "pool", "pauses_get_longer", needs="crash"),
+    Mutant("OutcomeIsStoredOnce", SHIFT, "                if self._over.is_set() or deadline_ms <= self._clock.now_ms():\n                    raise\n", "                raise\n", "ENV-POOL-5", "pool", "connection_is_back", needs="crash"),
+    Mutant("TaskThatArrivesIsDropped", SHIFT, "                if claim is not None:\n                    return claim\n", "                if claim is not None:\n                    if self._stopping.is_set():\n                        return None\n                    return claim\n",
+           "ENV-POOL-6", "pool", "arrives_while_a_pool_stops", "interleavings: pool stop against a task arriving", "threads"),
+    Mutant("WithDoesNotStop", THREAD, "    def __exit__(self, *exc_info: object) -> None:\n        self.stop()\n", "    def __exit__(self, *exc_info: object) -> None:\n        self.stop(join=False)\n", "ENV-POOL-7", "pool", "with_starts_and_stops", needs="threads"),
+    # processes
+    Mutant("DeadWorkerIsNotNoticed", CREW, "            self._settle(task, lambda: self._work.release(task))\n", "            pass\n", "ENV-POOL-10 ENV-POOL-13", "processes", "told_at_once_when_a_worker_dies", "process pool", "crash"),
+    Mutant("IdleDeathBurnsATask", MINDER, "            self._desk.give_back(self._post)  # nobody has begun it\n", "            self._desk.done(self._post)\n", "ENV-POOL-11", "processes", "dies_idle", "process pool", "crash"),
+    Mutant("TasksBeforeWorkersAreReady", DESK, "                if self._is_open and self._free:\n", "                if self._is_open or self.posts:\n", "ENV-POOL-9", "processes", "before_all_workers_are_ready", "process pool", "threads"),
+    Mutant("FailingInitializerIsSilent", CREW, "            if error is not None:\n                raise error\n", "            if error is not None:\n                continue\n", "ENV-POOL-9", "processes", "init_func_that_fails", "process pool", "crash"),
+    Mutant("StopLosesWhatArrives", CREW, "                self._desk.place(Job(claim, task))\n", "                if not self._stopping.is_set():\n                    self._desk.place(Job(claim, task))\n", "ENV-POOL-6", "processes", "arrives_while_a_pool_stops", "process pool", "threads"),
+    Mutant("NoTimeLimit", MINDER, "return math.inf if limit_s is None else time.monotonic() + limit_s", "return math.inf", "ENV-POOL-12", "processes", "ended_by_the_time_limit", needs="crash"),
+)
