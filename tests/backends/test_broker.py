@@ -16,7 +16,7 @@ from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
 from worq.const import RESERVED, TASK_EXPIRED
 from worq.serializer import Decode, Encode
-from worq.values import Request, Token
+from worq.values import Outcome, Request, Token
 
 GARBAGE = b"\x00 nobody can read this"
 
@@ -154,8 +154,10 @@ def test_of_several_failures_the_first_id_ends_the_task(broker: Broker) -> None:
         _ = result.value
 
 
-@pytest.mark.spec("CALL-3")
-def test_failure_is_the_same_whether_its_argument_was_fetched_or_not(broker: Broker) -> None:
+@pytest.mark.spec("CALL-3", "OUT-3")
+def test_failure_is_the_same_whether_its_argument_was_fetched_or_not(
+    broker: Broker, queue: AbstractTaskQueue
+) -> None:
     first = call(broker.queue().boom, "a")
     second = call(broker.queue().give, "b", first)
     work(broker)
@@ -165,6 +167,10 @@ def test_failure_is_the_same_whether_its_argument_was_fetched_or_not(broker: Bro
         _ = third.value
     assert str(caught.value.__cause__) == f"boom [{broker.name}:a] ValueError: boom"
     assert caught.value.error.count("boom [") == 1
+    call(broker.queue().give, "d", second)
+    outcome = queue.pop("d")
+    assert isinstance(outcome, Outcome)
+    assert outcome.source_id == "a"
 
 
 @pytest.mark.spec("CALL-3")

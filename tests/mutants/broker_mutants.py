@@ -24,7 +24,7 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("FetchedFailureIsNeverPassed", MESSAGES, "if task.on_error != FAIL or not self.failed:", "if not self.failed:", "CALL-3", "stories", pitfall="arguments"),
     Mutant("LastFetchedFailureFirst", MESSAGES, "first = min(self.failed, key", "first = max(self.failed, key", "CALL-3", "broker"),
     Mutant("FetchedExpiryIsAFailure", MESSAGES, '        if held.kind == "expired":\n            return EXPIRED\n', "", "CALL-3", "stories"),
-    Mutant("FetchedFailureWithoutOrigin", MESSAGES, "held.source_id or first.id)", "first.id)", "CALL-3 OUT-3", "walk of life"),
+    Mutant("FetchedFailureWithoutOrigin", MESSAGES, "held.source_id or first.id)", "first.id)", "CALL-3 OUT-3", "broker"),
     Mutant("FetchedFailureOfTheLast", MESSAGES, "write_failure(self._serializer, held.origin)", "write_failure(self._serializer, held.failure)", "CALL-3", "stories"),
     Mutant("DuplicateIsSilent", CORE, '        if answer.status == "duplicate":\n            raise DuplicateTask(*self._address(task), DUPLICATE_ERROR)\n', "", "CALL-4", "stories"),
     Mutant("UnavailableIsSilent", CORE, "        if answer.argument_id is not None:\n            unavailable", "        if answer.argument_id == '':\n            unavailable", "CALL-5", "stories",
@@ -53,7 +53,6 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("ExpiredArgumentIsAFailure", MESSAGES, 'return Held("expired", TaskExpired(*address, EXPIRED_ERROR))', 'return Held("expired", TaskFailure(*address, EXPIRED_ERROR))', "RUN-6 DEF-5", "stories", pitfall="arguments"),
     Mutant("ExpiredArgumentIsAClass", MESSAGES, 'return Held("expired", TaskExpired(*address, EXPIRED_ERROR))', 'return Held("expired", TaskExpired)', "RUN-6", "stories", pitfall="arguments"),
     Mutant("FinishWithoutToken", CORE, "task.id, message, task.result_timeout, token=task.token, failed=failed", "task.id, message, task.result_timeout, failed=failed", "RUN-7 TOK-1", "stories", pitfall="id reuse"),
-    Mutant("ForgottenIsFinished", CORE, "        if task.is_forgotten:\n            return False\n        address", "        address", "RUN-7", "broker"),
     Mutant("FailuresAreResults", CORE, "token=task.token, failed=failed\n", "token=task.token\n", "RUN-1 FIN-4", "stories"),
     Mutant("ResultKeptForAnHour", CORE, "task.id, message, task.result_timeout, token", "task.id, message, 3600, token", "FIN-4", "walk of life"),
     # Deferreds
@@ -81,7 +80,7 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("TaskFailedOfTheId", CORE, "self._queue.discard(_checked(task).id, token=_token(task))", "self._queue.discard(_checked(task).id)", "BRK-2 TOK-1", "broker", pitfall="id reuse"),
     Mutant("StatusOfTheId", CORE, "self._queue.status(_checked(result).id, token=_token(result))", "self._queue.status(_checked(result).id)", "BRK-3 TOK-1", "stories"),
     Mutant("HeartbeatOfOneRate", CORE, "lease_s = 2 * task.heartrate + LEASE_MARGIN_S", "lease_s = task.heartrate", "BRK-4 ENV-POOL-1", "stories", pitfall="lease"),
-    Mutant("HeartbeatWithoutToken", CORE, "self._queue.heartbeat(task.id, lease_s, token=task.token)", "self._queue.heartbeat(task.id, lease_s)", "BRK-4 TOK-1", "broker", pitfall="id reuse"),
+    Mutant("HeartbeatWithoutToken", CORE, "self._queue.heartbeat(task.id, lease_s, token=task.token)", "self._queue.heartbeat(task.id, lease_s)", "BRK-4 TOK-1", "stories", pitfall="id reuse"),
     # names, values, ownership
     Mutant("DunderNamesAreTasks", TASK, '        if name.startswith("__") and name.endswith("__"):\n            raise AttributeError', '        if name == "":\n            raise AttributeError', "ENV-API-3", "api", pitfall="`Queue`"),
     Mutant("EmptyQueueIsFalse", TASK, "    def __bool__(self) -> bool:\n        return True\n\n    def __delitem__", "    def __delitem__", "ENV-API-3", "api", pitfall="`Queue`"),

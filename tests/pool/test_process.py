@@ -485,6 +485,25 @@ def test_worker_is_replaced_when_init_func_works_again(
 # Stopping.
 
 
+@pytest.mark.spec("ENV-POOL-6")
+def test_task_that_is_claimed_just_as_a_pool_stops_is_run(
+    make_queue: MakeQueue, plant: Plant, make_pool: MakePool
+) -> None:
+    queue = make_queue()
+    own_claim = own(queue, "_claim")
+
+    def claim(self: Any, timeout_ms: int | None) -> Any:
+        claimed = own_claim(self, timeout_ms)
+        if claimed is not None:
+            pool.stop(join=False)
+        return claimed
+
+    broker = plant(queue, _claim=claim)
+    pool = make_pool(broker)
+    pool.start()
+    assert value_of(call(broker.queue().give, "a", 1)) == 1
+
+
 @pytest.mark.spec("ENV-POOL-6", "ENV-POOL-3")
 def test_task_that_arrives_while_a_pool_stops_is_run_or_still_in_the_queue(
     make_queue: MakeQueue, make_pool: MakePool, start: Start, tmp_path: Path

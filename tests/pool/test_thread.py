@@ -83,6 +83,7 @@ def test_with_starts_and_stops(broker: Broker) -> None:
         with pytest.raises(RuntimeError):
             pool.start()
         assert value_of(call(broker.queue().give, "a", 1)) == 1
+    assert not [each for each in threading.enumerate() if each.name.startswith(pool.name)]
     deferred = call(broker.queue().give, "b")
     assert not deferred.wait(0)
 
@@ -321,6 +322,8 @@ def test_stop_ends_a_pause(
     pool = make_pool(plant(flowing, _claim=claim))
     pool.start()
     assert asked.wait(PATIENCE_S)
+    asked.clear()
+    assert not asked.wait(0.05)
     pool.stop()
 
 
@@ -737,6 +740,24 @@ def test_task_that_arrives_while_a_pool_stops_is_run_or_still_there(
         assert set(statuses) <= {"success", "enqueued"}
         assert len(broker) == statuses.count("enqueued")
         broker.discard_pending_tasks()
+
+
+@pytest.mark.spec("ENV-POOL-6")
+def test_task_that_is_claimed_just_as_a_pool_stops_is_run(
+    flowing: AbstractTaskQueue, plant: Plant, make_pool: MakePool
+) -> None:
+    own_claim = own(flowing, "_claim")
+
+    def claim(self: Any, timeout_ms: int | None) -> Any:
+        claimed = own_claim(self, timeout_ms)
+        if claimed is not None:
+            pool.stop(join=False)
+        return claimed
+
+    broker = plant(flowing, _claim=claim)
+    pool = make_pool(broker)
+    pool.start()
+    assert value_of(call(broker.queue().give, "a", 1)) == 1
 
 
 # Starting badly, and ending without a stop.

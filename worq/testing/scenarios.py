@@ -127,7 +127,7 @@ STORIES: dict[str, Story] = {
     "heartbeats": (
         call(1, "a", "echo"), Take(0, 0), Pause(LEASE_MS - 1), Beat(0), Pause(LEASE_MS - 1), Beat(0), LEASE_PASSES, Beat(0), Run(0), Value(0)),
     "a worker that is late": (
-        call(1, "a", "echo", options=TWICE), Take(0, 0), LEASE_PASSES, Take(1, 0), Run(0), Wait(0), Run(1), Value(0)),
+        call(1, "a", "echo", options=TWICE), Take(0, 0), LEASE_PASSES, Take(1, 0), Beat(0), Run(0), Wait(0), Run(1), Value(0)),
     "fire and forget": (call(1, "a", "echo", options=IGNORE), Length(0), Take(0, 0), Beat(0), Run(0)),
     "the broker's own looks": (
         call(1, "a", "give", 7), BrokerStatus(0), PopResult(0), *WORK, BrokerStatus(0), PopResult(0), BrokerStatus(0), PopResult(0)),
