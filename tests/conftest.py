@@ -20,7 +20,7 @@ from worq.testing.servers import (
 )
 
 # Profile → examples of a test, steps of an example of a state machine.
-PROFILES = {"dev": (100, 40), "ci": (500, 50), "deep": (20_000, 60)}
+PROFILES = {"dev": (100, 40), "ci": (200, 50), "deep": (20_000, 60)}
 
 for name, (examples, steps) in PROFILES.items():
     # All is said here: what is not said comes from Hypothesis's own profile, which in CI repeats

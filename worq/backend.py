@@ -342,7 +342,7 @@ def _token(argument: str, token: object) -> Token | None:
         return None
     if not isinstance(token, Token):
         raise TypeError(f"{argument}: a Token is needed, not {token!r}")
-    checks.incarnation(argument, token.incarnation)
+    checks.incarnation(argument, token.incarnation, token)
     return token
 
 

@@ -62,11 +62,11 @@ def instance(argument: str, value: object, kind: type[T]) -> T:
     return value
 
 
-def incarnation(argument: str, value: object) -> None:
-    """What names one life of an id: 16 bytes."""
+def incarnation(argument: str, value: object, shown: object) -> None:
+    """What names one life of an id: 16 bytes. `shown`: the token that it is part of."""
     if not isinstance(value, bytes) or len(value) != INCARNATION_BYTES:
         raise ValueError(
-            f"{argument}: {INCARNATION_BYTES} bytes of incarnation are needed, not {value!r}"
+            f"{argument}: {INCARNATION_BYTES} bytes of incarnation are needed, not {shown!r}"
         )
 
 

@@ -335,7 +335,7 @@ class Broker:
         address = self._address(task)
         try:
             return messages.read_outcome(self._serializer, popped, address)
-        except Exception as error:  # noqa: BLE001 - reading runs code of the application [DEF-8]
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it runs code of the application
             reason = f"result cannot be read: {describe(error)}"
             return Held("failure", TaskFailure(*address, reason))
 

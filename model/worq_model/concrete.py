@@ -13,6 +13,7 @@ from worq_model.values import EMPTY, Token, find
 PARTS = 64
 """Into so many parts the time to the next deadline is divided when a moment is needed that comes before it."""
 
+
 def concrete(labels: Iterable[Operation | NextDeadline]) -> Iterator[tuple[Operation | Tick, ...]]:
     """For each step of a history what is to be done: an operation, time that passes, or time and then the operation."""
     run = _Run()

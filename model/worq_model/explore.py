@@ -7,7 +7,7 @@ from typing import Generic, NamedTuple
 from worq_model.graph import Graph, L, S, System
 
 STATES_MAX = 1_000_000
-PROGRESS_EVERY = 5_000
+PROGRESS_EVERY = 1_000
 
 
 class Verdict(Enum):

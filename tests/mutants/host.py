@@ -13,7 +13,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +22,8 @@ from tests.mutants.engines import ENGINES
 from tests.mutants.mutant import Mutant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.mutants.hunts import Found
 
 SLOW_TO_IMPORT = (
@@ -98,7 +99,14 @@ def _be_the_child(trial: dict[str, Any], folder: Path, pipe: int) -> None:
         def told(found: "Found | None") -> None:
             _tell(pipe, found, hunts.Steps.done, time.monotonic() - began)
 
-        hunts.hunt(ENGINES[trial["engine"]], trial["backend"], trial["seed"], trial["only"], told)
+        hunts.hunt(
+            ENGINES[trial["engine"]],
+            trial["backend"],
+            trial["seed"],
+            trial["only"],
+            told,
+            is_control=mutant is None,
+        )
         told(None)
     except BaseException as error:  # noqa: BLE001 - the parent must hear of it
         text = json.dumps({"error": f"{type(error).__name__}: {error}"})
@@ -127,6 +135,8 @@ def _plant(mutant: Mutant | None, folder: Path) -> None:
             compiled.unlink()
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(folder))
+    # For the programs that tests start.
+    os.environ["PYTHONPATH"] = os.pathsep.join((str(folder), os.environ["PYTHONPATH"]))
 
 
 if __name__ == "__main__":

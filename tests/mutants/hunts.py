@@ -45,8 +45,8 @@ from worq.testing.walk import walk, walk_of_life
 # How long a step may take that should not take any time.
 HANGS_AFTER_S = 3.0
 # The same for the tests: for what another thread is told, and for a whole test.
-PATIENCE_S = 2.0
-TEST_S_MAX = 10
+PATIENCE_S = 1.0
+TEST_S_MAX = 5
 # The exhaustive histories get so long, the shortest first.
 LENGTHS: dict[Backend, int] = {"memory": 3, "redis": 2}
 EXAMPLES = 300
@@ -99,13 +99,15 @@ class Found(NamedTuple):
 Told = Callable[[Found], None]
 
 
-def hunt(engine: Engine, backend: Backend, number: int, only: str, tell: Told) -> None:
+def hunt(
+    engine: Engine, backend: Backend, number: int, only: str, tell: Told, *, is_control: bool
+) -> None:
     """Look for something wrong, and tell of the first thing that is.
 
-    `number`: the seed. `only`: of tests as `pytest -k` has it, of programs a part of their name.
+    `is_control`: nothing is planted, so nothing need be hasty. `number`: the seed. `only`: of tests as `pytest -k` has it, of programs a part of their name.
     """
     if engine.tests:
-        _run_tests(engine, backend, only, tell)
+        _run_tests(engine, backend, only, tell, is_control=is_control)
         return
     logging.disable()  # the lives of the stories are full of failures
     # Told at once: what hangs may not let go of the threads that are in it.
@@ -294,10 +296,18 @@ def _last_line(report: pytest.TestReport) -> str:
     return str(getattr(crash, "message", report.longreprtext))
 
 
-def _run_tests(engine: Engine, backend: Backend, only: str, tell: Told) -> None:
-    calls.PATIENCE_S = PATIENCE_S
-    arguments = ["-q", "-x", "-p", "no:cacheprovider", "--timeout", str(TEST_S_MAX)]
+def _run_tests(
+    engine: Engine, backend: Backend, only: str, tell: Told, *, is_control: bool
+) -> None:
+    if not is_control:
+        calls.PATIENCE_S = PATIENCE_S
+    seconds_max = 120 if is_control else TEST_S_MAX
+    arguments = ["-q", "-x", "-p", "no:cacheprovider", "--timeout", str(seconds_max)]
     arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    arguments += [
+        "-o",
+        "pythonpath=",
+    ]  # or processes that tests start would find the checkout first
     if not any("on_redis" in path for path in engine.tests):
         arguments += ["-m", "redis" if backend == "redis" else "not redis"]
     if only:

@@ -85,6 +85,9 @@ RULES: tuple[Mutant, ...] = (
            "            self._enqueue(record)\n", "SUB-7 DFR-2", "exhaustive"),
     # claim
     Mutant("NewestFirst", TASKS, "self._ready.popitem(last=False)", "self._ready.popitem()", "CLM-1", "exhaustive"),
+    Mutant("ClaimTakesWhatIsNotReady", TASKS, "        if not self._ready:\n            return None\n",
+           "        if not self._ready:\n            if not self._pending:\n                return None\n"
+           "            self._enqueue(next(iter(self._pending.values())))\n", "CLM-2 CLM-1", "exhaustive"),
     Mutant("StartIsAlwaysOne", TASKS, "record.start += 1", "record.start = 1", "TOK-3 CLM-1", "exhaustive"),
     Mutant("ClaimLongerThanItsLease", TASKS, "lease_ms = self.now_ms + record.ticket.lease_ms",
            "lease_ms = self.now_ms + record.ticket.lease_ms + 1", "CLM-1", "exhaustive", pitfall="lease"),
@@ -104,6 +107,8 @@ RULES: tuple[Mutant, ...] = (
            "record is None or token", "FIN-1 HRT-2 REL-2", "exhaustive"),
     Mutant("StaleTokenAccepted", TASKS, "record.state != PROCESSING or token not in (None, record.token):",
            "record.state != PROCESSING:", "FIN-1 TOK-1", "exhaustive", pitfall="id reuse"),
+    Mutant("NoTokenIsNoClaim", TASKS, "record.state != PROCESSING or token not in (None, record.token):",
+           "record.state != PROCESSING or token != record.token:", "TOK-2 FIN-4 HRT-1", "exhaustive"),
     Mutant("EarlierStartAccepted", TASKS, "record.state != PROCESSING or token not in (None, record.token):",
            "record.state != PROCESSING or (token and token.incarnation != record.ticket.incarnation):",
            "FIN-1 TOK-1", "examples"),
@@ -166,6 +171,7 @@ RULES: tuple[Mutant, ...] = (
     Mutant("ReservedIsExpired", TASKS, "            return RESERVED\n", "            return TASK_EXPIRED\n",
            "POP-3", "exhaustive", pitfall="results"),
     Mutant("PopOfNothingWaits", QUEUE, "            return TASK_EXPIRED\n", "            return None\n", "POP-1", "exhaustive"),
+    Mutant("NotYetIsNever", TASKS, "        return record.outcome\n", "        return record.outcome or TASK_EXPIRED\n", "POP-4", "exhaustive"),
     Mutant("PopOfFireAndForgetWaits", TASKS, "if record.state is None or record.ticket.ignore_result:",
            "if record.state is None:", "POP-2", "exhaustive"),
     Mutant("PopOfAnyIncarnation", QUEUE, "record = tasks.find(task_id, incarnation)", "record = tasks.find(task_id, None)",
@@ -204,6 +210,8 @@ RULES: tuple[Mutant, ...] = (
     Mutant("StatusOfAnyIncarnation", TASKS, "        record = self.find(task_id, incarnation)\n        return None if record is None else record.state",
            "        record = self.find(task_id, None)\n        return None if record is None else record.state",
            "STA-2 TOK-1", "exhaustive"),
+    Mutant("PendingIsEnqueued", TASKS, "return None if record is None else record.state",
+           "return record and (ENQUEUED if record.state == PENDING else record.state)", "STA-1", "exhaustive"),
     # defer
     Mutant("DeferAgainIsRefused", TASKS, "return present.ticket.incarnation == ticket.incarnation\n", "return False\n",
            "DFR-1", "exhaustive"),
@@ -334,7 +342,7 @@ RULES: tuple[Mutant, ...] = (
 WAITS: tuple[Mutant, ...] = (
     Mutant("NotifyOne", WAITING, "        for waiter in self._pops.get(record, ()):\n            waiter.condition.notify()\n",
            "        for waiter in self._pops.get(record, ()):\n            waiter.condition.notify()\n            break\n",
-           "ENV-WAIT-5", "waiting", "TestPops", "results", "threads"),
+           "ENV-WAIT-5", "waiting", "TestPops", "notify-one where several wait", "threads"),
     Mutant("CloseWakesNobody", WAITING, "            if waiter.owner is owner:\n", "            if waiter is owner:\n",
            "ENV-WAIT-7", "waiting", "TestClose", needs="threads"),
     Mutant("CloseIsNotSeen", QUEUE, "            store.sleep(waiter)\n            self._look()\n",
@@ -342,7 +350,7 @@ WAITS: tuple[Mutant, ...] = (
     Mutant("ClosedQueueWorks", QUEUE, "        if self._closed:\n            raise QueueClosed(self._closed)\n", "",
            "ENV-WAIT-7", "waiting", "TestClose"),
     Mutant("AllClaimsWake", WAITING, "        while self._called < ready and self._claims:\n",
-           "        while ready and self._claims:\n", "ENV-WAIT-6", "waiting", "TestClaims", "claim", "threads"),
+           "        while ready and self._claims:\n", "ENV-WAIT-6", "waiting", "TestClaims", "losers of a claim write", "threads"),
     Mutant("NoClaimWakes", WAITING, "        while self._called < ready and self._claims:\n",
            "        while False:\n", "ENV-WAIT-2", "waiting", "TestClaims", needs="threads"),
     Mutant("AWakeUpIsUsedUp", WAITING, "            waiter.called = False\n            self._called -= 1\n",
@@ -389,7 +397,7 @@ RACES: tuple[Mutant, ...] = (
         with self._store.lock:
             self._store.settle()
         return submitted
-""", "SUB-2 SUB-3", "interleavings", "enqueued", pitfall="interleavings: check and insert not atomic", needs="threads"),
+""", "SUB-2 SUB-3", "interleavings", "enqueued", pitfall="check and insert not atomic", needs="threads"),
     Mutant("CheckThenInsert", QUEUE, "        return self._apply(self._store.tasks.submit, task, message, args, outcome)\n", """\
         tasks = self._store.tasks
         insert = tasks.submit
@@ -398,7 +406,7 @@ RACES: tuple[Mutant, ...] = (
                 tasks._records.pop(task.id, None)
                 return tasks.submit(*given)
         return self._apply(insert, task, message, args, outcome)
-""", "SUB-2", "interleavings", "absent", pitfall="interleavings: check and insert not atomic", needs="threads"),
+""", "SUB-2", "interleavings", "absent", pitfall="check and insert not atomic", needs="threads"),
     Mutant("SubmitInSteps", QUEUE, "        return self._apply(self._store.tasks.submit, task, message, args, outcome)\n", """\
         tasks = self._store.tasks
         free = self._apply(lambda: [r for r in map(tasks._records.get, args) if r and not r.dependent])
@@ -407,7 +415,7 @@ RACES: tuple[Mutant, ...] = (
                 record.dependent = None
             return tasks.submit(*given)
         return self._apply(reserve, task, message, args, outcome)
-""", "SUB-3", "interleavings", "enqueued", pitfall="interleavings: submit in steps", needs="threads"),
+""", "SUB-3", "interleavings", "enqueued", pitfall="submit in steps", needs="threads"),
     Mutant("ClaimInTwoSteps", QUEUE, "        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)\n", """\
         tasks = self._store.tasks
         def first():
@@ -419,12 +427,12 @@ RACES: tuple[Mutant, ...] = (
             return tasks.claim()
         record = self._apply(self._wait, timeout_ms, first, None)
         return None if record is None else self._apply(take, record)
-""", "CLM-1", "interleavings", pitfall="interleavings: claim in two steps", needs="threads"),
+""", "CLM-1", "interleavings", pitfall="claim in two steps", needs="threads"),
     Mutant("TokenReadTooLate", QUEUE, "        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)\n", """\
         claim = self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)
         record = None if claim is None else self._store.tasks._records.get(claim.id)
         return claim if record is None else claim._replace(token=record.token)
-""", "TOK-3 CLM-1", "interleavings", "claimed again", pitfall="interleavings: stale worker after re-enqueue", needs="threads"),
+""", "TOK-3 CLM-1", "interleavings", "claimed again", pitfall="stale worker after re-enqueue", needs="threads"),
     Mutant("FinishInSteps", QUEUE, "        return self._apply(self._store.tasks.finish, task_id, outcome, retention_ms, token)\n", """\
         tasks = self._store.tasks
         record = self._apply(tasks._claimed, task_id, token)
@@ -434,19 +442,19 @@ RACES: tuple[Mutant, ...] = (
         self._apply(lambda: record.state and tasks._end(record, outcome, retention_ms))
         return Finished(accepted=True, dependent_id=dependent and dependent.id)
 """.replace("Finished(", "type(tasks.finish('', outcome, None, None))("), "FIN-1 FIN-2", "interleavings",
-           pitfall="interleavings: finish in steps", needs="threads"),
+           pitfall="finish in steps", needs="threads"),
     Mutant("HeartbeatInSteps", QUEUE, "        return self._apply(self._store.tasks.heartbeat, task_id, lease_ms, token)\n", """\
         tasks = self._store.tasks
         if self._apply(tasks._claimed, task_id, token) is None:
             return False
         return self._apply(tasks.heartbeat, task_id, lease_ms, None) or True
-""", "HRT-2", "interleavings", "a heartbeat comes late", pitfall="interleavings: sweeper against heartbeat", needs="threads"),
+""", "HRT-2", "interleavings", "a heartbeat comes late", pitfall="sweeper against heartbeat", needs="threads"),
     Mutant("ReleaseInSteps", QUEUE, "        return self._apply(self._store.tasks.release, task_id, token)\n", """\
         tasks = self._store.tasks
         if self._apply(tasks._claimed, task_id, token) is None:
             return False
         return self._apply(tasks.release, task_id, None) or True
-""", "REL-2", "interleavings", "processing", pitfall="interleavings: stale worker after re-enqueue", needs="threads"),
+""", "REL-2", "interleavings", "processing", pitfall="stale worker after re-enqueue", needs="threads"),
     Mutant("PopThenDeleteById", QUEUE, "        return self._apply(self._pop_found, task_id, timeout_ms, incarnation)\n", """\
         tasks = self._store.tasks
         record = self._apply(tasks.find, task_id, incarnation)
@@ -455,13 +463,13 @@ RACES: tuple[Mutant, ...] = (
         outcome = record.outcome
         self._apply(tasks.discard, task_id, None)
         return outcome
-""", "POP-5 TOK-1", "interleavings", pitfall="interleavings: pop, then delete by id", needs="threads"),
+""", "POP-5 TOK-1", "interleavings", pitfall="pop, then delete by id", needs="threads"),
     Mutant("DiscardFromASnapshot", QUEUE, "        return self._apply(self._store.tasks.discard, task_id, incarnation)\n", """\
         tasks = self._store.tasks
         if self._apply(tasks.find, task_id, incarnation) is None:
             return False
         return self._apply(tasks.discard, task_id, None) or True
-""", "DSC-1 DSC-2", "interleavings", pitfall="interleavings: discard from a snapshot", needs="threads"),
+""", "DSC-1 DSC-2", "interleavings", pitfall="discard from a snapshot", needs="threads"),
     Mutant("PurgeOneByOne", QUEUE, "        return self._apply(self._store.tasks.purge)\n", """\
         tasks = self._store.tasks
         def remove(task_id):
@@ -472,7 +480,7 @@ RACES: tuple[Mutant, ...] = (
             return there
         ids = self._apply(lambda: [*tasks._pending, *tasks._ready])
         return sum(self._apply(remove, task_id) for task_id in ids)
-""", "PRG-1", "interleavings", pitfall="interleavings: discard from a snapshot", needs="threads"),
+""", "PRG-1", "interleavings", pitfall="discard from a snapshot", needs="threads"),
     Mutant("SizeOfTwoMoments", QUEUE, "        return self._apply(self._store.tasks.size)\n", """\
         tasks = self._store.tasks
         return self._apply(lambda: len(tasks._pending)) + self._apply(lambda: len(tasks._ready))
@@ -480,7 +488,7 @@ RACES: tuple[Mutant, ...] = (
     Mutant("ReserveInSteps", QUEUE, "        return self._apply(reserve, argument_id, deferred_id, incarnation, deferred_incarnation)\n", """\
         self._apply(lambda: None)
         return reserve(argument_id, deferred_id, incarnation, deferred_incarnation)
-""", "RSV-2 RSV-3", "interleavings", pitfall="interleavings: reserve against pop", needs="threads"),
+""", "RSV-2 RSV-3", "interleavings", pitfall="reserve against pop", needs="threads"),
     Mutant("LastArgumentCountedOutside", QUEUE, "        return self._apply(supply, task_id, argument_id, message, incarnation)\n", """\
         tasks = self._store.tasks
         def missing():
@@ -489,7 +497,7 @@ RACES: tuple[Mutant, ...] = (
         before = self._apply(missing)
         answer = self._apply(supply, task_id, argument_id, message, incarnation)
         return answer if before is None else before == {argument_id}
-""", "ARG-4", "interleavings", "wanted", pitfall="interleavings: last argument counted outside the transaction", needs="threads"),
+""", "ARG-4", "interleavings", "wanted", pitfall="last argument counted outside the transaction", needs="threads"),
     Mutant("LooksAndThenSleeps", QUEUE, "            store.sleep(waiter)\n            self._look()\n", """\
             store.lock.release()
             store.lock.acquire()
@@ -504,9 +512,9 @@ RACES: tuple[Mutant, ...] = (
     Mutant("ClosedTooLate", QUEUE, '            self._closed = f"{self!r} is closed"\n            self._store.waiting.wake_owned_by(self)\n', """\
             self._store.waiting.wake_owned_by(self)
         self._closed = f"{self!r} is closed"
-""", "ENV-WAIT-7", "interleavings", "woken and leaves", pitfall="interleavings: pool stop against a task arriving", needs="threads"),
+""", "ENV-WAIT-7", "interleavings", "woken and leaves", pitfall="pool stop against a task arriving", needs="threads"),
     Mutant("TwoStoresForOneUrl", STORES, "        key = queue.url, queue.name\n        with self._lock:\n", "        key = queue.url, queue.name\n        if True:\n",
-           "ENV-API-9", "unit", "at_the_same_time_reach", "interleavings: two queues for one URL from concurrent get_broker", "threads"),
+           "ENV-API-9", "unit", "at_the_same_time_reach", "two queues for one URL", "threads"),
     Mutant("CloseWithoutTheLock", STORES, "        with self._lock:\n            store.queues.discard(queue)\n", "        if True:\n            store.queues.discard(queue)\n",
            "ENV-API-8", "unit", "opened_while_the_last", needs="threads"),
 )

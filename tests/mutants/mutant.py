@@ -1,18 +1,20 @@
-"""What a mutant is: one planted bug, as a substitution of text that is found exactly once."""
+"""What a mutant is: one planted mistake, as a substitution of text that is found exactly once."""
 
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 Backend = Literal["memory", "redis"]
+Place = Literal["memory", "redis", "broker", "pool"]
 Needs = Literal["", "threads", "crash"]
 
 
 class Mutant(NamedTuple):
-    """A mistake that somebody could make in `file`, below the package `worq`.
+    """A mistake that somebody could make in `file`, which is below the package `worq`.
 
-    `clauses` are those that it breaks; `engine` is the one that ought to find it, narrowed to the tests
-    that `only` selects (as `pytest -k` does) where a whole engine would take long. `pitfall`: the row of
-    the earlier implementation's mistakes that it repeats. `needs`: what it takes to show, besides calls
-    one after another.
+    `clauses` are those that it breaks. `engine` is the one that ought to find it; `only` narrows that to
+    some of its tests (as `pytest -k` does) or of its programs, where all of them would take long.
+    `pitfall`: the mistake of an earlier implementation that it repeats. `needs`: what it takes to show,
+    besides calls one after another.
     """
 
     name: str
@@ -26,9 +28,16 @@ class Mutant(NamedTuple):
     needs: Needs = ""
 
     @property
+    def place(self) -> Place:
+        """What it is planted in."""
+        if self.file.startswith("queue/"):
+            return "redis" if self.file.startswith("queue/redis/") else "memory"
+        return "pool" if self.file.startswith("pool/") else "broker"
+
+    @property
     def backend(self) -> Backend:
-        """Where it shows: what all backends share is tried on memory, which is faster."""
-        return "redis" if self.file.startswith("queue/redis/") else "memory"
+        """Where it is tried: what all backends share on memory, which is faster."""
+        return "redis" if self.place == "redis" else "memory"
 
     def applied(self, text: str) -> str:
         """The text of its file with the mistake in it."""
@@ -36,3 +45,21 @@ class Mutant(NamedTuple):
         if found != 1:
             raise ValueError(f"{self.name}: found {found} times in {self.file}: {self.old!r}")
         return text.replace(self.old, self.new)
+
+    def planted(self, package: Path) -> str:
+        """The same, of the file in that folder."""
+        return self.applied((package / self.file).read_text(encoding="utf-8"))
+
+
+# The areas in which an earlier implementation of this API went wrong, and the stories of what only
+# threads or a crash showed.
+PITFALLS = (
+    "timeouts", "lease", "lifetimes", "ids", "id reuse", "enqueue with Deferreds", "arguments", "waiting tasks",
+    "results", "discarding", "purging", "size", "worker errors", "unreadable task", "claim", "process pool",
+    "thread pool", "`Queue`", "`expose`", "serializing", "wake-ups and reconnects (other queues)",
+    "check and insert not atomic", "claim in two steps", "losers of a claim write", "finish in steps",
+    "submit in steps", "reserve against pop", "pop, then delete by id", "discard from a snapshot",
+    "last argument counted outside the transaction", "stale worker after re-enqueue",
+    "notify-one where several wait", "sweeper against heartbeat", "two queues for one URL",
+    "pool stop against a task arriving",
+)  # fmt: skip

@@ -9,6 +9,8 @@ THREAD = "pool/thread.py"
 DESK = "pool/desk.py"
 MINDER = "pool/minder.py"
 CREW = "pool/crew.py"
+LABOUR = "pool/labour.py"
+PROCESS = "pool/process.py"
 
 # fmt: off
 
@@ -35,7 +37,7 @@ POOL: tuple[Mutant, ...] = (
     Mutant("PausesWithoutBound", BACKOFF, "self._delay_s = min(2 * self._delay_s, LAST_S)", "self._delay_s = 2 * self._delay_s", "ENV-POOL-5", "pool", "pauses_get_longer", needs="crash"),
     Mutant("OutcomeIsStoredOnce", SHIFT, "                if self._over.is_set() or deadline_ms <= self._clock.now_ms():\n                    raise\n", "                raise\n", "ENV-POOL-5", "pool", "connection_is_back", needs="crash"),
     Mutant("TaskThatArrivesIsDropped", SHIFT, "                if claim is not None:\n                    return claim\n", "                if claim is not None:\n                    if self._stopping.is_set():\n                        return None\n                    return claim\n",
-           "ENV-POOL-6", "pool", "just_as_a_pool_stops", "interleavings: pool stop against a task arriving", "threads"),
+           "ENV-POOL-6", "pool", "just_as_a_pool_stops", "pool stop against a task arriving", "threads"),
     Mutant("WithDoesNotStop", THREAD, "    def __exit__(self, *exc_info: object) -> None:\n        self.stop()\n", "    def __exit__(self, *exc_info: object) -> None:\n        self.stop(join=False)\n", "ENV-POOL-7", "pool", "with_starts_and_stops", needs="threads"),
     # processes
     Mutant("DeadWorkerIsNotNoticed", CREW, "            self._settle(task, lambda: self._work.release(task))\n", "            pass\n", "ENV-POOL-10 ENV-POOL-13", "processes", "told_at_once_when_a_worker_dies", "process pool", "crash"),
@@ -43,5 +45,13 @@ POOL: tuple[Mutant, ...] = (
     Mutant("TasksBeforeWorkersAreReady", DESK, "                if self._is_open and self._free:\n", "                if self._is_open or self.posts:\n", "ENV-POOL-9", "processes", "before_all_workers_are_ready", "process pool", "threads"),
     Mutant("FailingInitializerIsSilent", CREW, "            if error is not None:\n                raise error\n", "            if error is not None:\n                continue\n", "ENV-POOL-9", "processes", "init_func_that_fails", "process pool", "crash"),
     Mutant("StopLosesWhatArrives", CREW, "                self._desk.place(Job(claim, task))\n", "                if not self._stopping.is_set():\n                    self._desk.place(Job(claim, task))\n", "ENV-POOL-6", "processes", "just_as_a_pool_stops", "process pool", "threads"),
+    Mutant("AnyBrokerWillDo", LABOUR, "        if broker.name != queue:\n", "        if broker.name is None:\n", "ENV-POOL-8", "processes", "init_func_that_fails", "process pool"),
+    Mutant("WorkersGrowOld", MINDER, "        while served != self._terms.tasks_max:\n", "        while True:\n", "ENV-POOL-14", "processes", "replaced_after_its_tasks"),
+    Mutant("WorkersOutliveTheirPool", LABOUR, "    _end_with(lifeline)\n", "", "ENV-POOL-15", "processes", "parent_is_killed", needs="crash"),
+    Mutant("SecondSignalIsTheFirst", CREW, "            self.abort()\n        else:\n", "            self.stop()\n        else:\n", "ENV-POOL-16", "processes", "second_signal", needs="crash"),
+    Mutant("SignalsReachTheWorkers", LABOUR, "    _leave_signals_to_the_pool()\n    os", "    os", "ENV-POOL-17", "processes", "replaced_after_its_tasks", needs="crash"),
+    Mutant("SignalsAreKept", CREW, "        SIGNALS.unwatch(signal.SIGTERM, self.step)\n", "", "ENV-POOL-18", "processes", "signals_do_what_they_did", needs="crash"),
+    Mutant("NoReplacement", MINDER, "                elif not self._is_refused:\n                    backoff.pause()\n", "                else:\n                    return\n", "ENV-POOL-19", "processes", "replaced_when_init_func_works_again", needs="crash"),
+    Mutant("SomePoolsAreLeftRunning", PROCESS, "            started.callback(pool.stop)\n", "", "ENV-POOL-20", "processes", "all_or_none", "process pool"),
     Mutant("NoTimeLimit", MINDER, "return math.inf if limit_s is None else time.monotonic() + limit_s", "return math.inf", "ENV-POOL-12", "processes", "ended_by_the_time_limit", needs="crash"),
 )

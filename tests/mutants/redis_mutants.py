@@ -72,6 +72,7 @@ SCRIPTS: tuple[Mutant, ...] = (
     # claim
     Mutant("NewestFirst", CLAIM, "if not queue.stale then\n  id = call('LPOP', keys.ready)", "if not queue.stale then\n  id = call('RPOP', keys.ready)",
            "CLM-1", "exhaustive"),
+    Mutant("ClaimTakesWhatIsNotReady", CLAIM, "if not id then\n  if wait_ms", "id = id or call('HKEYS', keys.waiting)[1]\nif not id then\n  if wait_ms", "CLM-2 CLM-1", "exhaustive"),
     Mutant("StartIsAlwaysOne", CLAIM, "start = start + 1", "start = 1", "TOK-3 CLM-1", "exhaustive"),
     Mutant("ClaimLongerThanItsLease", CLAIM, "call('ZADD', keys.leases, queue.now + lease, id)", "call('ZADD', keys.leases, queue.now + lease + 1, id)",
            "CLM-1", "exhaustive", pitfall="lease"),
@@ -89,6 +90,7 @@ SCRIPTS: tuple[Mutant, ...] = (
     # finish
     Mutant("FinishOfTheCompleted", CLAIMED, "record and sub(record, 1, 1) == 'W' and (token", "record and (token", "FIN-1 HRT-2 REL-2", "exhaustive"),
     Mutant("StaleTokenAccepted", CLAIMED, "and (token == '' or sub(record, 5, 23) == token) then", "then", "FIN-1 TOK-1", "exhaustive", pitfall="id reuse"),
+    Mutant("NoTokenIsNoClaim", CLAIMED, "(token == '' or sub(record, 5, 23) == token)", "sub(record, 5, 23) == token", "TOK-2 FIN-4 HRT-1", "exhaustive"),
     Mutant("EarlierStartAccepted", CLAIMED, "sub(record, 5, 23) == token)", "sub(record, 5, 20) == sub(token, 1, 16))", "FIN-1 TOK-1", "examples"),
     Mutant("DependentNotNamed", FINISH, "return answer('A' .. dependent)", "return answer('A')", "FIN-2", "exhaustive"),
     Mutant("DependentNotTold", FINISH, "  ending.deliver(id, incarnation(record), kind, '', message)\n", "", "FIN-2 OUT-1", "exhaustive"),
@@ -112,6 +114,7 @@ SCRIPTS: tuple[Mutant, ...] = (
     Mutant("ReservedIsExpired", POP, "return done('R')", "return done('X')", "POP-3", "exhaustive", pitfall="results"),
     Mutant("PopOfNothingWaits", POP, "if not record or ignores(record) then return done('X') end", "if not record then return done('N') end\nif ignores(record) then return done('X') end",
            "POP-1", "exhaustive"),
+    Mutant("NotYetIsNever", POP, "return done('N')", "return done('X')", "POP-4", "exhaustive"),
     Mutant("PopOfFireAndForgetWaits", POP, "if not record or ignores(record) then", "if not record then", "POP-2", "exhaustive"),
     Mutant("PopOfAnyIncarnation", POP, "find(id, wanted)", "find(id, '')", "POP-1 TOK-1", "exhaustive", pitfall="id reuse"),
     # discard, purge, size, status
@@ -129,6 +132,7 @@ SCRIPTS: tuple[Mutant, ...] = (
     Mutant("SizeWithoutThePending", SIZE, "call('HLEN', keys.waiting)", "call('LLEN', keys.ready)", "SIZ-1", "exhaustive", pitfall="size"),
     Mutant("SizeOfAll", SIZE, "call('HLEN', keys.waiting)", "call('HLEN', keys.waiting) + call('HLEN', keys.claimed)", "SIZ-1", "exhaustive", pitfall="size"),
     Mutant("StatusOfAnyIncarnation", STATUS, "find(id, wanted)", "find(id, '')", "STA-2 TOK-1", "exhaustive"),
+    Mutant("PendingIsEnqueued", STATUS, "return answer(record and sub(record, 1, 1) or '-')", "return answer(record and sub(record, 1, 1):gsub('P', 'E') or '-')", "STA-1", "exhaustive"),
     Mutant("AnyIncarnationIsThere", RECORDS, "if record and (wanted == '' or incarnation(record) == wanted) then return record end",
            "if record then return record end", "TOK-1", "exhaustive", pitfall="id reuse"),
     # defer
@@ -155,6 +159,7 @@ SCRIPTS: tuple[Mutant, ...] = (
     # set_argument, get_arguments
     Mutant("SetTwiceCountsTwice", SET_ARGUMENT, "if state ~= 'M' and state ~= 'R' then", "if state ~= 'M' and state ~= 'R' and sub(record, 1, 1) ~= 'P' then",
            "ARG-2", "exhaustive", pitfall="arguments"),
+    Mutant("SetAsAFailure", SET_ARGUMENT, "hold(argument, id, inc, 'r', '', message)", "hold(argument, id, inc, 'f', '', message)", "ARG-3 CLM-4", "exhaustive"),
     Mutant("SetIsAlwaysLast", SET_ARGUMENT, "call('HEXISTS', keys.args, inc) == 1 and 'F' or 'T'", "'T'", "ARG-4", "exhaustive"),
     Mutant("SetAgainIsAlwaysLast", SET_ARGUMENT, "answer(sub(record, 1, 1) == 'P' and 'F' or 'T')", "answer('T')", "ARG-2", "exhaustive"),
     Mutant("SetOfAnyIncarnation", SET_ARGUMENT, "find(id, wanted)", "find(id, '')", "ARG-1 TOK-1", "exhaustive"),

@@ -200,10 +200,14 @@ def init_unless(url: str, name: str, obstacle: Path) -> Broker:
     return init(url, name)
 
 
-def init_once(url: str, name: str, mark: Path) -> Broker:
-    """For one worker only."""
-    with mark.open("x"):
-        return init(url, name)
+def init_once(url: str, name: str, mark: Path, port: int) -> Broker:
+    """For one worker only; another fails when the test lets it."""
+    try:
+        mark.touch(exist_ok=False)
+    except FileExistsError:
+        meet(port)
+        raise
+    return init(url, name)
 
 
 def init_fragile(url: str, name: str) -> Broker:

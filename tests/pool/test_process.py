@@ -448,14 +448,17 @@ def test_init_func_that_can_not_be_pickled_or_read_fails_the_start(
 
 @pytest.mark.spec("ENV-POOL-9")
 def test_no_task_is_claimed_before_all_workers_are_ready(
-    memory: Broker, make_pool: MakePool, tmp_path: Path
+    memory: Broker, make_pool: MakePool, gate: Gate, start: Start, tmp_path: Path
 ) -> None:
     deferred = call(memory.queue().give, "a", 1)
-    pool = make_pool(memory, 2, tasks.init_once, tmp_path / "mark")
-    with pytest.raises(WorkerInitError, match="FileExistsError"):
-        pool.start()
+    pool = make_pool(memory, 2, tasks.init_once, tmp_path / "mark", gate.port)
+    starting = start(pool.start)
+    visitor = gate.visitor()
+    assert eventually(lambda: pool._crew._desk._free)  # type: ignore[union-attr]  # noqa: SLF001 (the other is ready)
+    assert starting.sleeps()
+    visitor.let_go()
+    assert "FileExistsError" in str(starting.error())
     assert deferred.status == "enqueued"
-    pool.stop()
     make_pool(memory).start()
     assert value_of(deferred) == 1
 
@@ -663,14 +666,13 @@ class Program:
     def __init__(self, folder: Path, gate: Gate, body: str) -> None:
         path = folder / "program.py"
         path.write_text(PROGRAM + body)
-        root = Path(__file__).parents[2]
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", str(path), str(gate.port)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'model'}"},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
 
     def signal_all(self, number: int) -> None:

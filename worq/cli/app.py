@@ -4,6 +4,7 @@ import click
 
 from worq.cli.demo import demo
 from worq.cli.exits import TABLE
+from worq.cli.explore import explore
 from worq.cli.info import info
 from worq.cli.purge import purge
 from worq.cli.result import result
@@ -16,5 +17,5 @@ def worq() -> None:
     """Run worq, a task queue whose behaviour is defined by an executable specification."""
 
 
-for command in (demo, info, purge, result, worker):
+for command in (demo, explore, info, purge, result, worker):
     worq.add_command(command)

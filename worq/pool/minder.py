@@ -68,20 +68,19 @@ class Minder:
         self._post = post
         self._claims = claims
         self._report: Callable[[BaseException | None], None] | None = report
+        self._is_refused = False
         self._poll = select.poll()
         self._poll.register(post.bell, select.POLLIN)
 
     def mind(self) -> None:
-        """Have a worker until nothing is left to be done."""
+        """Have a worker until nothing is left to be done, or until the first one can't be had."""
         backoff = Backoff(self._desk)
         try:
-            while not self._desk.is_done():
+            while not (self._desk.is_done() or self._is_refused):
                 if self._employ(backoff):
                     backoff.reset()
-                elif self._report is None:
+                elif not self._is_refused:
                     backoff.pause()
-                else:
-                    return
         finally:
             self._tell(None)
             self._desk.leave(self._post)
@@ -113,6 +112,7 @@ class Minder:
 
     def _regret(self, error: BaseException, backoff: Backoff) -> None:
         if self._report is not None:
+            self._is_refused = True
             self._tell(error)
             return
         _log.error(

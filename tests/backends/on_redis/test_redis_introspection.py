@@ -108,3 +108,13 @@ def test_queues_with_tasks_or_signs_of_life_are_named(queue: TaskQueue, redis_ur
     for broker in brokers:
         broker.discard_pending_tasks()
         broker.close()
+
+
+@pytest.mark.spec("ENV-INFO-4")
+def test_a_pool_that_ends_leaves_the_signs_of_the_others(queue: TaskQueue) -> None:
+    other = SIGN._replace(id="other")
+    queue.sign(SIGN, 60_000)
+    queue.sign(other, 60_000)
+    queue.sign_off(SIGN.id)
+    assert [seen.sign for seen in queue.workers()] == [other]
+    queue.sign_off(other.id)

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol, cast
 
 import hiredis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 IDLE_S_TRUSTED: Final = 0.01
 """A connection that was used so recently is not looked at before it is used again."""
@@ -55,14 +56,16 @@ class Channel:
         self.may_be_done = False
         self._look()
         data = b"".join(_pack(tuple(command)) for command in commands)
-        self._connection.send_packed_command([data], check_health=False)
-        self.may_be_done = True
         try:
+            self._connection.send_packed_command([data], check_health=False)
+            self.may_be_done = True
             for _ in commands[1:]:
                 self._connection.read_response()
             reply = self._connection.read_response()
-        except BaseException:
-            if len(commands) > 1:  # a reply may be left
+        except BaseException as error:
+            # A reply may be left, which the next call would take for its own: also when a signal's
+            # handler raised. But an error that answers a single command is the whole reply.
+            if len(commands) > 1 or not isinstance(error, ResponseError):
                 self._connection.disconnect()
             raise
         self._used_at = time.monotonic()

@@ -12,11 +12,11 @@ local index, key = META .. ':session:workers', META .. ':session:worker:' .. id
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-call('ZREMRANGEBYSCORE', index, '-inf', now - ttl_ms)
 if sign == '' then
   call('ZREM', index, id)
   call('DEL', key)
 else
+  call('ZREMRANGEBYSCORE', index, '-inf', now - ttl_ms)
   call('ZADD', index, now, id)
   call('PEXPIRE', index, ttl_ms)
   call('SET', key, sign, 'PX', ttl_ms)

@@ -1,0 +1,38 @@
+"""What looked like a mutant and is none: no clause is broken by it. The table is laid out by hand."""
+
+from tests.mutants.mutant import Mutant
+
+TASKS = "queue/memory/tasks.py"
+WAITING = "queue/memory/waiting.py"
+LUA = "queue/redis/lua/"
+
+# fmt: off
+
+# Each with the reason. It has no engine.
+EQUIVALENT: tuple[tuple[Mutant, str], ...] = (
+    (Mutant("SweepAtTheTimeBefore", TASKS, """\
+        self.now_ms = now_ms
+        while (task_id := self._deadlines.pop_passed(now_ms)) is not None:
+            self._lapse(self._records[task_id])
+""", """\
+        while (task_id := self._deadlines.pop_passed(now_ms)) is not None:
+            self._lapse(self._records[task_id])
+        self.now_ms = now_ms
+""", "TIM-6", ""),
+     "A sweep makes expiries and requeues, and neither has a deadline: it needs no time."),
+    (Mutant("NobodyWatches", WAITING, "        if self._watch is None:\n            self._watch = waiter\n",
+           "        if self._watch is waiter:\n            self._watch = waiter\n", "ENV-WAIT-4", ""),
+     "`settle`, which follows, makes somebody the watch, and has that one plan again."),
+    (Mutant("PurgeFreesNothing", LUA + "purge.lua", "keys.wake, keys.args, keys.reserved)", "keys.wake)", "OUT-7 PRG-1", ""),
+     "Nothing waits after a purge, and `seal` drops these keys whenever nothing waits."),
+    (Mutant("HeadOfTheGone", LUA + "cascade.lua", "    call('HDEL', keys.args, incarnation(record))\n", "", "OUT-7", ""),
+     "A reservation stands on the row of the argument, which `drop` removes; the head alone is garbage until nothing waits."),
+    (Mutant("SetOfTheCompleted", LUA + "set_argument.lua", "if not record or sub(record, 1, 1) == 'C' then", "if not record then", "ARG-1", ""),
+     "A COMPLETED record has lost the flag that says that it has arguments."),
+    (Mutant("ReservationOfAnyIncarnation", LUA + "dependent.lua", " and sub(rows[2], 3, 18) == inc then", " then", "TOK-1 OUT-7", ""),
+     "A reserved task that ends always reaches the row, so there is no row of an incarnation that is gone."),
+    (Mutant("TakenInSilence", LUA + "pop.lua", "  consume(id)\n  tell(id)\n", "  consume(id)\n", "ENV-WAIT-5", ""),
+     "Who waited was told when the task became COMPLETED, and nobody begins to wait for one that is."),
+    (Mutant("EverybodyHasTheAlarm", LUA + "wait.lua", "if at and at > queue.now and at <= lease and session ~= SLEEPER then", "if false then", "ENV-WAIT-3", ""),
+     "All who wait may wake at the next deadline; that only one does is an economy."),
+)
