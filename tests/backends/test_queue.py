@@ -699,3 +699,17 @@ class TestTheOperationsOfTheReference:
         clock.advance(2 * 1000 + 5000)
         assert queue.get_arguments("d", token=second.token) == {}
         assert queue.get_arguments("d", token=first.token) == {"a": b"of a"}
+
+
+@pytest.mark.spec("CLM-1", "DSC-1")
+def test_an_id_that_comes_back_stands_where_it_was_submitted_last(
+    queue: AbstractTaskQueue,
+) -> None:
+    for task_id in "apqrstuvw":
+        submit(queue, task_id)
+    queue.discard("w")
+    queue.discard("a")
+    submit(queue, "a")
+    queue.discard("p")
+    claimed = [claim(queue).id for _ in range(queue.size())]
+    assert claimed == ["q", "r", "s", "t", "u", "v", "a"]

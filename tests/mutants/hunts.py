@@ -112,7 +112,7 @@ def hunt(
     logging.disable()  # the lives of the stories are full of failures
     # Told at once: what hangs may not let go of the threads that are in it.
     signal.signal(signal.SIGALRM, lambda *_: tell(Found(f"no answer for {HANGS_AFTER_S} s", ())))
-    lockstep.carry_out = Steps.counted(lockstep.carry_out)
+    lockstep.carry_out = Steps.counted(lockstep.carry_out)  # type: ignore[attr-defined]
     lifecycle.LifecycleLockstep.act = Steps.counted(lifecycle.LifecycleLockstep.act)  # type: ignore[method-assign]
     with _place(backend) as place:
         try:

@@ -26,6 +26,8 @@ local function leave_fifo(id)
       if call('EXISTS', keys.front) == 1 then call('RENAME', keys.front, keys.ready) end
       return
     end
-    if not is_stale(first) then call('RPUSH', keys.front, first) end
+    -- Of an id's entries the first ones are stale [CLM-1]: those in `front` come before this one.
+    local is_first = call('HEXISTS', keys.stale, first) == 1 and not call('LPOS', keys.front, first)
+    if not (is_first and is_stale(first)) then call('RPUSH', keys.front, first) end
   end
 end
