@@ -83,21 +83,11 @@ class Arena:
         look_after(recorder, Parallel(acts, (tuple(fight.done),)))
         verdict = replay(recorder.history, {0: take_journal(self._client, NAME)})
         left = self._clear()
-        if verdict.answer == "holds" and not fight.late and not left:
+        wrong = [*fight.late, *(f"# left behind: {key!r}" for key in left)]
+        if verdict.answer == "holds" and not wrong:
             return Result(was_held)
-        return Result(
-            was_held,
-            "\n".join(
-                [
-                    f"held at point {point}:",
-                    as_code(duel),
-                    as_lanes(recorder.history),
-                    *fight.late,
-                    *(f"left behind: {key!r}" for key in left),
-                    *reasons(recorder.history, verdict),
-                ]
-            ),
-        )
+        story = [f"held at point {point}:", as_code(duel), as_lanes(recorder.history)]
+        return Result(was_held, "\n".join([*story, *wrong, *reasons(recorder.history, verdict)]))
 
     def _clear(self) -> list[bytes]:
         """Remove what there is of the queue; what of it should not have been there."""
