@@ -23,7 +23,7 @@ from worq.queue.redis.url import BLOCK_MS_MAX, Target
 RECEIPT_MARGIN_MS: Final = 60_000
 IDLE_MAX: Final = 64
 """Connections that are kept open while no call uses them."""
-CONTROL_TIMEOUT_S: Final = 0.04
+CONTROL_TIMEOUT_S: Final = 0.5
 WAKE_TIMEOUT_S: Final = 1.0
 CLOSE_WAIT_S: Final = 0.08
 """How long `close` waits for calls under way, before it cuts their connections. [ENV-WAIT-7]"""
@@ -232,9 +232,9 @@ class Link:
             sessions = [channel.session for channel in self._busy if channel.waits]
         for channel in idle:
             channel.disconnect()
-        give_up_at = time.monotonic() + CLOSE_WAIT_S
         if sessions:
             self._fence(sessions)
+        give_up_at = time.monotonic() + CLOSE_WAIT_S
         with self._changed:
             while self._busy and (left_s := give_up_at - time.monotonic()) > 0:
                 self._changed.wait(left_s)
