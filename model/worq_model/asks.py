@@ -16,7 +16,7 @@ from worq_model.programs import inc
 from worq_model.values import EXPIRED, PROCESSING, Options, Outcome, State, Task, Token, find
 
 CLAIMS_MAX = 2
-LENGTH_MS = 2**30
+LENGTH_MS = 2**39
 """Of each lease and each retention: long, so that many moments fit in, see `concrete`."""
 
 MESSAGE = b"m"

@@ -10,7 +10,7 @@ from worq_model.programs import Tick, inc
 from worq_model.queue import pass_time, step
 from worq_model.values import EMPTY, Token, find
 
-PARTS = 64
+PARTS = 4
 """Into so many parts the time to the next deadline is divided when a moment is needed that comes before it."""
 
 

@@ -16,8 +16,8 @@ from worq_model.spaces import Label, Space, labels, system, take
 from worq_model.values import EMPTY, Options, Outcome, State, Token
 
 FORMAT = 1
-STEPS_MAX = 200
-"""Of one program: short enough to read, long enough to meet old tasks."""
+STEPS_MAX = 100
+"""Of one program: long enough to meet old tasks, short enough for `concrete` to find its moments."""
 
 Program = tuple[Operation | Tick, ...]
 

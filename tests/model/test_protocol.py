@@ -1,10 +1,10 @@
 """Clients beside the queue: as specified nothing breaks; with a rule less, or composed by hand, something does."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
+from tests.stateful.profile import by_profile
 from worq_model import operations as ops
 from worq_model.catalogue import BY_HAND, LACKING, RESULTS, SYSTEMS
 from worq_model.clients import Composing, HandProducer, HandWorker, Producer, Role, Waiter, Worker
@@ -16,14 +16,14 @@ from worq_model.programs import inc
 from worq_model.protocol import NO_RESULT_GOES_ASTRAY, Event, Protocol, World
 
 # Name → states, steps, depth.
-CLOSED = {
+SMALL = {
     "argument": (3_601, 12_511, 12),
     "two-arguments": (7_538, 25_853, 15),
     "two-waiters": (7_577, 33_688, 13),
     "id-comes-back": (11_014, 44_416, 14),
 }
-if os.environ.get("WORQ_PROFILE", "dev") != "dev":
-    CLOSED["two-dependents"] = (30_635, 133_702, 14)
+WHOLE = SMALL | {"two-dependents": (30_635, 133_702, 14)}
+CLOSED = by_profile(SMALL, WHOLE, WHOLE)
 
 
 @pytest.mark.parametrize("name", CLOSED)

@@ -1,9 +1,8 @@
 """The queue on its own, searched to the end: nothing is broken anywhere, and all of it was there."""
 
-import os
-
 import pytest
 
+from tests.stateful.profile import by_profile
 from worq_model import operations as ops
 from worq_model import spaces
 from worq_model.asks import EVERY_OPTION, IGNORE, KEEP, RETRY, Bounds
@@ -15,16 +14,10 @@ from worq_model.queue import pass_time, step
 from worq_model.spaces import Label, Space, World, contract, labels, reference, system, take
 from worq_model.values import EMPTY, State
 
-PROFILE = os.environ.get("WORQ_PROFILE", "dev")
-
 # Name → states, steps, depth.
 SMALL = {"contract-small": (2_455, 18_484, 14), "reference-small": (2_214, 18_026, 13)}
-WHOLE = {"contract": (29_181, 283_389, 14), "reference": (16_389, 181_264, 13)}
-LARGE = {"contract-large": (124_263, 1_194_813, 21)}
-CLOSED = {
-    "dev": SMALL,
-    "ci": SMALL | WHOLE,
-}.get(PROFILE, SMALL | WHOLE | LARGE)
+WHOLE = SMALL | {"contract": (29_181, 283_389, 14), "reference": (16_389, 181_264, 13)}
+CLOSED = by_profile(SMALL, WHOLE, WHOLE | {"contract-large": (68_217, 621_842, 22)})
 
 
 @pytest.mark.parametrize("name", CLOSED)
@@ -39,16 +32,16 @@ def bare(space: Space) -> System[State, Label]:
     return System(EMPTY, lambda s: ((label, take(s, label)[0]) for label in labels(space, s)))
 
 
-SYMMETRIC = {
+SYMMETRIC_SMALL = {
     "contract": contract(Bounds(ABC[:2], (KEEP, RETRY, IGNORE), with_refusals=True)),
     "reference": reference(Bounds(ABC[:2], (KEEP, RETRY), with_refusals=True)),
 }
-if PROFILE != "dev":
-    SYMMETRIC |= {
-        "contract, all options": contract(Bounds(ABC[:2], EVERY_OPTION)),
-        "contract, three ids": contract(Bounds(ABC, (KEEP,))),
-        "reference, three ids": reference(Bounds(ABC, (KEEP,), tasks_max=2)),
-    }
+SYMMETRIC_WHOLE = SYMMETRIC_SMALL | {
+    "contract, all options": contract(Bounds(ABC[:2], EVERY_OPTION)),
+    "contract, three ids": contract(Bounds(ABC, (KEEP,))),
+    "reference, three ids": reference(Bounds(ABC, (KEEP,), tasks_max=2)),
+}
+SYMMETRIC = by_profile(SYMMETRIC_SMALL, SYMMETRIC_WHOLE, SYMMETRIC_WHOLE)
 
 
 @pytest.mark.parametrize("name", SYMMETRIC)

@@ -18,10 +18,10 @@ FOLDER = ROOT / "model" / "vectors"
 
 # Name → states, transitions, programs, steps.
 COUNTS = {
-    "contract": (721, 13_066, 101, 22_596),
-    "retries": (2_098, 14_861, 206, 49_014),
-    "options": (725, 15_216, 102, 21_284),
-    "reference": (531, 12_301, 79, 15_923),
+    "contract": (721, 13_066, 206, 22_924),
+    "retries": (2_098, 14_861, 421, 49_565),
+    "options": (725, 15_216, 205, 21_511),
+    "reference": (531, 12_301, 159, 16_023),
 }
 
 

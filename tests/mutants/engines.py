@@ -32,6 +32,9 @@ ENGINES = {
         Engine("waiting", ("backends/test_waiting.py",)),
         Engine("threads", ("backends/test_threads.py",), draws=True),
         Engine("unit", ("unit/test_memory.py",)),
+        Engine(
+            "model", ("model/test_table.py", "model/test_invariants.py", "stateful/test_queue.py")
+        ),
         Engine("broker", ("backends/test_broker.py", "backends/test_deferred.py")),
         Engine("api", ("unit/test_core.py", "unit/test_task.py", "unit/test_urls.py")),
         Engine("pool", ("pool/test_thread.py",), draws=True),

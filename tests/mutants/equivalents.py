@@ -36,3 +36,6 @@ EQUIVALENT: tuple[tuple[Mutant, str], ...] = (
     (Mutant("EverybodyHasTheAlarm", LUA + "wait.lua", "if at and at > queue.now and at <= lease and session ~= SLEEPER then", "if false then", "ENV-WAIT-3", ""),
      "All who wait may wake at the next deadline; that only one does is an economy."),
 )
+
+# Changes made by `sweep` that nobody finds, as it calls them: why they are no mistakes.
+SURVIVORS: dict[str, str] = {}

@@ -5,8 +5,10 @@ verdict goes back as one. In the fork a copy of the package `worq` is made, the 
 the copy imported: the checkout is never touched.
 """
 
+import compileall
 import json
 import os
+import pkgutil
 import select
 import shutil
 import signal
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tests.mutants.engines import ENGINES
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import Planted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,14 +30,15 @@ if TYPE_CHECKING:
 
 SLOW_TO_IMPORT = (
     "hypothesis.stateful", "pytest", "_pytest.assertion.rewrite", "redis", "hiredis", "logging.config",
-    "multiprocessing.pool", "worq_model.lifecycle", "concurrent.futures.thread", "asyncio",
+    "multiprocessing.pool", "concurrent.futures.thread", "asyncio", "unittest.mock", "secrets", "hmac",
 )  # fmt: skip
+PACKAGES = ("worq", "worq_model")
 WHAT_CHARS_MAX = 4_000
 
 
-def package() -> Path:
-    """The folder of the package `worq`, which is not imported by this."""
-    spec = find_spec("worq")
+def package(name: str = "worq") -> Path:
+    """The folder of a package, which is not imported by this."""
+    spec = find_spec(name)
     assert spec is not None
     assert spec.submodule_search_locations
     return Path(spec.submodule_search_locations[0])
@@ -43,19 +46,39 @@ def package() -> Path:
 
 def serve(requests: TextIO, answers: TextIO) -> None:
     """Try what is asked for, until there are no more lines."""
+    prepare()
+    with tempfile.TemporaryDirectory(prefix="worq-mutants-") as folder:
+        compiled = Path(folder) / "compiled"
+        compile_all(compiled)
+        for number, line in enumerate(requests):
+            answer = attempt(json.loads(line), compiled, Path(folder) / str(number))
+            print(json.dumps(answer), file=answers, flush=True)
+
+
+def prepare() -> None:
+    """Import what is not the mutant's."""
     for name in SLOW_TO_IMPORT:
         import_module(name)
-    for line in requests:
-        print(json.dumps(_try(json.loads(line))), file=answers, flush=True)
+    model = import_module("worq_model")
+    for module in pkgutil.iter_modules(model.__path__):
+        import_module(f"worq_model.{module.name}")
 
 
-def _try(trial: dict[str, Any]) -> dict[str, Any]:
-    folder = tempfile.mkdtemp(prefix="worq-mutant-")
+def compile_all(folder: Path) -> None:
+    """Copy the packages into this folder, and compile them, since every trial imports them anew."""
+    for name in PACKAGES:
+        copy = folder / name
+        shutil.copytree(package(name), copy, ignore=shutil.ignore_patterns("__pycache__"))
+        assert compileall.compile_dir(copy, quiet=1)
+
+
+def attempt(trial: dict[str, Any], compiled: Path, folder: Path) -> dict[str, Any]:
+    """The verdict of one trial."""
     readable, writable = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(readable)
-        _be_the_child(trial, Path(folder), writable)
+        _be_the_child(trial, compiled, folder, writable)
     os.close(writable)
     try:
         verdict = _read(readable, trial["seconds_max"])
@@ -83,7 +106,7 @@ def _read(pipe: int, seconds_max: float) -> dict[str, Any]:
     return {"what": what, "clauses": [], "steps": 0, "seconds": seconds_max}
 
 
-def _be_the_child(trial: dict[str, Any], folder: Path, pipe: int) -> None:
+def _be_the_child(trial: dict[str, Any], compiled: Path, folder: Path, pipe: int) -> None:
     began = time.monotonic()
     told: Callable[..., None]
     try:
@@ -91,8 +114,8 @@ def _be_the_child(trial: dict[str, Any], folder: Path, pipe: int) -> None:
         silence = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(silence, stream)
-        mutant = None if trial["mutant"] is None else Mutant(*trial["mutant"])
-        _plant(mutant, folder)
+        planted = None if trial["planted"] is None else Planted(*trial["planted"])
+        plant(planted, compiled, folder)
         hunts = import_module("tests.mutants.hunts")
         began = time.monotonic()
 
@@ -105,7 +128,7 @@ def _be_the_child(trial: dict[str, Any], folder: Path, pipe: int) -> None:
             trial["seed"],
             trial["only"],
             told,
-            is_control=mutant is None,
+            is_control=planted is None,
         )
         told(None)
     except BaseException as error:  # noqa: BLE001 - the parent must hear of it
@@ -124,15 +147,18 @@ def _tell(pipe: int, found: "Found | None", steps: int, seconds: float) -> None:
     os._exit(0)
 
 
-def _plant(mutant: Mutant | None, folder: Path) -> None:
-    """Have `worq` be a copy in that folder, with the mutant in it."""
-    copy = folder / "worq"
-    shutil.copytree(package(), copy)  # with the compiled modules, which stay valid
-    if mutant is not None:
-        path = copy / mutant.file
-        path.write_text(mutant.applied(path.read_text()))
-        for compiled in path.parent.glob(f"__pycache__/{path.stem}.*"):
-            compiled.unlink()
+def plant(planted: Planted | None, compiled: Path, folder: Path) -> None:
+    """Have `worq` be a copy in that folder, with the mutant in it; and the model, if it is planted there."""
+    name = "worq" if planted is None else planted.package
+    for each in {"worq", name}:
+        shutil.copytree(compiled / each, folder / each, copy_function=os.link)
+    if planted is not None:
+        path = folder / name / planted.file
+        for stale in (path, *path.parent.glob(f"__pycache__/{path.stem}.*")):
+            stale.unlink()  # a link, which others share
+        path.write_text(planted.text, encoding="utf-8")
+    for module in [module for module in sys.modules if module.partition(".")[0] == name]:
+        del sys.modules[module]  # the model is there already
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(folder))
     # For the programs that tests start.

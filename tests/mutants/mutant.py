@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 Backend = Literal["memory", "redis"]
 Place = Literal["memory", "redis", "broker", "pool"]
 Needs = Literal["", "threads", "crash"]
+Package = Literal["worq", "worq_model"]
 
 
 class Mutant(NamedTuple):
@@ -49,6 +50,14 @@ class Mutant(NamedTuple):
     def planted(self, package: Path) -> str:
         """The same, of the file in that folder."""
         return self.applied((package / self.file).read_text(encoding="utf-8"))
+
+
+class Planted(NamedTuple):
+    """A file of a package as it is to be; what becomes of a mutant."""
+
+    package: Package
+    file: str
+    text: str
 
 
 # The areas in which an earlier implementation of this API went wrong, and the stories of what only

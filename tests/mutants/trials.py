@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from tests.mutants.mutant import Backend, Mutant
+from tests.mutants.host import package
+from tests.mutants.mutant import Backend, Mutant, Planted
 
 ROOT = Path(__file__).parents[2]
 SECONDS_MAX = 120.0
@@ -49,7 +50,7 @@ class Laboratory:
 
     def try_out(
         self,
-        mutant: Mutant | None,
+        mutant: Mutant | Planted | None,
         engine: str,
         *,
         backend: Backend | None = None,
@@ -58,17 +59,23 @@ class Laboratory:
         seconds_max: float = SECONDS_MAX,
     ) -> Verdict:
         """Have an engine hunt a mutant; None: the code as it is."""
+        planted: Planted | None
+        if isinstance(mutant, Mutant):
+            backend = backend or mutant.backend
+            planted = Planted("worq", mutant.file, mutant.planted(package()))
+        else:
+            planted = mutant
         trial = {
-            "mutant": mutant,
+            "planted": planted,
             "engine": engine,
-            "backend": backend or (mutant.backend if mutant else "memory"),
+            "backend": backend or "memory",
             "seed": seed,
             "only": only,
             "seconds_max": seconds_max,
         }
         answer = self._ask(trial)
         if "error" in answer:
-            raise TrialFailed(f"{mutant and mutant.name}, {engine}: {answer['error']}")
+            raise TrialFailed(f"{planted and planted.file}, {engine}: {answer['error']}")
         return Verdict(**answer | {"clauses": tuple(answer["clauses"])})
 
     def _ask(self, trial: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Every transition of the bounded models, on every backend; every two in a row in the deep profile."""
 
+from functools import cache
+
 import pytest
 
 from tests.repo.clauses import ROOT
@@ -7,7 +9,7 @@ from tests.stateful.conftest import MakeBench
 from tests.stateful.profile import by_profile
 from worq.testing.bench import Bench
 from worq.testing.driver import Program
-from worq.testing.vectors import CLIENTS, generate, loads, program, programs
+from worq.testing.vectors import CLIENTS, Vectors, generate, loads, program, programs
 from worq_model import history
 from worq_model.catalogue import BY_HAND, PAIRS, VECTORS
 from worq_model.explore import explore
@@ -34,9 +36,14 @@ def test_every_transition_goes_as_the_model_says(name: str, bench: Bench) -> Non
         replay(bench, entries)
 
 
+@cache
+def in_pairs(name: str) -> Vectors:
+    return generate(PAIRS[name], in_pairs=True)
+
+
 @pytest.mark.parametrize("name", by_profile((), (), tuple(PAIRS)))
 def test_every_two_transitions_in_a_row_go_as_the_model_says(name: str, bench: Bench) -> None:
-    for entries in programs(generate(PAIRS[name], in_pairs=True), api=name == "reference"):
+    for entries in programs(in_pairs(name), api=name == "reference"):
         replay(bench, entries)
 
 

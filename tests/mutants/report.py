@@ -1,0 +1,230 @@
+"""Tries each mutant on each engine that might find it, and writes what came of it: `make mutants`.
+
+    python -m tests.mutants.report docs/verification.md
+
+Verdicts are kept in `build/mutants.jsonl`, so what was interrupted goes on where it was; `--anew` forgets them.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock, local
+from typing import NamedTuple
+
+from tests.mutants.catalogue import MUTANTS
+from tests.mutants.engines import ENGINES
+from tests.mutants.equivalents import EQUIVALENT
+from tests.mutants.mutant import Mutant
+from tests.mutants.trials import Laboratory, Verdict
+
+VERDICTS = Path("build/mutants.jsonl")
+BEGIN, END = "<!-- begin: mutants -->", "<!-- end: mutants -->"
+SEEDS = 3
+TOLD_EVERY = 100
+BUCKETS_S = (0.1, 1.0, 10.0, 60.0)
+
+# Place → engines, for what calls one after another show, and for what needs threads or a crash.
+SEQUENTIAL = {
+    "memory": ("stories", "exhaustive", "vectors", "walk", "rules", "one rule", "examples"),
+    "redis": ("stories", "exhaustive", "vectors", "walk", "rules", "one rule", "examples"),
+    "broker": ("stories", "walk of life", "lives", "broker", "api", "bad input"),
+    "pool": (),
+}
+CONCURRENT = {
+    "memory": ("exhaustive", "walk", "interleavings", "linearizability", "waiting", "threads", "unit"),
+    "redis": (
+        "exhaustive", "walk", "linearizability", "waiting", "threads", "receipts", "wakes", "connections", "bounds",
+    ),
+    "broker": ("stories", "waiting"),
+    "pool": (),
+}  # fmt: skip
+
+
+class Trial(NamedTuple):
+    place: str
+    name: str
+    engine: str
+    seed: int
+
+
+Verdicts = dict[Trial, Verdict]
+
+
+def trials_of(mutant: Mutant) -> Iterator[Trial]:
+    engines = (CONCURRENT if mutant.needs else SEQUENTIAL)[mutant.place]
+    for engine in dict.fromkeys((*engines, mutant.engine)):
+        for seed in range(SEEDS if ENGINES[engine].draws else 1):
+            yield Trial(mutant.place, mutant.name, engine, seed)
+
+
+def known() -> Verdicts:
+    """The verdicts of earlier runs."""
+    verdicts: Verdicts = {}
+    if VERDICTS.exists():
+        for line in VERDICTS.read_text(encoding="utf-8").splitlines():
+            trial, verdict = json.loads(line)
+            verdicts[Trial(*trial)] = Verdict(**verdict)
+    return verdicts
+
+
+def hunt_all(mutants: Sequence[Mutant], verdicts: Verdicts, jobs: int) -> None:
+    """Do all trials that have no verdict yet, the engine that ought to find it first, and say how far it is."""
+    of_thread, writing = local(), Lock()
+    VERDICTS.parent.mkdir(exist_ok=True)
+    todo = [(m, trial) for m in mutants for trial in trials_of(m) if trial not in verdicts]
+    began = time.monotonic()
+    done: list[Trial] = []
+
+    def attempt(mutant: Mutant, trial: Trial) -> None:
+        if not hasattr(of_thread, "laboratory"):
+            of_thread.laboratory = Laboratory()
+        # The engine that ought to find it is narrowed as in the tests; the others are not.
+        only = mutant.only if trial.engine == mutant.engine else ""
+        verdict: Verdict = of_thread.laboratory.try_out(
+            mutant, trial.engine, seed=trial.seed, only=only
+        )
+        with writing, VERDICTS.open("a", encoding="utf-8") as file:
+            verdicts[trial] = verdict
+            print(json.dumps([trial, verdict._asdict()]), file=file)
+            done.append(trial)
+            if len(done) % TOLD_EVERY == 0 or len(done) == len(todo):
+                took = time.monotonic() - began
+                print(f"{len(done)} of {len(todo)} trials in {took:.0f} s", flush=True)  # noqa: T201
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for future in [pool.submit(attempt, *each) for each in todo]:
+            future.result()
+
+
+# The text
+
+
+def section(mutants: Sequence[Mutant], verdicts: Verdicts) -> str:
+    missed = [m for m in mutants if not any(_caught(m, verdicts))]
+    needing = sum(m.needs != "" for m in mutants)
+    return "\n".join(
+        [
+            f"{len(mutants)} mutants, of which {needing} show only with threads or a crash; {len(missed)} missed.",
+            "",
+            *_summary(mutants, verdicts),
+            *(f"\nMissed: {', '.join(m.name for m in missed)}" if missed else "").splitlines(),
+            "",
+            *_details(mutants, verdicts),
+            "",
+            "### What looks like a mutant and is none",
+            "",
+            *(f"- `{m.name}` ({m.file}): {reason}" for m, reason in EQUIVALENT),
+        ]
+    )
+
+
+def _caught(mutant: Mutant, verdicts: Verdicts) -> Iterator[Verdict]:
+    return (v for t in trials_of(mutant) if (v := verdicts.get(t)) is not None and v.is_caught)
+
+
+def _summary(mutants: Sequence[Mutant], verdicts: Verdicts) -> Iterator[str]:
+    yield (
+        "| engine | found | of trials | median steps | median time | "
+        + " | ".join(f"≤ {bucket:g} s" for bucket in BUCKETS_S)
+        + " |"
+    )
+    yield "|---" * (5 + len(BUCKETS_S)) + "|"
+    by_engine: dict[str, list[Verdict]] = defaultdict(list)
+    for mutant in mutants:
+        for trial in trials_of(mutant):
+            if trial in verdicts:
+                by_engine[trial.engine].append(verdicts[trial])
+    for engine in ENGINES:
+        tried = by_engine[engine]
+        found = [verdict for verdict in tried if verdict.is_caught]
+        if not found:
+            continue
+        times = [verdict.seconds for verdict in found]
+        counts = [
+            sum(low < seconds <= high for seconds in times)
+            for low, high in zip((-1.0, *BUCKETS_S), BUCKETS_S, strict=False)
+        ]
+        yield (
+            f"| {engine} | {len(found)} | {len(tried)} | {_steps(found):,} | {_seconds(times)} | "
+            + " | ".join(map(str, counts))
+            + " |"
+        )
+
+
+def _details(mutants: Sequence[Mutant], verdicts: Verdicts) -> Iterator[str]:
+    for place in ("memory", "redis", "broker", "pool"):
+        there = [mutant for mutant in mutants if mutant.place == place]
+        yield f"### {place.capitalize()}: {len(there)}"
+        yield ""
+        yield "| mutant | breaks | needs | caught by (steps, median time; in how many of several seeds) |"
+        yield "|---|---|---|---|"
+        for mutant in there:
+            yield (
+                f"| {mutant.name} | {mutant.clauses} | {mutant.needs} "
+                f"| {'; '.join(_finders(mutant, verdicts)) or '**nothing**'} |"
+            )
+        yield ""
+
+
+def _finders(mutant: Mutant, verdicts: Verdicts) -> Iterator[str]:
+    """The engine that ought to find it first, then the quickest."""
+    found: dict[str, list[Verdict]] = defaultdict(list)
+    tried: dict[str, int] = defaultdict(int)
+    for trial in trials_of(mutant):
+        if trial in verdicts:
+            tried[trial.engine] += 1
+            if verdicts[trial].is_caught:
+                found[trial.engine].append(verdicts[trial])
+    for engine in sorted(
+        found, key=lambda e: (e != mutant.engine, statistics.median(v.seconds for v in found[e]))
+    ):
+        hits = found[engine]
+        times = _seconds([verdict.seconds for verdict in hits])
+        share = f"; {len(hits)}/{tried[engine]}" if len(hits) < tried[engine] else ""
+        yield f"{engine} ({_steps(hits):,}, {times}{share})"
+
+
+def _steps(found: Iterable[Verdict]) -> int:
+    return round(statistics.median(verdict.steps for verdict in found))
+
+
+def _seconds(times: Iterable[float]) -> str:
+    median = statistics.median(times)
+    return f"{median:.2f} s" if median < 1 else f"{median:.1f} s"
+
+
+def write(path: Path, text: str) -> None:
+    """Put the text between its marks, which are made at the end of the file if there are none."""
+    old = path.read_text(encoding="utf-8") if path.exists() else "# Verification\n"
+    if BEGIN not in old:
+        old = f"{old.rstrip()}\n\n## Mutants\n\n{BEGIN}\n{END}\n"
+    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    path.write_text(
+        pattern.sub(lambda _: f"{BEGIN}\n{text}\n{END}", old, count=1), encoding="utf-8"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("path", type=Path, help="the file that has the section")
+    parser.add_argument("--anew", action="store_true", help="forget earlier verdicts")
+    parser.add_argument("--only", default="", help="mutants with this in their name or place")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
+    options = parser.parse_args()
+    if options.anew:
+        VERDICTS.unlink(missing_ok=True)
+    verdicts = known()
+    chosen = [m for m in MUTANTS if options.only in f"{m.place} {m.name}"]
+    hunt_all(chosen, verdicts, options.jobs)
+    write(options.path, section(MUTANTS, verdicts))
+
+
+if __name__ == "__main__":
+    main()
