@@ -251,7 +251,7 @@ CONCURRENT: tuple[Mutant, ...] = (
     Mutant("NoClaimWakes", READY, "if call('LLEN', keys.wake) == 0 then call('RPUSH', keys.wake, '1') end", "call('LLEN', keys.wake)", "ENV-WAIT-2", "waiting", "TestClaims", needs="threads"),
     Mutant("AMarkerOnlyForAnEmptyQueue", READY, "if call('LLEN', keys.wake) == 0 then", "if call('LLEN', keys.ready) == 1 then", "ENV-WAIT-2 ENV-WAIT-6", "wakes", "died_with_it",
            "wake-ups and reconnects (other queues)", "threads"),
-    Mutant("TheBatonIsDropped", CLAIM, "  wake_claim() -- pass the baton on\n", "  call('DEL', keys.wake)\n", "ENV-WAIT-2 ENV-WAIT-6", "waiting", "TestClaims",
+    Mutant("TheBatonIsDropped", CLAIM, "  wake_claim() -- pass the baton on\n", "  call('DEL', keys.wake)\n", "ENV-WAIT-2 ENV-WAIT-6", "wakes", "died_with_it",
            "wake-ups and reconnects (other queues)", "threads"),
     Mutant("AllClaimsWake", READY, "then call('RPUSH', keys.wake, '1') end", "then call('RPUSH', keys.wake, '1', '1', '1', '1') end", "ENV-WAIT-6", "waiting", "TestClaims", "claim", "threads"),
     Mutant("WaitsForTheId", QUEUE, "        self._incarnation = reply[5:]\n", "        del reply\n", "ENV-WAIT-5 TOK-1", "wakes", "first_saw", "id reuse", "threads"),
