@@ -1,6 +1,7 @@
 """What every test has: a Hypothesis profile, an empty Redis, and nothing it may leave behind."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,10 @@ for name, (examples, steps) in PROFILES.items():
         print_blob=True,
     )
 settings.load_profile(os.environ.get("WORQ_PROFILE", "dev"))
+
+# What a shell runs in the background ignores SIGINT, and so would each program that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
