@@ -64,7 +64,10 @@ class Lockstep:
 
     def wind_up(self) -> None:
         """End every task as a client would, so that nothing may be left of any queue."""
-        for queue, state in enumerate(self.states):
+        for queue in range(len(self.states)):
+            while self._compare(Do(ops.Claim(), queue)) is not None:
+                pass  # all that wait, in their order
+            state = self.states[queue]
             for start in state.last_starts:
                 self.tick(max(0, start.deadline_ms - self.clock.now_ms()))
             for task in state.tasks:

@@ -56,7 +56,7 @@ call('HSET', keys.waiting, id, missing > 0 and 'P' .. sub(record, 2) or record)
 if missing > 0 then
   call('HSET', keys.args, inc, (fails and '-' or 'p') .. decimal(missing))
 else
-  enqueue(id)
+  enqueue(id, inc)
 end
 if list ~= '' then
   local binding = cascade()
