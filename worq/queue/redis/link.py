@@ -24,13 +24,13 @@ RECEIPT_MARGIN_MS: Final = 60_000
 IDLE_MAX: Final = 64
 """Connections that are kept open while no call uses them."""
 CONTROL_TIMEOUT_S: Final = 0.5
+LAST_WORD_TIMEOUT_S: Final = 2.0
 WAKE_TIMEOUT_S: Final = 1.0
 CLOSE_WAIT_S: Final = 0.08
 """How long `close` waits for calls under way, before it cuts their connections. [ENV-WAIT-7]"""
 NO_NUMBER: Final = b"0" * 16
 
-# AttributeError: from redis-py, when close() takes a connection away under it.
-_LOST: Final = (RedisError, OSError, AttributeError)
+_LOST: Final = (RedisError, OSError)
 
 _links: "weakref.WeakSet[Link]" = weakref.WeakSet()
 
@@ -118,22 +118,33 @@ class Link:
             except NoScriptError:
                 whole = True
             except _LOST as error:
+                if self.closed.is_set() and channel.waits:
+                    return self._last_word(channel, number)
                 self._lost(channel, error)
                 tries = tries or Tries(self._where, deadline_s, self.closed)
                 tries.failed(error, may_be_done=channel.may_be_done and script.changes)
             else:
                 if reply[:1] in b".+":
                     return bytes(reply)
+                if reply == b"<" and tries is not None:
+                    return self._last_word(channel, number)
                 self._heed(reply)
                 whole = False
             block = None
+
+    def _last_word(self, channel: Channel, number: bytes) -> bytes:
+        """The reply of an operation that `close` cut off, if it was done: then it counts. [ENV-WAIT-7]"""
+        if channel.may_be_done and number != NO_NUMBER:
+            with suppress(*_LOST):  # then nobody knows; a lease or a retention passes
+                receipt = self._fence([channel.session], LAST_WORD_TIMEOUT_S)
+                if receipt.startswith(number):
+                    return receipt[len(number) :]
+        raise self._closed()
 
     def _lost(self, channel: Channel, error: Exception) -> None:
         """Drop the connection; raise if that was `close`."""
         if self.closed.is_set() and channel.waits:
             raise self._closed() from error
-        if isinstance(error, AttributeError) and not self.closed.is_set():
-            raise error
         channel.disconnect()
 
     def block(self, channel: Channel, command: Sequence[Any]) -> None:
@@ -219,7 +230,7 @@ class Link:
         with self._changed:
             keys = [channel.wait_key for channel in self._busy if channel.waits]
         if keys:
-            with suppress(RedisError, OSError):  # they look again anyway, a little later
+            with suppress(*_LOST):  # they look again anyway, a little later
                 self._control(WAKE_TIMEOUT_S, _nudges(keys))
 
     def close(self) -> None:
@@ -233,27 +244,31 @@ class Link:
         for channel in idle:
             channel.disconnect()
         if sessions:
-            self._fence(sessions)
+            with suppress(*_LOST):  # then their connections are cut
+                self._fence(sessions, CONTROL_TIMEOUT_S)
         give_up_at = time.monotonic() + CLOSE_WAIT_S
         with self._changed:
             while self._busy and (left_s := give_up_at - time.monotonic()) > 0:
                 self._changed.wait(left_s)
             for channel in self._busy:
-                channel.disconnect()
+                channel.interrupt()
 
-    def _fence(self, sessions: Sequence[str]) -> None:
-        """Wake them so that the claim that each has sent behind its block is not done, or nobody would get the task."""
+    def _fence(self, sessions: Sequence[str], timeout_s: float) -> bytes:
+        """Wake them so that the claim that each has sent behind its block is not done, or nobody would get the task.
+
+        The answer is the last receipt of the first of them.
+        """
         key = (b"2", self._key, self._key + b":session:")
         arguments = (self.now_ms(), NO_NUMBER, self._receipt_ms, *sessions)
-        with suppress(RedisError, OSError):  # then their connections are cut
-            self._control(CONTROL_TIMEOUT_S, [(b"EVAL", scripts.CLOSE.text, *key, *arguments)])
+        reply = self._control(timeout_s, [(b"EVAL", scripts.CLOSE.text, *key, *arguments)])
+        return bytes(reply[1:])
 
-    def _control(self, timeout_s: float, commands: Iterable[Sequence[object]]) -> None:
-        """Send commands over a connection of their own, since the others are in use."""
+    def _control(self, timeout_s: float, commands: Iterable[Sequence[object]]) -> Any:
+        """The reply to the last of some commands, over a connection of their own, since the others are in use."""
         options = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
         channel = Channel(self._target.connection(**options), self.prefix)
         try:
-            channel.exchange(*commands)
+            return channel.exchange(*commands)
         finally:
             channel.disconnect()
 
