@@ -224,11 +224,11 @@ SCRIPTS: tuple[Mutant, ...] = (
 
 # What shows only when somebody waits, dies, or loses a connection.
 CONCURRENT: tuple[Mutant, ...] = (
-    Mutant("NoReceipt", PRELUDE, "  if NUMBER ~= '0000000000000000' then call('SET', SESSION, NUMBER .. reply, 'PX', ARGV[3]) end\n", "",
+    Mutant("NoReceipt", PRELUDE, "    call('SET', SESSION, NUMBER .. reply, 'PX', ARGV[3])\n", "",
            "ENV-RETRY-1", "receipts", "answers_as_the_first", needs="crash"),
     Mutant("ReceiptIsNotRead", BEGIN, "  if last == NUMBER then return call('GETRANGE', SESSION, 16, -1) end -- [ENV-RETRY-1]\n", "",
            "ENV-RETRY-1", "receipts", "answers_as_the_first", needs="crash"),
-    Mutant("ReceiptOfAShortLife", PRELUDE, "'PX', ARGV[3]) end\n  return reply", "'PX', 1000) end\n  return reply", "ENV-RETRY-1", "receipts", "outlives", needs="crash"),
+    Mutant("ReceiptOfAShortLife", PRELUDE, "'PX', ARGV[3])\n  end\n  return reply", "'PX', 1000)\n  end\n  return reply", "ENV-RETRY-1", "receipts", "outlives", needs="crash"),
     Mutant("LateOnesAreDone", BEGIN, "  if last ~= '' and tonumber(last) > tonumber(NUMBER) then return '<' end\n", "",
            "ENV-RETRY-1", "receipts", "comes_late", needs="crash"),
     Mutant("EachTryHasItsNumber", LINK, "self._command(channel, script, number, arguments, whole=whole)",
@@ -264,6 +264,8 @@ CONCURRENT: tuple[Mutant, ...] = (
     Mutant("CloseFencesNobody", CLOSE, "  call('SET', META .. ':session:' .. session, FENCE .. receipt, 'PX', ARGV[3])\n", "", "ENV-WAIT-7", "wakes", "claim_that_comes_too_late", needs="threads"),
     Mutant("CloseForgetsTheReceipt", CLOSE, "FENCE .. receipt, 'PX'", "FENCE, 'PX'", "ENV-WAIT-7", "connections", "answer_is_late", needs="crash"),
     Mutant("CloseHasTheLastWord", LINK, "                if receipt.startswith(number):\n                    return receipt[len(number) :]\n", "                del receipt\n", "ENV-WAIT-7", "connections", "answer_is_late", needs="crash"),
+    Mutant("FullServerKeepsReceipts", LUA + "prelude.lua", "    if queue.changed == 0 then call('DEL', SESSION) end -- a server that is full refuses to begin with a SET [ENV-REDIS-9]\n", "", "ENV-REDIS-9", "receipts", "full_server"),
+    Mutant("FullServerStopsHeartbeats", HEARTBEAT, "call('ZREM', keys.leases, id) -- a server that is full refuses to begin with a ZADD [ENV-REDIS-9]\n", "", "ENV-REDIS-9", "receipts", "full_server"),
     Mutant("ClosedQueueWorks", LINK, "            if self.closed.is_set():\n                if self._slots is not None and not waits:\n                    self._slots.release()\n                raise self._closed()\n",
            "", "ENV-WAIT-7", "waiting", "every_later_call"),
     Mutant("NobodyHasTheAlarm", WAIT, "  if not lease or lease - queue.now >= block then return block end\n", "  if lease or not lease then return block end\n",

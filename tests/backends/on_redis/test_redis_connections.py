@@ -178,14 +178,19 @@ class TestClosing:
         through.close()
         assert all(isinstance(call.error(), QueueClosed) for call in calls)
 
+    @pytest.mark.parametrize("all_are_late", [False, True])
     @pytest.mark.spec("ENV-WAIT-7")
     def test_a_claim_whose_answer_is_late_is_not_lost(
-        self, through: TaskQueue, proxy: Proxy, queue: TaskQueue
+        self, through: TaskQueue, proxy: Proxy, queue: TaskQueue, *, all_are_late: bool
     ) -> None:
+        of_the_claim = set[int]()
+        proxy.before_reply = lambda: of_the_claim.add(threading.get_ident())
         call = begin_claim(through)
         assert call.sleeps()
         late = threading.Event()
-        proxy.before_reply = late.wait
+        proxy.before_reply = lambda: (
+            (all_are_late or threading.get_ident() in of_the_claim) and late.wait()
+        )
         queue.submit(Request("t"), b"")
         through.close()
         assert queue.size() == 0

@@ -14,6 +14,10 @@ from worq.errors import BackendUnavailable, BackendUnsupported
 from worq.queue.redis import TaskQueue
 from worq.values import Outcome
 
+GROWING = [
+    CASES[name]
+    for name in ("submit", "submit with an argument", "defer", "reserve_argument", "set_argument")
+]
 EACH_CASE = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
@@ -174,6 +178,26 @@ class TestRetries:
         finally:
             raw.config_set(*make_it_work)
         assert call.answer().status == "accepted"
+
+    @EACH_CASE
+    @pytest.mark.spec("ENV-REDIS-9")
+    def test_a_full_server_refuses_only_what_adds_to_it(
+        self, case: Case, redis_url: str, raw: Any, queue: TaskQueue
+    ) -> None:
+        case.prepare(queue)
+        raw.config_set("maxmemory", "1")
+        try:
+            with closing(TaskQueue(redis_url, clock=queue.clock, retry_deadline_s=0)) as hasty:
+                if case not in GROWING:
+                    assert case.act(hasty) == case.answer
+                    return
+                before = state(raw)
+                with pytest.raises(BackendUnavailable) as caught:
+                    case.act(hasty)
+                assert caught.value.outcome == "not_sent"
+                assert state(raw) == before
+        finally:
+            raw.config_set("maxmemory", "0")
 
     def test_what_the_server_calls_a_mistake_is_not_tried_again(
         self, raw: Any, queue: TaskQueue

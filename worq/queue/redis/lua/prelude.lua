@@ -86,6 +86,9 @@ end
 local function answer(text) -- and keep it as the session's receipt, for when it is asked again [ENV-RETRY-1]
   if queue.changed > 0 then seal() end
   local reply = (queue.work and '+' or '.') .. text
-  if NUMBER ~= '0000000000000000' then call('SET', SESSION, NUMBER .. reply, 'PX', ARGV[3]) end
+  if NUMBER ~= '0000000000000000' then
+    if queue.changed == 0 then call('DEL', SESSION) end -- a server that is full refuses to begin with a SET [ENV-REDIS-9]
+    call('SET', SESSION, NUMBER .. reply, 'PX', ARGV[3])
+  end
   return reply
 end
