@@ -1,6 +1,7 @@
 """Round trips, closing, forking, and who looks when a lease passes."""
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -274,6 +275,36 @@ class TestConnections:
             with pytest.raises(BackendUnavailable) as caught:
                 queue.submit(Request("a"), b"")
         assert caught.value.outcome == "not_sent"
+
+
+class TestInterruption:
+    @pytest.mark.spec("ENV-REDIS-1")
+    def test_the_reply_to_an_interrupted_call_is_not_the_next_ones(
+        self, queue: TaskQueue, through: TaskQueue, proxy: Proxy
+    ) -> None:
+        class Interrupted(BaseException):
+            pass
+
+        def interrupt(*_: object) -> None:
+            raise Interrupted
+
+        def remind() -> None:
+            proxy.before_reply = lambda: None
+            os.kill(os.getpid(), signal.SIGUSR1)
+            late.wait()
+
+        late = threading.Event()
+        queue.submit(Request("a"), b"")
+        through.size()
+        before = signal.signal(signal.SIGUSR1, interrupt)
+        try:
+            proxy.before_reply = remind
+            with pytest.raises(Interrupted):
+                through.size()
+            assert Call(lambda: through.status("a")).answer() == "enqueued"
+        finally:
+            late.set()
+            signal.signal(signal.SIGUSR1, before)
 
 
 class TestAlarms:
