@@ -269,7 +269,6 @@ CONCURRENT: tuple[Mutant, ...] = (
     Mutant("WaitsAreLong", LUA + "prelude.lua", "local BLOCK_MS_MAX = 5000", "local BLOCK_MS_MAX = 9000", "ENV-WAIT-3", "wakes", "after_5_s", needs="threads"),
     Mutant("AllLookAtOnce", WAIT, "lease - queue.now + ALARM_STEP_MS * others)", "lease - queue.now)", "ENV-WAIT-3", "wakes", "a_little_later", needs="threads"),
     Mutant("TimeoutLeavesASleeper", CLAIM, "  rise(SLEEPER)\n  return answer('N')\n", "  return answer('N')\n", "ENV-WAIT-4", "wakes", "no_sleeper_any_more", needs="threads"),
-    Mutant("InterruptedExchangeGoesOn", "queue/redis/channel.py", "                self._connection.disconnect()\n            raise\n", "                pass\n            raise\n", "ENV-REDIS-1", "connections", "TestInterruption", needs="crash"),
     Mutant("ClosedQueueWorks", LINK, "            if self.closed.is_set():\n                if self._slots is not None and not waits:\n                    self._slots.release()\n                raise self._closed()\n",
            "", "ENV-WAIT-7", "waiting", "every_later_call"),
     Mutant("NobodyHasTheAlarm", WAIT, "  if not lease or lease - queue.now >= block then return block end\n", "  if lease or not lease then return block end\n",
