@@ -886,9 +886,9 @@ with get_broker("memory://") as broker:
         sys.stdin.readline()
         print("ended", flush=True)
 
-    broker.queue(ignore_result=True).nap()
     try:
         with WorkerPool(broker) as pool:
+            broker.queue(ignore_result=True).nap()
             pool.join()
     except KeyboardInterrupt:
         print("interrupted", flush=True)

@@ -39,19 +39,20 @@ def a_claimed(queue: TaskQueue, task_id: str) -> None:
 
 
 @pytest.mark.spec("ENV-WAIT-2", "ENV-WAIT-6")
-def test_a_marker_is_replaced_when_one_has_died_with_it(timed: TaskQueue, raw: Any) -> None:
+def test_a_marker_is_replaced_when_one_has_died_with_it_and_passed_on(
+    timed: TaskQueue, raw: Any
+) -> None:
     dies = Call(lambda: raw.blpop([f"{KEY}:wake"]))
     assert dies.sleeps()
-    call = Call(lambda: timed.claim(None))
-    assert call.sleeps()
+    calls = [Call(lambda: timed.claim(None)) for _ in range(2)]
+    assert all(call.sleeps() for call in calls)
     submit(timed, "a")
     assert dies.answer() is not None
     began = time.monotonic()
     submit(timed, "b")
-    claimed = call.answer()
-    assert claimed is not None
-    assert claimed.id == "a"
-    assert time.monotonic() - began < 2  # it would have looked again after 5 s anyway
+    # One marker: whoever gets it takes the first task, and wakes the other for the second.
+    assert sorted(claimed.id for call in calls if (claimed := call.answer())) == ["a", "b"]
+    assert time.monotonic() - began < 2  # they would have looked again after 5 s anyway
 
 
 @pytest.mark.spec("ENV-WAIT-2", "ENV-WAIT-3")
@@ -64,21 +65,6 @@ def test_a_claim_that_is_woken_for_nothing_goes_on_to_its_timeout(
     raw.rpush(f"{KEY}:wake", "1")
     assert call.answer() is None
     assert time.monotonic() - began >= 0.5
-
-
-@pytest.mark.spec("ENV-WAIT-2", "ENV-WAIT-6")
-def test_whoever_takes_one_of_two_tasks_wakes_another(timed: TaskQueue, raw: Any) -> None:
-    submit(timed, "a")
-    submit(timed, "b")
-    raw.rename(f"{KEY}:ready", f"{KEY}:session:aside")
-    raw.delete(f"{KEY}:wake")
-    calls = [Call(lambda: timed.claim(None)) for _ in range(2)]
-    assert all(call.sleeps() for call in calls)
-    began = time.monotonic()
-    raw.rename(f"{KEY}:session:aside", f"{KEY}:ready")
-    raw.rpush(f"{KEY}:wake", "1")
-    assert {claimed.id for call in calls if (claimed := call.answer())} == {"a", "b"}
-    assert time.monotonic() - began < 2  # it would have looked again after 5 s anyway
 
 
 @pytest.mark.spec("ENV-WAIT-3")
