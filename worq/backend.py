@@ -66,7 +66,7 @@ class AbstractTaskQueue(ABC):
         *,
         outcome: Outcome | None = None,
     ) -> Submitted:
-        """Accept a task and reserve its arguments, all or nothing. [SUB-1] to [SUB-7]
+        """Accept a task and reserve its arguments, all or nothing. [SUB-1] to [SUB-8]
 
         `args`: argument id → its token, or None for whatever is there. `outcome`: a failure or an
         expiry of an argument, fetched before, with which the task ends at once. [SUB-4]
