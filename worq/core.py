@@ -455,7 +455,7 @@ def _same(first: Token | None, second: Token | None) -> Token | None:
 
 
 _reopened: WeakValueDictionary[tuple[str, str], Broker] = WeakValueDictionary()
-_reopened_lock = threading.Lock()
+_reopened_lock = threading.RLock()  # a handler may come in the midst [ENV-WAIT-9]
 
 
 def reopen(url: str, name: str) -> Broker:

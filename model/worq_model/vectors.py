@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 from worq_model import operations as ops
 from worq_model.asks import STALE
@@ -109,7 +109,7 @@ def _decoded(numbers: list[int], data: dict[str, Any]) -> Iterator[Operation | T
         entry = _value(data["operations"][operation], names)
         reply = data["answers"][answer]
         yield entry
-        accepted = isinstance(reply, dict) and reply.get("status") == "accepted"
+        accepted = isinstance(reply, dict) and cast("Any", reply).get("status") == "accepted"
         names.note(entry, is_accepted=reply is True or accepted)
 
 
