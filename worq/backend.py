@@ -7,7 +7,7 @@ operations with an underscore, which get checked values and whole milliseconds.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from worq import checks
 from worq.clock import Clock
@@ -17,6 +17,8 @@ from worq.values import Claim, Finished, Outcome, Submittable, Submitted, Token
 
 NO_ARGS: Mapping[str, Token | None] = MappingProxyType({})
 LEASE_MARGIN_S = 5
+
+T = TypeVar("T")
 
 
 class Ticket(NamedTuple):
@@ -51,7 +53,7 @@ class AbstractTaskQueue(ABC):
         message_bytes_max: int = MESSAGE_BYTES_MAX,
     ) -> None:
         """`clock`: for tests; None for the backend's own time. Raises before anything is opened."""
-        self.url = checks.name("url", url)
+        self.url = checks.text("url", url)
         self.name = checks.name("name", name)
         self.clock = clock
         self.message_bytes_max = checks.bytes_max("message_bytes_max", message_bytes_max)
@@ -76,7 +78,10 @@ class AbstractTaskQueue(ABC):
         return self._submit(
             _ticket(result),
             checks.message("message", message, self.message_bytes_max),
-            {checks.name("args", key): _incarnation("args", token) for key, token in args.items()},
+            {
+                checks.name("args", key): _incarnation("args", token)
+                for key, token in _mapping("args", args).items()
+            },
             outcome,
         )
 
@@ -193,6 +198,7 @@ class AbstractTaskQueue(ABC):
     def defer_task(self, result: Submittable, message: bytes, args: Iterable[str]) -> bool:
         """Accept a task that waits for `args`, and reserve nothing; False if the id is taken. [DFR-1] [DFR-2]"""
         ids = frozenset(checks.name("args", arg) for arg in _iterable("args", args))
+        checks.arguments("args", ids)
         if not ids:
             raise ValueError(f"args: at least one argument id is needed, not {args!r}")
         ticket = _ticket(result)
@@ -354,6 +360,13 @@ def _incarnation(argument: str, token: object) -> bytes | None:
 def _not_none(argument: str, value: object) -> object:
     if value is None:
         raise TypeError(f"{argument}: a number of seconds is needed, not None")
+    return value
+
+
+def _mapping(argument: str, value: Mapping[str, T]) -> Mapping[str, T]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{argument}: a mapping of ids to tokens is needed, not {value!r}")
+    checks.arguments(argument, value)
     return value
 
 

@@ -94,8 +94,10 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("BrokerClosesWhatIsNotItsOwn", CORE, "        if self._is_owner:\n            self._queue.close()\n", "        self._queue.close()\n", "ENV-API-8", "api", pitfall="lifetimes"),
     Mutant("PasswordInThePickle", MASKING, '    if ":" not in user and len(kept) == len(query):\n', "    if True:\n", "ENV-API-6", "broker"),
     # what callers pass in
-    Mutant("IdsAreNotChecked", CHECKS, '    if not isinstance(value, str):\n        raise TypeError(f"{argument}: a string is needed, not {value!r}")\n', "    value = str(value)\n", "ENV-BAD-1", "bad input", pitfall="ids"),
+    Mutant("IdsAreNotChecked", CHECKS, '    if not isinstance(value, str):\n        raise TypeError(f"{argument}: a string is needed, not {SHOWN.repr(value)}")\n', "    value = str(value)\n", "ENV-BAD-1", "bad input", pitfall="ids"),
     Mutant("EmptyNames", CHECKS, '    if not value:\n        raise ValueError(f"{argument}: a name must not be empty: {value!r}")\n', "", "ENV-BAD-1", "bad input", pitfall="ids"),
+    Mutant("NamesOfAnyLength", CHECKS, "(size := len(checked.encode())) > NAME_BYTES_MAX", "(size := len(checked)) > NAME_BYTES_MAX", "ENV-BAD-6", "bad input"),
+    Mutant("AnyNumberOfArguments", CHECKS, "if len(value) > ARGUMENTS_MAX:", "if len(value) > ARGUMENTS_MAX + 1:", "ENV-BAD-6", "bad input"),
     Mutant("NegativeTimeouts", CHECKS, "if not 0 <= value <= TIMEOUT_S_MAX:", "if not value <= TIMEOUT_S_MAX:", "ENV-BAD-2", "bad input", pitfall="timeouts"),
     Mutant("NaNIsATimeout", CHECKS, "if not 0 <= value <= TIMEOUT_S_MAX:", "if value < 0 or value > TIMEOUT_S_MAX:", "ENV-BAD-2", "bad input", pitfall="timeouts"),
     Mutant("InfinityIsANumber", CHECKS, "return None if value is None or value == math.inf else seconds(argument, value)", "return None if value is None else seconds(argument, value)", "ENV-WAIT-1 ENV-BAD-2", "waiting", "waits_for_ever", "timeouts", "threads"),
