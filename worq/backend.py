@@ -7,7 +7,7 @@ operations with an underscore, which get checked values and whole milliseconds.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 from worq import checks
 from worq.clock import Clock
@@ -17,8 +17,6 @@ from worq.values import Claim, Finished, Outcome, Submittable, Submitted, Token
 
 NO_ARGS: Mapping[str, Token | None] = MappingProxyType({})
 LEASE_MARGIN_S = 5
-
-T = TypeVar("T")
 
 
 class Ticket(NamedTuple):
@@ -75,13 +73,12 @@ class AbstractTaskQueue(ABC):
         """
         if outcome is not None:
             self._check_outcome(outcome)
+        _check_mapping("args", args)
+        checks.arguments("args", args)
         return self._submit(
             _ticket(result),
             checks.message("message", message, self.message_bytes_max),
-            {
-                checks.name("args", key): _incarnation("args", token)
-                for key, token in _mapping("args", args).items()
-            },
+            {checks.name("args", key): _incarnation("args", token) for key, token in args.items()},
             outcome,
         )
 
@@ -363,11 +360,9 @@ def _not_none(argument: str, value: object) -> object:
     return value
 
 
-def _mapping(argument: str, value: Mapping[str, T]) -> Mapping[str, T]:
+def _check_mapping(argument: str, value: object) -> None:
     if not isinstance(value, Mapping):
         raise TypeError(f"{argument}: a mapping of ids to tokens is needed, not {value!r}")
-    checks.arguments(argument, value)
-    return value
 
 
 def _iterable(argument: str, value: Iterable[str]) -> Iterable[str]:
