@@ -144,7 +144,7 @@ class Broker:
         return Queue(self, target, **options)
 
     def enqueue(self, task: FunctionTask) -> Deferred | None:
-        """Submit a call: a Deferred, or None with `ignore_result`. [CALL-1] to [CALL-6]
+        """Submit a call: a Deferred, or None with `ignore_result`. [CALL-1] to [CALL-7]
 
         All or nothing, in one operation: when it raises, nothing has changed. (If it raises
         BackendUnavailable, see its `outcome`.)
@@ -164,8 +164,9 @@ class Broker:
             raise TaskFailure(*unavailable, NOT_AVAILABLE)
         if not task.ignore_result:
             return Deferred(self, task)
-        if outcome is not None:
-            _log.error("not started, an argument had failed: %s [%s:%s]", *self._address(task))
+        if answer.outcome is not None:
+            ended = self.read_outcome(task, answer.outcome)
+            _log.error("not started, and nobody else is told of it: %s", ended.value)
         return None
 
     def deferred(self, task_id: str, name: str = "", token: Token | None = None) -> Deferred:
@@ -181,9 +182,10 @@ class Broker:
         Raises KeyError if there is none after `timeout` seconds (None: wait for ever), or if it is
         for another task, and TaskExpired if there is none and none will come.
         """
-        held = self.fetch(task, timeout)
-        if held is None:
+        outcome = self.fetch(task, timeout)
+        if outcome is None:
             raise KeyError("{} [{}:{}] {}".format(*self._address(task), NOT_AVAILABLE))
+        held = self.read_outcome(task, outcome)
         if held.kind == "expired" and held.failure is not None:
             raise held.failure
         return held.value
@@ -325,16 +327,21 @@ class Broker:
 
     # Shared.
 
-    def fetch(self, task: TaskId, timeout: float | None) -> Held | None:
-        """Take the outcome; None if there was none for `timeout` seconds, or it is reserved."""
+    def fetch(self, task: TaskId, timeout: float | None) -> Outcome | None:
+        """Take the outcome; None if there was none for `timeout` seconds, or it is reserved.
+
+        It is nowhere else then: whoever gets it keeps it until `read_outcome` has returned. [ENV-API-10]
+        """
         popped = self._queue.pop(_checked(task).id, timeout, token=_token(task))
         if popped is TASK_EXPIRED:
-            popped = EXPIRED
-        if not isinstance(popped, Outcome):
-            return None
+            return EXPIRED
+        return popped if isinstance(popped, Outcome) else None
+
+    def read_outcome(self, task: TaskId, outcome: Outcome) -> Held:
+        """What the outcome of a task means to its consumer. [DEF-4] [DEF-5] [DEF-8]"""
         address = self._address(task)
         try:
-            return messages.read_outcome(self._serializer, popped, address)
+            return messages.read_outcome(self._serializer, outcome, address)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it runs code of the application
             reason = f"result cannot be read: {describe(error)}"
             return Held("failure", TaskFailure(*address, reason))
@@ -448,7 +455,7 @@ def _same(first: Token | None, second: Token | None) -> Token | None:
 
 
 _reopened: WeakValueDictionary[tuple[str, str], Broker] = WeakValueDictionary()
-_reopened_lock = threading.Lock()
+_reopened_lock = threading.RLock()  # a handler may come in the midst [ENV-WAIT-9]
 
 
 def reopen(url: str, name: str) -> Broker:

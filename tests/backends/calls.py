@@ -43,19 +43,25 @@ class Call(Generic[R_co]):
 
     def sleeps(self) -> bool:
         """True once its thread does nothing any more, False once it has answered."""
-        seen: list[tuple[int, int] | None] = []
-        until = time.monotonic() + PATIENCE_S
-        while not self._future.done():
-            seen.append(self._place())
-            if seen[-1] is not None and seen[-SAMPLES:] == seen[-1:] * SAMPLES:
-                return True
-            assert time.monotonic() < until, "it neither answers nor sleeps"
-            time.sleep(SAMPLED_EVERY_S)
-        return False
+        return falls_asleep(self.thread, self._future.done)
 
-    def _place(self) -> tuple[int, int] | None:
-        frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001 (nothing else tells)
-        return None if frame is None else (id(frame), frame.f_lasti)
+
+def falls_asleep(thread: threading.Thread, is_over: Callable[[], bool]) -> bool:
+    """True once the thread does nothing any more, False once what it does is over."""
+    seen: list[tuple[int, int] | None] = []
+    until = time.monotonic() + PATIENCE_S
+    while not is_over():
+        seen.append(_place(thread))
+        if seen[-1] is not None and seen[-SAMPLES:] == seen[-1:] * SAMPLES:
+            return True
+        assert time.monotonic() < until, "it neither ends nor sleeps"
+        time.sleep(SAMPLED_EVERY_S)
+    return False
+
+
+def _place(thread: threading.Thread) -> tuple[int, int] | None:
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 (nothing else tells)
+    return None if frame is None else (id(frame), frame.f_lasti)
 
 
 class WatchedClock(ManualClock):

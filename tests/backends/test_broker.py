@@ -183,15 +183,35 @@ def test_fetched_failure_leaves_the_other_arguments_alone(broker: Broker) -> Non
     assert ended.wait(0)
 
 
-@pytest.mark.spec("CALL-3", "RUN-7")
-def test_task_with_ignore_result_that_ends_at_its_call_is_logged(
+@pytest.mark.spec("CALL-3", "CALL-7")
+def test_task_of_no_result_that_ends_at_its_call_with_what_was_fetched_is_logged(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     gone = broker.deferred("a", "gone")
     gone.wait(0)
     assert Task(broker.queue().echo, id="b", ignore_result=True)(gone) is None
     assert work(broker) == 0
-    assert f"echo [{broker.name}:b]" in caplog.text
+    assert f"echo [{broker.name}:b] task expired" in caplog.text
+
+
+@pytest.mark.spec("CALL-7")
+def test_task_of_no_result_that_ends_at_its_call_with_a_failure_in_the_queue_is_logged(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed = call(broker.queue().boom, "a")
+    work(broker)
+    caplog.clear()
+    assert Task(broker.queue().echo, id="b", ignore_result=True)(failed) is None
+    name = broker.name
+    assert f"echo [{name}:b] argument failed: boom [{name}:a] ValueError: boom" in caplog.text
+
+
+@pytest.mark.spec("CALL-7")
+def test_task_of_no_result_that_goes_to_a_worker_is_not_logged(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    Task(broker.queue().echo, id="b", ignore_result=True)(1)
+    assert caplog.text == ""
 
 
 @pytest.mark.spec("CALL-4")

@@ -24,7 +24,7 @@ from worq import (
     TaskSpace,
     WorqError,
 )
-from worq.failures import CAUSES_MAX, ERROR_CHARS_MAX, describe
+from worq.failures import CAUSES_MAX, ERROR_CHARS_MAX, describe, shorten
 
 
 @pytest.fixture
@@ -108,8 +108,28 @@ def test_exception_that_has_no_text_is_described_by_its_type() -> None:
 def test_text_of_an_exception_is_bounded() -> None:
     text = describe(ValueError("x" * (ERROR_CHARS_MAX + 1)))
     assert text.startswith("ValueError: xxx")
-    assert text.endswith(f"... ({ERROR_CHARS_MAX + 1} characters)")
+    assert text.endswith("xxx... (1 more characters)")
     assert len(text) < ERROR_CHARS_MAX + 100
+
+
+@pytest.mark.spec("RUN-2")
+def test_text_that_is_cut_again_says_once_what_it_lacks() -> None:
+    first = describe(ValueError("x" * (ERROR_CHARS_MAX + 1_000)))
+    again = describe(TaskFailure("f", "q", "a", first))
+    total = len("f [q:a] ValueError: ") + ERROR_CHARS_MAX + 1_000
+    assert again.endswith(f"xxx... ({total - ERROR_CHARS_MAX} more characters)")
+    assert again.count("more characters") == 1
+    assert shorten(again, 100).endswith(
+        f"... ({len('TaskFailure: ') + total - 100} more characters)"
+    )
+
+
+@pytest.mark.spec("RUN-2")
+@pytest.mark.parametrize(
+    "text", ["... (5 more characters)", "x... (5 more characters)", "... (5 more characters) x"]
+)
+def test_text_that_fits_stays_as_it_is(text: str) -> None:
+    assert shorten(text, len(text)) == text
 
 
 # Queues.

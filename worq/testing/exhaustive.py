@@ -188,7 +188,8 @@ THEMES: tuple[Theme, ...] = (
         Do(ops.Submit("f", inc(7), b"m", (("a", inc(9)),), None, KEEP)), discard("b"))),
     Theme("fetched failures", (submit("a", 1),), (
         submit("b", 2, "a", outcome=Outcome("failure", b"f", "x")), submit("b", 2, "a", outcome=EXPIRED),
-        submit("b", 2, options=IGNORE, outcome=Outcome("failure", b"f", "x")), pop("b"), Tick(RETENTION_MS), CLAIM)),
+        submit("b", 2, options=IGNORE, outcome=Outcome("failure", b"f", "x")), submit("b", 2, options=IGNORE, outcome=EXPIRED), pop("b"),
+        Tick(RETENTION_MS))),
     Theme("submit again, in each state", (submit("x", 9), submit("a", 1, "x")), (
         submit("a", 1, "x"), submit("a", 2), CLAIM, finish("x"), finish("a"), defer("a", 3, "x"))),
     Theme("defer again, in each state", (defer("a", 1, "x"),), (
