@@ -47,22 +47,36 @@ def for_an_answer(
     """The clauses that say what an operation should have answered. `step`: what the model does."""
     of_time = [row for row in step.rows if row.event in OF_TIME]
     own = [row for row in step.rows if row.event is EVENTS[type(operation)]]
+    if isinstance(operation, ops.SetArgument) and any("ARG-4" in row.clauses for row in own):
+        return _distinct(
+            ["ARG-4", *_clauses(own)]
+        )  # the answer; ARG-3 says what becomes of the task
     return _distinct([*_of_fields(expected, got), *_clauses(of_time), *_clauses(own), *_clauses(step.rows)])  # fmt: skip
 
 
-def for_a_look(step: Step, look: Operation, expected: Reply) -> tuple[str, ...]:
-    """The clauses by which the operation before should have left something else to be seen."""
-    changing = [row for row in step.rows if row.state != row.becomes]
-    likely: Sequence[Row] = changing
+def for_a_look(
+    step: Step, operation: Operation, look: Operation, expected: Reply
+) -> tuple[str, ...]:
+    """The clauses by which an operation should have left something else to be seen.
+
+    `look` sees it; the state of each task is looked at first, so if that is right, the size and the arguments are not.
+    """
+    likely: Sequence[Row] = ()
     match look:
-        case ops.Status():
+        case ops.Status(task_id):
             there = ABSENT if expected is None else expected
-            likely = [row for row in changing if row.becomes == there] or changing
+            ended = [row for row in step.rows if row.becomes == there]
+            own = [row for row in ended if row.event is EVENTS[type(operation)]]
+            others = [row for row in ended if row.event is not EVENTS[type(operation)]]
+            is_own = getattr(operation, "id", task_id) == task_id
+            likely = [*own, *others] if is_own else [*others, *own]
+            likely = sorted(likely, key=lambda row: row.state == row.becomes)
         case ops.GetArguments():
-            likely = [row for row in step.rows if row.event in ARGUMENTS] or changing
+            likely = [row for row in step.rows if row.event in ARGUMENTS]
         case _:
-            pass
-    return _distinct([*_clauses(likely), *_clauses(step.rows)])
+            return ()
+    changing = [row for row in step.rows if row.state != row.becomes]
+    return _distinct([*_clauses(likely), *_clauses(changing), *_clauses(step.rows)])
 
 
 def broken_part(clauses: Sequence[str], operation: Operation) -> str:

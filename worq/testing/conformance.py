@@ -77,7 +77,9 @@ class QueueConformance(unittest.TestCase):
             case "blocked" if verdict.text not in failed:
                 # Nobody has said why: that test was not run, or somewhere else.
                 blocker = next(each for each in all_checks() if each.name == verdict.text)
-                raise AssertionError(f"blocked by {verdict.text!r}: {described(self.verdict_of(blocker))}") from None
+                raise AssertionError(
+                    f"blocked by {verdict.text!r}: {described(self.verdict_of(blocker))}"
+                ) from None
             case "blocked":
                 self.skipTest(f"blocked by {verdict.text!r}")
             case "not claimed":

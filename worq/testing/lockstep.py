@@ -97,6 +97,7 @@ class Lockstep:
                 self.tick(max(0, start.deadline_ms - self.clock.now_ms()))
             for task in state.tasks:
                 self._compare(Do(ops.Discard(task.id), queue))
+                self._compare(Do(ops.Status(task.id), queue), log=False)
             self._compare(Do(ops.Size(), queue))
 
     def abandon(self) -> None:
@@ -146,11 +147,10 @@ class Lockstep:
         self.rows.update(rows)
 
     def _looks(self, queue: int) -> Iterable[Do]:
+        yield from (Do(ops.Status(task_id), queue) for task_id in self._ids[queue])
         yield Do(ops.Size(), queue)
-        for task_id in self._ids[queue]:
-            yield Do(ops.Status(task_id), queue)
-            if self.looks_at_arguments:
-                yield Do(ops.GetArguments(task_id), queue)
+        if self.looks_at_arguments:
+            yield from (Do(ops.GetArguments(task_id), queue) for task_id in self._ids[queue])
 
     def _disagreement(
         self, do: Do, done: Step, expected: object, got: object, *, log: bool
@@ -158,7 +158,7 @@ class Lockstep:
         clauses, culprit = for_an_answer(done, do.operation, expected, got), do  # type: ignore[arg-type]
         if not log and do.queue in self._last:
             culprit, before = self._last[do.queue]
-            clauses = (*for_a_look(before, do.operation, expected), *clauses)  # type: ignore[arg-type]
+            clauses = (*for_a_look(before, culprit.operation, do.operation, expected), *clauses)  # type: ignore[arg-type]
         where = "it answered" if log else f"afterwards {as_code(do)} answered"
         text = "\n".join(
             [

@@ -69,6 +69,9 @@ SMOKE: Final[dict[str, Program]] = {
     "an id comes back": (*_CLAIMED_A, _finish("a"), pop("a"), submit("a", 2), _finish("a", 1), CLAIM, _finish("a", 1)),
     "ignore_result": (submit("a", 1, options=IGNORE), pop("a"), CLAIM, _finish("a"), pop("a")),
     "heartbeat": (submit("a", 1), _heartbeat("a"), CLAIM, _heartbeat("a", 2), _heartbeat("a", 1), _finish("a"), _heartbeat("a")),
+    "a lease passes": (submit("a", 1), CLAIM, Do(ops.Heartbeat("a", 5)), Tick(4), _status("a"), Tick(1), _status("a")),
+    "a lease passes with starts left": (submit("a", 1, options=TWICE), CLAIM, Do(ops.Heartbeat("a", 5)), Tick(5), CLAIM),
+    "a retention passes": (*_CLAIMED_A, finish("a"), Tick(2), _status("a"), Tick(1), pop("a")),
     "release": (_release("a"), *_CLAIMED_A, _release("a", 2), _release("a", 1), pop("a")),
     "release with starts left": (submit("a", 1, options=TWICE), CLAIM, _release("a", 1), CLAIM, _release("a", 1), _release("a", 1, 2)),
     "discard": (discard("a"), submit("a", 1), discard("a", 2), discard("a", 1), CLAIM, submit("a", 3), discard("a")),
@@ -91,14 +94,7 @@ SMOKE: Final[dict[str, Program]] = {
     "reserve_argument of what is there": (submit("x", 1), CLAIM, _finish("x"), defer("d", 2, "x"), reserve("x", "d"), CLAIM),
     "undefer_task": (defer("d", 1, "x"), Do(ops.Undefer("d")), set_argument("d", "x"), Do(ops.Undefer("d"))),
 }  # fmt: skip
-"""They need no clock. What they look at afterwards are sizes and states, and of `get_arguments` what it is about."""
-
-ON_TIME: Final[dict[str, Program]] = {
-    "a lease passes": (submit("a", 1), CLAIM, Do(ops.Heartbeat("a", 5)), Tick(4), _status("a"), Tick(1), _status("a")),
-    "a lease passes with starts left": (submit("a", 1, options=TWICE), CLAIM, Do(ops.Heartbeat("a", 5)), Tick(5), CLAIM),
-    "a retention passes": (*_CLAIMED_A, finish("a"), Tick(2), _status("a"), Tick(1), pop("a")),
-}  # fmt: skip
-"""The same on a manual clock."""
+"""What they look at after each operation are states and sizes; arguments only where they are about them."""
 
 
 def operations_of(program: Program) -> frozenset[str]:

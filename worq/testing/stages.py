@@ -33,7 +33,7 @@ from worq.testing.machine import MACHINES, Machine, make_machine
 from worq.testing.parallel import Parallel, ThreadRun, examine, shrink
 from worq.testing.parallel_programs import programs
 from worq.testing.scenarios import STORIES, run_story
-from worq.testing.smoke import ON_TIME, SMOKE, operations_of
+from worq.testing.smoke import SMOKE, operations_of
 from worq.testing.vectors import CLIENTS, NAMES, kept
 from worq.testing.vectors import programs as programs_of
 from worq.testing.walk import walk, walk_of_life
@@ -68,9 +68,6 @@ def _bad_input(subject: Subject) -> Iterable[str]:
 def _smoke_checks() -> Iterator[Check]:
     for name, program in SMOKE.items():
         uses = operations_of(program)
-        yield Check("smoke", name, partial(_smoke, program), uses, _needs(uses))
-    for name, program in ON_TIME.items():
-        uses = operations_of(program) | LOOKS
         yield Check("smoke", name, partial(_smoke, program), uses, _needs(uses))
     yield Check("smoke", "deadlines in real time", waits.leases_are_real, CONTRACT_OPERATIONS)
     yield Check("smoke", "bad input is refused", _bad_input, frozenset({"submit", "size"}))
@@ -215,7 +212,7 @@ def _parallel_checks() -> Iterator[Check]:
 
 
 def _manual_clock(subject: Subject) -> Iterable[str]:
-    return _smoke(ON_TIME["a lease passes"], subject._replace(claimed=_claims(MANUAL_CLOCK)))
+    return _smoke(SMOKE["a lease passes"], subject._replace(claimed=_claims(MANUAL_CLOCK)))
 
 
 def _reference(subject: Subject) -> Iterable[str]:

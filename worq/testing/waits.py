@@ -13,7 +13,8 @@ from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
 from worq.const import RESERVED, TASK_EXPIRED
 from worq.errors import QueueClosed
-from worq.testing.calls import PATIENCE_S, Call
+from worq.testing import calls
+from worq.testing.calls import Call
 from worq.testing.kit import Broken, Subject
 from worq.values import Claim, Outcome, Request
 
@@ -57,7 +58,7 @@ class Place:
                 _ignoring(partial(queue.discard, task_id))
             queue.close()
         for call in self._calls:
-            call.thread.join(PATIENCE_S)
+            call.thread.join(calls.PATIENCE_S)
 
 
 def _ignoring(act: Callable[[], object]) -> None:
@@ -78,7 +79,7 @@ def _answers(call: Call[Any], expected: object, what: str, clause: str) -> None:
     try:
         got = call.answer()
     except TimeoutError:
-        raise Broken(f"{what}: it still waits after {PATIENCE_S} s", clause) from None
+        raise Broken(f"{what}: it still waits after {calls.PATIENCE_S} s", clause) from None
     if got != expected:
         raise Broken(f"{what}: expected {expected!r}, got {got!r}", clause)
 
@@ -171,7 +172,7 @@ def _one_of_two_gets_it(subject: Subject) -> None:
         pops = [place.call(partial(place.other.pop, "a", None), "ENV-WAIT-1") for _ in range(2)]
         place.queue.finish("a", b"r", LONG_S)
         for call in pops:
-            call.thread.join(PATIENCE_S)
+            call.thread.join(calls.PATIENCE_S)
             if call.thread.is_alive():
                 raise Broken("two pops wait, then comes finish: one still waits", "ENV-WAIT-5")
         got = sorted(repr(call.answer()) for call in pops)
@@ -275,7 +276,7 @@ def _raises_closed(call: Call[Any], what: str) -> None:
     try:
         error = call.error()
     except TimeoutError:
-        raise Broken(f"{what}: it still waits after {PATIENCE_S} s", "ENV-WAIT-7") from None
+        raise Broken(f"{what}: it still waits after {calls.PATIENCE_S} s", "ENV-WAIT-7") from None
     if not isinstance(error, QueueClosed):
         said = repr(error) if error is not None else repr(call.answer())
         raise Broken(f"{what}: QueueClosed is needed, not {said}", "ENV-WAIT-7")
