@@ -35,7 +35,6 @@ def violations(kit: Kit) -> Iterator[tuple[Check, Verdict]]:
 def test_a_mistake_is_named_by_its_clause(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "PATIENCE_S", 0.5)
     clause, kind = MISTAKES[name]
-    check, verdict = next(violations(kit_of(kind)))
-    print(check.name, verdict.text)
+    _, verdict = next(violations(kit_of(kind)))
     assert verdict.clause == clause
     assert verdict.text.count("Do(") <= STEPS_MAX

@@ -1,7 +1,6 @@
 """The queues of worq keep SPEC.md: the conformance kit, as anybody runs it on a backend."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import redis
@@ -35,12 +34,14 @@ class TestRedis(QueueConformance):
     effort = ON_REDIS
 
     @pytest.fixture(autouse=True)
-    def _server(self, redis_url: str) -> None:
+    def _server(self, redis_url: str) -> Iterator[None]:
         self.url = redis_url
+        with redis.Redis.from_url(redis_url) as self.client:
+            yield
 
     def make_queue(self, name: str, clock: Clock | None) -> AbstractTaskQueue:
         return redis_queue.TaskQueue(self.url, name, clock=clock)
 
     def left_behind(self, queue: AbstractTaskQueue) -> Sequence[str]:
-        with redis.Redis.from_url(self.url) as client:
-            return leftover_keys(client)
+        del queue
+        return leftover_keys(self.client)

@@ -43,7 +43,7 @@ def _refused(
 ) -> None:
     try:
         answer = give(queue, value)
-    except Exception as error:  # noqa: BLE001 (that is what is asked)
+    except Exception as error:
         if not isinstance(error, expected):
             raise Broken(f"{argument}={value!r}: {expected.__name__} is needed, not {error!r}", clause) from error  # fmt: skip
         if argument not in str(error) or repr(value) not in str(error):

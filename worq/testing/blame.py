@@ -48,10 +48,10 @@ def for_an_answer(
     of_time = [row for row in step.rows if row.event in OF_TIME]
     own = [row for row in step.rows if row.event is EVENTS[type(operation)]]
     if isinstance(operation, ops.SetArgument) and any("ARG-4" in row.clauses for row in own):
-        return _distinct(
-            ["ARG-4", *_clauses(own)]
-        )  # the answer; ARG-3 says what becomes of the task
-    return _distinct([*_of_fields(expected, got), *_clauses(of_time), *_clauses(own), *_clauses(step.rows)])  # fmt: skip
+        # What is answered; ARG-3 says what becomes of the task.
+        return _distinct(["ARG-4", *_clauses(own)])
+    rows = [*of_time, *own, *step.rows]
+    return _distinct([*_of_fields(expected, got), *(c for row in rows for c in _clauses([row]))])
 
 
 def for_a_look(

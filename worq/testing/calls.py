@@ -38,6 +38,11 @@ class Call(Generic[R_co]):
         """What the call raises; soon."""
         return self._future.exception(PATIENCE_S)
 
+    def ended(self, within_s: float) -> bool:
+        """Whether it has ended, or does so within so many seconds."""
+        self.thread.join(within_s)
+        return not self.thread.is_alive()
+
     def sleeps(self) -> bool:
         """True once its thread does nothing any more, False once it has answered."""
         seen: list[tuple[int, int] | None] = []
@@ -51,5 +56,5 @@ class Call(Generic[R_co]):
         return False
 
     def _place(self) -> tuple[int, int] | None:
-        frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001 (nothing else tells)
+        frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - nothing else tells
         return None if frame is None else (id(frame), frame.f_lasti)

@@ -4,16 +4,16 @@ Each check is a test method, in the order in which they tell most; unittest runs
 """
 
 import re
-import sys
 import unittest
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 from worq.backend import AbstractTaskQueue
 from worq.clock import Clock
 from worq.testing import capabilities as caps
 from worq.testing.kit import BRIEF, STAGES, USUAL, Check, Effort, Kit, Subject, Verdict
-from worq.testing.report import described
+from worq.testing.report import Report, described
 from worq.testing.stages import all_checks
 
 
@@ -28,7 +28,7 @@ class QueueConformance(unittest.TestCase):
     capabilities: ClassVar[Collection[str]] = ()
     effort: ClassVar[Effort | None] = None
 
-    _kits: ClassVar[dict[type, Kit]] = {}
+    kits: ClassVar[dict[type, Kit]] = {}
     _failed: ClassVar[dict[type, set[str]]] = {}
 
     def make_queue(self, name: str, clock: Clock | None) -> AbstractTaskQueue:
@@ -60,11 +60,11 @@ class QueueConformance(unittest.TestCase):
         claimed = caps.checked(cls.capabilities)
         effort = cls.effort or (USUAL if caps.MANUAL_CLOCK in claimed else BRIEF)
         subject = Subject(self.make_queue, self.left_behind, claimed, effort)
-        kit = QueueConformance._kits.setdefault(cls, Kit(subject, all_checks()))
+        kit = QueueConformance.kits.setdefault(cls, Kit(subject, all_checks()))
         kit.subject = subject  # of the instance that runs now, whose fixtures are there
         return kit
 
-    def _report(self, name: str, check: Check) -> None:
+    def report(self, check: Check) -> None:
         __tracebackhide__ = True
         verdict = self.verdict_of(check)
         failed = QueueConformance._failed.setdefault(type(self), set())
@@ -88,6 +88,27 @@ class QueueConformance(unittest.TestCase):
                 self.skipTest(f"not claimed, but it works: {verdict.text}")
 
 
+def found_by(cls: type[QueueConformance], test: str) -> tuple[Any, ...] | None:
+    """What a test of a kit has found, as plain values; None if it has not come so far."""
+    check = _tests().get(test)
+    kit = QueueConformance.kits.get(cls)
+    if check is None or kit is None or check.name not in kit.verdicts:
+        return None
+    claimed = sorted(map(str, kit.subject.claimed))
+    return (cls.__qualname__, claimed, check.name, list(kit.verdicts[check.name]))
+
+
+def reported(found: Iterable[Any]) -> Report:
+    """The report of what the tests of one kit have found."""
+    verdicts: dict[str, Verdict] = {}
+    claimed: Collection[str] = ()
+    for claimed, check, verdict in found:  # noqa: B007 (the same in each)
+        answer, clauses, text, seconds = verdict
+        verdicts[check] = Verdict(answer, tuple(clauses), text, seconds)
+    return Report(all_checks(), verdicts, caps.checked(claimed))
+
+
+@cache
 def _tests() -> dict[str, Check]:
     """The names of the test methods: unittest runs them in the order of the alphabet."""
     names: dict[str, Check] = {}
@@ -101,7 +122,7 @@ def _tests() -> dict[str, Check]:
 def _test(name: str, check: Check) -> Any:
     def test(self: QueueConformance) -> None:
         __tracebackhide__ = True
-        self._report(name, check)  # noqa: SLF001
+        self.report(check)
 
     test.__name__ = name
     test.__qualname__ = f"QueueConformance.{name}"

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
@@ -72,7 +72,7 @@ def _fail(trouble: str) -> NoReturn:
 
 
 @contextmanager
-def elsewhere(queue: AbstractTaskQueue, what: str) -> Iterator[Elsewhere]:
+def elsewhere(queue: AbstractTaskQueue, what: str) -> Generator[Elsewhere]:
     """`what`: `submit` a task `a` that may start twice, `claim` one, or `wait` for one."""
     process = Elsewhere(queue, what)
     try:

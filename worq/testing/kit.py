@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, contextmanager
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -65,7 +65,7 @@ class Subject(NamedTuple):
         )
 
     @contextmanager
-    def benched(self, *, queues: int = 2, clients: int = 2) -> Iterator[Bench]:
+    def benched(self, *, queues: int = 2, clients: int = 2) -> Generator[Bench]:
         """A bench that is closed at the end, and empty."""
         with closing(self.bench(queues=queues, clients=clients)) as bench:
             yield bench
@@ -80,7 +80,7 @@ class Subject(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One thing to find out. `examine` gives the clauses that it saw kept, and raises AssertionError at one that is not.
+    """One thing to find out. `examine` gives the clauses that it saw kept, and raises AssertionError at a broken one.
 
     `uses`: the operations, and `time`, without which it makes no sense. `needs`: without which it is not claimed.
     `probe`: of a capability, which is found out also where it is not claimed.
@@ -92,10 +92,6 @@ class Check(NamedTuple):
     uses: frozenset[str] = frozenset()
     needs: frozenset[Capability] = frozenset({CONTRACT})
     probe: bool = False
-
-    @property
-    def is_claimed_by(self) -> Callable[[Capabilities], bool]:
-        return self.needs.issubset
 
 
 class Verdict(NamedTuple):
@@ -127,7 +123,7 @@ class Broken(AssertionError):
 
 
 class Kit:
-    """The checks of a subject, each run once, when its verdict is asked for, and those of the smoke stage before others.
+    """The checks of a subject, each run once, when its verdict is asked for; those of the smoke stage before others.
 
     So verdicts do not depend on who asks first, and part of a kit can be run by itself.
     """

@@ -155,10 +155,10 @@ class Lockstep:
     def _disagreement(
         self, do: Do, done: Step, expected: object, got: object, *, log: bool
     ) -> Disagreement:
-        clauses, culprit = for_an_answer(done, do.operation, expected, got), do  # type: ignore[arg-type]
+        clauses, culprit = for_an_answer(done, do.operation, expected, got), do
         if not log and do.queue in self._last:
             culprit, before = self._last[do.queue]
-            clauses = (*for_a_look(before, culprit.operation, do.operation, expected), *clauses)  # type: ignore[arg-type]
+            clauses = (*for_a_look(before, culprit.operation, do.operation, expected), *clauses)
         where = "it answered" if log else f"afterwards {as_code(do)} answered"
         text = "\n".join(
             [

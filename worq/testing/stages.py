@@ -1,4 +1,4 @@
-"""The checks of the kit, stage by stage: what each drives, and what it needs. The engines are in modules of their own."""
+"""The checks of the kit, stage by stage: what each drives, and what it needs. The engines are modules of their own."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -27,9 +27,9 @@ from worq.testing.capabilities import (
 from worq.testing.driver import Program
 from worq.testing.elsewhere import elsewhere
 from worq.testing.exhaustive import THEMES, Theme, run_theme
-from worq.testing.kit import ATOMIC, Broken, Check, Stage, Subject
+from worq.testing.kit import ATOMIC, Broken, Check, Subject
 from worq.testing.lifecycle_machine import make_lifecycle_machine
-from worq.testing.machine import MACHINES, Machine, make_machine
+from worq.testing.machine import MACHINES, make_machine
 from worq.testing.parallel import Parallel, ThreadRun, examine, shrink
 from worq.testing.parallel_programs import programs
 from worq.testing.scenarios import STORIES, run_story
@@ -94,8 +94,10 @@ def _stories(subject: Subject) -> Iterable[str]:
 
 def _transition_checks() -> Iterator[Check]:
     for name in NAMES:
-        uses = CONTRACT_OPERATIONS | {TIME} | (REFERENCE_OPERATIONS if name == "reference" else set())  # fmt: skip
-        yield Check("transitions", f"every transition of {name}", partial(_transitions, name), uses, _needs(uses - {TIME}))  # fmt: skip
+        asked = REFERENCE_OPERATIONS if name == "reference" else frozenset[str]()
+        run = partial(_transitions, name)
+        uses = CONTRACT_OPERATIONS | asked | {TIME}
+        yield Check("transitions", f"every transition of {name}", run, uses, _needs(asked))
     yield Check("transitions", "stories of an application", _stories, CONTRACT_OPERATIONS)
 
 
@@ -169,12 +171,13 @@ def _parallel(subject: Subject) -> Iterable[str]:
     """Chance is in the threads: what failed once is not asked again, and is made smaller by trying often."""
     run = ThreadRun(subject.make_queue, subject.claimed)
     failures: dict[Parallel, str] = {}
+    counts: Counter[str] = Counter()
 
     @_settings(subject.effort.programs, phases=(Phase.explicit, Phase.reuse, Phase.generate))
     @given(programs())
     def example(program: Parallel) -> None:
         if program not in failures:
-            failure = examine(run, program, subject.effort.times, Counter())
+            failure = examine(run, program, subject.effort.times, counts)
             if failure is None:
                 return
             smaller = shrink(failure, _again(run), SHRINK_TRIES)
@@ -182,6 +185,8 @@ def _parallel(subject: Subject) -> Iterable[str]:
         raise Broken(failures[program], ATOMIC)
 
     example()
+    if counts["overlapping"] < counts["holds"] // 4:
+        raise Broken(f"hardly anything happened at the same time: {dict(counts)}")
     return (ATOMIC,)
 
 

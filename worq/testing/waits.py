@@ -4,8 +4,8 @@ With a manual clock or without; what needs one says so in `stages`. Nothing here
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from worq.const import RESERVED, TASK_EXPIRED
 from worq.errors import QueueClosed
 from worq.testing import calls
 from worq.testing.calls import Call
+from worq.testing.capabilities import MANUAL_CLOCK
 from worq.testing.kit import Broken, Subject
 from worq.values import Claim, Outcome, Request
 
@@ -28,10 +29,10 @@ class Place:
     """Two queue objects of one queue, and calls that wait on them."""
 
     def __init__(self, subject: Subject, stack: ExitStack) -> None:
-        self.clock = subject.clock() or ManualClock()
-        name, clock = subject.name(), subject.clock() and self.clock
-        self.queue = subject.make_queue(name, clock)
-        self.other = subject.make_queue(name, clock)
+        self.clock = ManualClock()
+        clock = self.clock if MANUAL_CLOCK in subject.claimed else None
+        self._again = partial(subject.make_queue, subject.name(), clock)
+        self.queue, self.other = self._again(), self._again()
         self._calls: list[Call[Any]] = []
         stack.callback(self._end)
 
@@ -57,8 +58,17 @@ class Place:
             for task_id in "abcd":
                 _ignoring(partial(queue.discard, task_id))
             queue.close()
-        for call in self._calls:
-            call.thread.join(calls.PATIENCE_S)
+        waiting = [call for call in self._calls if not call.ended(calls.PATIENCE_S)]
+        if waiting:
+            self._free(waiting)
+
+    def _free(self, waiting: Sequence[Call[Any]]) -> None:
+        """End the claims that the queue does not end by being closed."""
+        with closing(self._again()) as queue:
+            for number, call in enumerate(waiting):
+                queue.submit(Request(f"end {number}", ignore_result=True), b"")
+                call.ended(calls.PATIENCE_S)
+            queue.purge()
 
 
 def _ignoring(act: Callable[[], object]) -> None:
@@ -69,7 +79,7 @@ def _ignoring(act: Callable[[], object]) -> None:
 
 
 @contextmanager
-def _place(subject: Subject) -> Iterator[Place]:
+def _place(subject: Subject) -> Generator[Place]:
     with ExitStack() as stack:
         yield Place(subject, stack)
 
@@ -172,8 +182,7 @@ def _one_of_two_gets_it(subject: Subject) -> None:
         pops = [place.call(partial(place.other.pop, "a", None), "ENV-WAIT-1") for _ in range(2)]
         place.queue.finish("a", b"r", LONG_S)
         for call in pops:
-            call.thread.join(calls.PATIENCE_S)
-            if call.thread.is_alive():
+            if not call.ended(calls.PATIENCE_S):
                 raise Broken("two pops wait, then comes finish: one still waits", "ENV-WAIT-5")
         got = sorted(repr(call.answer()) for call in pops)
         if got != sorted([repr(RESULT), repr(TASK_EXPIRED)]):
