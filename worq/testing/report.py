@@ -155,6 +155,7 @@ def _some(names: Sequence[str]) -> str:
 @cache
 def _examined() -> tuple[str, ...]:
     """In the order of SPEC.md."""
-    rows = [*table.ROWS, *lifecycle_table.ROWS]
-    there = {clause for row in rows for clause in row.clauses} | set(EXAMINED)
+    of_queue = {clause for row in table.ROWS for clause in row.clauses}
+    of_life = {clause for row in lifecycle_table.ROWS for clause in row.clauses}
+    there = of_queue | of_life | set(EXAMINED)
     return tuple(clause for clause in sentences() if clause in there)
