@@ -2,10 +2,9 @@
 
 import importlib
 import inspect
-from collections.abc import Callable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import cast
+from typing import Any, cast
 
 from worq.backend import AbstractTaskQueue
 from worq.masking import masked
@@ -28,10 +27,9 @@ def open_queue(url: str, name: str, *args: object, **kw: object) -> AbstractTask
     `args` and `kw` go to the `TaskQueue`. Raises ValueError for a URL that says nothing, and
     ModuleNotFoundError, which says what to install, where a package is missing.
     """
-    backend = _backend(scheme_of(url))
+    backend: Any = _backend(scheme_of(url))
     _check_options(backend, kw)
-    make: Callable[..., AbstractTaskQueue] = backend
-    return make(url, name, *args, **kw)
+    return cast("AbstractTaskQueue", backend(url, name, *args, **kw))
 
 
 def _backend(scheme: str) -> type[AbstractTaskQueue]:

@@ -16,7 +16,7 @@ MakeQueue = Callable[[str, ManualClock | None], AbstractTaskQueue]
 """Makes a queue object: queue name and clock, None for the backend's own. Two with one name reach the same queue."""
 
 
-def _nothing(queue: AbstractTaskQueue) -> Sequence[str]:
+def nothing(queue: AbstractTaskQueue) -> Sequence[str]:
     del queue
     return ()
 
@@ -31,7 +31,7 @@ class Bench:
     def __init__(
         self,
         make_queue: MakeQueue,
-        left_behind: Callable[[AbstractTaskQueue], Sequence[str]] = _nothing,
+        left_behind: Callable[[AbstractTaskQueue], Sequence[str]] = nothing,
         *,
         queues: int = 2,
         clients: int = 2,

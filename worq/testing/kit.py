@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
 from worq.testing.bench import Bench, MakeQueue
-from worq.testing.capabilities import CONTRACT, MANUAL_CLOCK, Capabilities, Capability
+from worq.testing.capabilities import CONTRACT, MANUAL_CLOCK, Capability
 
 Stage = Literal["smoke", "transitions", "exhaustive", "machines", "parallel", "faults"]
 STAGES: Final[tuple[Stage, ...]] = (
@@ -52,7 +52,7 @@ class Subject(NamedTuple):
 
     make_queue: MakeQueue
     left_behind: LeftBehind
-    claimed: Capabilities
+    claimed: frozenset[Capability]
     effort: Effort
 
     def bench(self, *, queues: int = 2, clients: int = 2) -> Bench:
