@@ -20,6 +20,8 @@ from worq.testing.servers import (
     redis_for_tests,
 )
 
+pytest_plugins = ("worq.testing.plugin", "pytester")
+
 # Profile → examples of a test, steps of an example of a state machine.
 PROFILES = {"dev": (100, 40), "ci": (200, 50), "deep": (20_000, 60)}
 

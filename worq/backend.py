@@ -7,7 +7,7 @@ operations with an underscore, which get checked values and whole milliseconds.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from worq import checks
 from worq.clock import Clock
@@ -41,6 +41,9 @@ class AbstractTaskQueue(ABC):
     takes a `token`, a task that this does not name is absent to it [TOK-1], and None means the
     incarnation and the claim that are there [TOK-2].
     """
+
+    process_local: ClassVar[bool] = False
+    """Whether a URL means another queue in another process."""
 
     def __init__(
         self,

@@ -31,6 +31,8 @@ class TaskQueue(AbstractTaskQueue):
     shares nothing: what it inherited is closed there, and what it opens is empty.
     """
 
+    process_local = True
+
     def __init__(
         self,
         url: str,
