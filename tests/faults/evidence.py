@@ -19,7 +19,6 @@ from worq.testing.journal import Commit, replay, take_journal
 from worq.values import Outcome, Token
 
 SHOWN_MAX: Final = 20
-TURNS_MAX: Final = 1_000_000
 DELIVERED, EXPIRED, FORGOTTEN = "delivered", "expired", "fire and forget"
 
 
@@ -55,6 +54,7 @@ class Account:
         self.lives: dict[bytes, Life] = {}
         self.violations: list[str] = []
         self._done: set[tuple[str, bytes]] = set()
+        self._given: set[str] = set()
 
     def follow(self, commits: Iterable[Commit], said: dict[str, Said]) -> None:
         """In the order in which the server did them; those that changed nothing have no say."""
@@ -140,12 +140,15 @@ class Account:
             self._object(f"it has ended {' and '.join(life.ends)}", life, one)
 
     def _is_told(self, one: Said, commit: Commit) -> None:
-        """Who was told that nothing was changed has changed nothing."""
-        is_change = commit.number.strip(b"0") and (
-            one.act[0] not in ("claim", "pop") or commit.reply[1:2] in (b"T", b"O")
-        )
-        if is_change and one.ended in ("not_sent", "closed"):
+        """An operation changes something once; one whose client was told that it changed nothing does not."""
+        waits = one.act[0] in ("claim", "pop")
+        if not commit.number.strip(b"0") or (waits and commit.reply[1:2] not in (b"T", b"O")):
+            return
+        if one.ended in ("not_sent", "closed"):
             self._object(f"done, but its client was told {one.ended}", None, one)
+        if one.label in self._given:
+            self._object("done twice", None, one)
+        self._given.add(one.label)
 
 
 class Findings(NamedTuple):
@@ -216,7 +219,7 @@ class Inquest:
         for incarnation, life in list(self._account.open()):
             if life.is_claimed:
                 queue.release(life.id, token=Token(incarnation, life.starts))
-        for _ in range(TURNS_MAX):
+        for _ in range(sum(life.attempts for life in self._account.lives.values()) + 1):
             claim = queue.claim(0)
             if claim is None:
                 break

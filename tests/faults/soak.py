@@ -62,7 +62,7 @@ CAST: Final[Mapping[str, tuple[tuple[str, bool], ...]]] = {
 
 # How often a second each of them is injected.
 RATES: Final[Mapping[str, float]] = {
-    "kill worker": 2.0, "kill producer": 1.0, "kill caller": 0.3, "kill thread pool": 0.4, "kill pool parent": 0.05,
+    "kill worker": 3.0, "kill producer": 1.0, "kill caller": 0.3, "kill thread pool": 0.4, "kill pool parent": 0.05,
     "kill pool worker": 0.1, "kill server": 0.15, "stop server": 0.7, "forget scripts": 2.0, "kill clients": 0.7,
     "pause server": 0.4, "full server": 0.4, "cut": 0.5, "stall": 0.2,
 }  # fmt: skip

@@ -10,10 +10,9 @@ import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from worq.backend import Ticket
 from worq.clock import Clock
@@ -26,6 +25,8 @@ from worq_model import operations as ops
 from worq_model import values
 
 R = TypeVar("R")
+
+LENGTH_BYTES: Final = 4
 
 class Said(NamedTuple):
     """One operation of one process. `ended`: it answered, or was `closed`, `not_sent` or `unknown`; empty: killed."""
@@ -72,7 +73,8 @@ class Log:
         return answer
 
     def _write(self, record: tuple[Any, ...]) -> None:
-        os.write(self._file, marshal.dumps(record))
+        data = marshal.dumps(record)
+        os.write(self._file, len(data).to_bytes(LENGTH_BYTES) + data)
 
     def close(self) -> None:
         os.close(self._file)
@@ -96,12 +98,16 @@ class Logs:
     def look(self) -> None:
         """Read on."""
         for path in sorted(self._folder.glob("*.log")):
+            process = path.stem
             with path.open("rb") as file:
                 file.seek(self._read[path])
-                with suppress(EOFError):
-                    while True:
-                        self._note(path.stem, *marshal.load(file))  # noqa: S302 (it is our own)
-                self._read[path] = file.tell()
+                data = file.read()
+            at = 0
+            while at + LENGTH_BYTES <= len(data):
+                begin = at + LENGTH_BYTES
+                at = begin + int.from_bytes(data[at:begin])
+                self._note(process, *marshal.loads(data[begin:at]))  # noqa: S302 (it is our own)
+            self._read[path] += at
 
     def _note(self, process: str, number: int, *more: Any) -> None:
         label = f"{process}/{number}"
@@ -109,11 +115,8 @@ class Logs:
             self._queues[label] = more[0]
             self.said[more[0]][label] = Said(process, number, *more)
         else:
-            of_queue = self.said[self._queues[label]]
-            returned_ns, ended, reply = more
-            of_queue[label] = of_queue[label]._replace(
-                returned_ns=returned_ns, ended=ended, reply=reply
-            )
+            of_queue = self.said[self._queues.pop(label)]
+            of_queue[label] = Said(*of_queue[label][:5], *more)
 
 
 class WitnessQueue(JournalQueue):
