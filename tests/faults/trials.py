@@ -51,8 +51,11 @@ class Court:
     `retry_deadline_s`: of the client that meets the fault. `heal` is called when it has its answer.
     """
 
-    def __init__(self, url: str, *, retry_deadline_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, url: str, name: str = NAME, *, retry_deadline_s: float = PATIENCE_S
+    ) -> None:
         self._url = url
+        self._name = name
         self._retry_deadline_s = retry_deadline_s
         self._stack = ExitStack()
         self.heal: Callable[[], object] = lambda: None
@@ -63,7 +66,7 @@ class Court:
             redis.Redis.from_url(self._url, retry=Retry(NoBackoff(), 3))
         )
         self.proxy = self._stack.enter_context(FaultProxy(self._url))
-        self._second = self._stack.enter_context(closing(JournalQueue(self._url, NAME)))
+        self._second = self._stack.enter_context(closing(JournalQueue(self._url, self._name)))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,7 +75,7 @@ class Court:
     def hold(self, trial: Trial, plan: Plan | None) -> Result:
         """One trial. The server has forgotten all scripts, so the client has to send one whole."""
         with closing(
-            JournalQueue(self.proxy.url, NAME, retry_deadline_s=self._retry_deadline_s)
+            JournalQueue(self.proxy.url, self._name, retry_deadline_s=self._retry_deadline_s)
         ) as asked:
             recorder = LabellingRecorder([[asked, self._second, self._second]], RealTime())
             for act in trial.prefix:
@@ -86,7 +89,7 @@ class Court:
             look_after(
                 recorder, Parallel(trial.looks or (*trial.prefix, trial.act), (tuple(then),))
             )
-        journal = take_journal(self.admin, NAME)
+        journal = take_journal(self.admin, self._name)
         verdict = replay(recorder.history, {0: journal})
         wrong = [*_done_twice(journal), *(f"# left behind: {key!r}" for key in self._clear())]
         if verdict.answer == "holds" and not wrong:
@@ -96,7 +99,7 @@ class Court:
 
     def _clear(self) -> list[bytes]:
         """Remove what there is of the queue; what of it should not have been there."""
-        kept, transient = keys_of(self.admin, NAME)
+        kept, transient = keys_of(self.admin, self._name)
         if kept or transient:
             self.admin.delete(*kept, *transient)
         return sorted(kept)
