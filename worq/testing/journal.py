@@ -50,6 +50,8 @@ redis.call('PEXPIRE', key, %d)
 return reply
 """
 FIELDS: Final = 5
+UNDONE: Final = (b"~", b"<", b"v")
+"""How replies begin of what was not done: yet, since its queue object was closed, in that format."""
 
 label: Final = threading.local()
 """Its `text` names the operation that this thread carries out."""
@@ -170,7 +172,7 @@ class _Follower:
 
     def _commit(self, call: Call, commit: Commit) -> Iterator[str]:
         is_again = commit.number.strip(b"0") and (commit.label, commit.number) in self._seen
-        if commit.script == "SETTLE" or commit.reply[:1] == b"~" or is_again:
+        if commit.script == "SETTLE" or commit.reply[:1] in UNDONE or is_again:
             return
         self._seen.add((commit.label, commit.number))
         done = step(self._state, self._operation(call, commit), now_ms=commit.now_ms)
