@@ -373,7 +373,7 @@ def test_outcome_that_cannot_be_stored_in_time_is_given_up(
         value_of(deferred)
     lost[0] = False
     assert value_of(call(broker.queue().give, "b", 2)) == 2
-    assert "given up: a" in caplog.text
+    assert "given up: give [a]" in caplog.text
 
 
 # Heartbeats.
@@ -538,7 +538,8 @@ def test_heartbeat_that_failed_is_sent_again(
     assert beat == ("a", True)
     gate.opened.set()
     assert value_of(deferred) == 1
-    assert "no heartbeat: gate [a]" in caplog.text
+    assert "no heartbeat can be sent, trying again every second: nobody there" in caplog.text
+    assert "heartbeats are sent again" in caplog.text
 
 
 # Stopping.
@@ -699,7 +700,7 @@ def test_claim_that_cannot_be_released_is_left_to_its_lease(
     before = deferred.status
     clock.advance(7_000)
     assert (before, deferred.status) == ("processing", None)
-    assert "not released: gate [a]" in caplog.text
+    assert "not released, left to their leases: gate [a]: nobody there" in caplog.text
     gate.opened.set()
     thread.join(PATIENCE_S)
 
