@@ -515,8 +515,9 @@ def test_heartbeat_that_failed_is_sent_again(
     make_pool: MakePool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO", "worq.pool.keeper")
     failed = threading.Event()
-    trouble = _trouble(LOST)
+    trouble = _trouble(LOST, LOST)
 
     def first_fails() -> None:
         try:
@@ -527,7 +528,8 @@ def test_heartbeat_that_failed_is_sent_again(
     beats = Beats(queue, first_fails)
     broker = plant(queue, _heartbeat=beats.method())
     gate = Gate(broker)
-    make_pool(broker).start()
+    pool = make_pool(broker)
+    pool.start()
     deferred = call(broker.queue().gate, "a", 1)
     gate.wait()
     clock.advance(30_000)
@@ -538,8 +540,60 @@ def test_heartbeat_that_failed_is_sent_again(
     assert beat == ("a", True)
     gate.opened.set()
     assert value_of(deferred) == 1
-    assert "no heartbeat can be sent, trying again every second: nobody there" in caplog.text
+    pool.stop()
+    text = "no heartbeat can be sent, trying again every second: nobody there"
+    assert caplog.text.count(text) == 1
     assert "heartbeats are sent again" in caplog.text
+
+
+@pytest.mark.spec("ENV-POOL-22")
+@pytest.mark.parametrize("ignored", [False, True])
+def test_time_limit_that_passes_is_logged_once_and_ends_nothing(
+    queue: AbstractTaskQueue,
+    clock: ManualClock,
+    plant: Plant,
+    make_pool: MakePool,
+    caplog: pytest.LogCaptureFixture,
+    ignored: bool,  # noqa: FBT001 - as pytest passes it
+) -> None:
+    broker = plant(queue)
+    gate = Gate(broker)
+    pool = make_pool(broker)
+    pool.start()
+    Task(broker.queue().gate, id="a", ignore_result=ignored, time_limit=3)("late")
+    gate.wait()
+    clock.advance(2_999)
+    assert "time limit" not in caplog.text
+    clock.advance(1)
+    while "time limit" not in caplog.text:
+        clock.advance(0)
+    clock.advance(1_000)
+    gate.opened.set()
+    pool.stop()
+    assert (
+        caplog.text.count("its time limit of 3 s has passed, but no thread can be ended: gate [a]")
+        == 1
+    )
+    if not ignored:
+        assert value_of(broker.deferred("a")) == "late"
+
+
+@pytest.mark.spec("ENV-POOL-22")
+def test_time_limit_that_does_not_pass_is_not_logged(
+    queue: AbstractTaskQueue,
+    clock: ManualClock,
+    plant: Plant,
+    make_pool: MakePool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broker = plant(queue)
+    pool = make_pool(broker)
+    pool.start()
+    assert value_of(call(broker.queue().give, "a", 1, time_limit=3)) == 1
+    clock.advance(3_000)
+    assert value_of(call(broker.queue().give, "b", 1, time_limit=float("inf"))) == 1
+    pool.stop()
+    assert "time limit" not in caplog.text
 
 
 # Stopping.

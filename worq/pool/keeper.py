@@ -6,7 +6,7 @@ Source: SPEC.md, section 9.
 import logging
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from worq import checks
 from worq.bounds import calls_within
@@ -41,6 +41,13 @@ class _Held:
     due_ms: int
 
 
+class _Limited(NamedTuple):
+    """A task that nothing can end, and when its time limit passes."""
+
+    task: FunctionTask
+    late_ms: int
+
+
 class Keeper:
     """Looks after the claims that workers hold, until the last worker has left. Thread-safe.
 
@@ -55,11 +62,21 @@ class Keeper:
         self._clock = clock
         self._workers = workers
         self._held: dict[Token, _Held] = {}
+        self._limited: dict[Token, _Limited] = {}
         self._drain_at_ms: int | None = None
         self._is_out_of_contact = False
         self._changed = threading.Condition()
 
     # What workers say.
+
+    def limit(self, task: FunctionTask) -> None:
+        """A worker that can't be ended has begun a task: say so when its time limit passes. [ENV-POOL-22]"""
+        limit_s = checks.limit("time_limit", task.time_limit)
+        if limit_s is not None:
+            late_ms = self._clock.now_ms() + checks.milliseconds(limit_s)
+            with self._changed:
+                self._limited[task.token] = _Limited(task, late_ms)
+                self._changed.notify()
 
     def hold(self, task: FunctionTask) -> None:
         """A worker has begun a task."""
@@ -74,6 +91,7 @@ class Keeper:
         """A worker has ended it."""
         with self._changed:
             self._held.pop(task.token, None)
+            self._limited.pop(task.token, None)
 
     def leave(self) -> None:
         """A worker has ended itself."""
@@ -128,6 +146,7 @@ class Keeper:
                 due = [held for held in self._held.values() if held.due_ms <= now_ms]
                 for held in due:
                     held.due_ms = now_ms + held.rate_ms
+                self._say_late(now_ms)
                 if due or self._presence.is_due(now_ms):
                     return due
                 self._changed.wait(self._seconds_to_sleep(now_ms))
@@ -138,11 +157,23 @@ class Keeper:
 
     def _seconds_to_sleep(self, now_ms: int) -> float | None:
         times_ms = [held.due_ms for held in self._held.values()]
+        times_ms += [limited.late_ms for limited in self._limited.values()]
         if self._drain_at_ms is not None:
             times_ms.append(self._drain_at_ms)
         if self._presence.due_ms is not None:
             times_ms.append(self._presence.due_ms)
         return (min(times_ms) - now_ms) / 1000 if times_ms else None
+
+    def _say_late(self, now_ms: int) -> None:
+        for token, (task, late_ms) in list(self._limited.items()):
+            if late_ms <= now_ms:
+                del self._limited[token]
+                _log.warning(
+                    "its time limit of %g s has passed, but no thread can be ended: %s [%s]",
+                    task.time_limit,
+                    task.name,
+                    task.id,
+                )
 
     def _sign(self) -> None:
         """Leave a sign of life, if one is due: after the heartbeats."""

@@ -168,6 +168,7 @@ class Shift:
         """Run a task. Whatever happens, the worker goes on. [ENV-POOL-4]"""
         task = self._work.glance(claim)
         self._keeper.hold(task)
+        self._keeper.limit(task)
         try:
             message, failed = self._work.perform(claim)
             self._store(task, lambda again: self._work.finish(task, message, failed, again=again))
