@@ -517,7 +517,7 @@ def test_heartbeat_that_failed_is_sent_again(
 ) -> None:
     caplog.set_level("INFO", "worq.pool.keeper")
     failed = threading.Event()
-    trouble = _trouble(LOST, LOST)
+    trouble = _trouble(LOST, LOST, RuntimeError("a bug"))
 
     def first_fails() -> None:
         try:
@@ -543,6 +543,7 @@ def test_heartbeat_that_failed_is_sent_again(
     pool.stop()
     text = "no heartbeat can be sent, trying again every second: nobody there"
     assert caplog.text.count(text) == 1
+    assert "no heartbeat: gate [a]" in caplog.text
     assert "heartbeats are sent again" in caplog.text
 
 
