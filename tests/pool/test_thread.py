@@ -298,7 +298,7 @@ def test_pauses_get_longer_up_to_a_bound() -> None:
     for _ in range(8):
         lengths.append(pauses.delay_s)
         pauses.pause()
-    assert lengths == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert lengths == [0.1, 0.2, 0.4, 0.8, 1.5, 1.5, 1.5, 1.5]
     pauses.reset()
     assert pauses.delay_s == 0.1
 

@@ -9,7 +9,7 @@
 | any other error that the server answers | a bug | the error of redis-py |
 
 Sending again is harmless: the operation keeps its number, and the session's receipt has its answer. [ENV-RETRY-1]
-The first try after a failure follows at once, the next after 50 ms, then twice as long each time up to 2 s, until
+The first try after a failure follows at once, the next after 50 ms, then twice as long each time up to 1 s, until
 the retry deadline has passed, counted from the first failure. After a refusal the connection is made anew, since
 the server may have lost its role to another.
 """
@@ -25,7 +25,7 @@ import redis.exceptions as redis_errors
 from worq.errors import BackendUnavailable, QueueClosed
 
 DELAY_S_MIN = 0.05
-DELAY_S_MAX = 2.0
+DELAY_S_MAX = 1.0
 REFUSALS = (
     "BUSY",
     "CLUSTERDOWN",
