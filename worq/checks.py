@@ -79,6 +79,12 @@ def retention(argument: str, value: object) -> float | None:
     return None if value == math.inf else positive_seconds(argument, value)
 
 
+def limit(argument: str, value: object) -> float | None:
+    """How long something may take: more than 0 seconds; None for None and infinity. [ENV-BAD-4]"""
+    value_s = seconds_or_forever(argument, value)
+    return None if value_s is None else positive_seconds(argument, value_s)
+
+
 def milliseconds(value_s: float) -> int:
     """The nearest millisecond, but never 0 for what is more than 0."""
     return max(1, round(value_s * 1000)) if value_s > 0 else 0

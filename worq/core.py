@@ -268,9 +268,10 @@ class Broker:
         """
         return self.finish(task, *self._write(task, result))
 
-    def fail(self, task: FunctionTask, reason: str) -> bool:
-        """End a claim with a failure of the task's own, as `set_result` would."""
-        return self.set_result(task, TaskFailure(*self._address(task), reason))
+    def fail(self, task: FunctionTask, reason: str, *, again: bool = False) -> bool:
+        """End a claim with a failure of the task's own, as `finish` does."""
+        failure = TaskFailure(*self._address(task), reason)
+        return self.finish(task, *self._write(task, failure), again=again)
 
     def glance(self, claim: Claim) -> FunctionTask:
         """The task without its arguments, which are not loaded; without a name if it can't be read."""
@@ -284,15 +285,26 @@ class Broker:
         task, failure = self._read(claim)
         return self._write(task, self._run(task) if failure is None else failure)
 
-    def finish(self, task: FunctionTask, message: bytes, failed: bool) -> bool:
-        """End a claim with what `perform` returned, perhaps in another process; as `set_result`."""
+    def finish(
+        self, task: FunctionTask, message: bytes, failed: bool, *, again: bool = False
+    ) -> bool:
+        """End a claim with what `perform` returned, perhaps in another process; as `set_result`.
+
+        `again`: a call before this one may have done it, and its answer was lost.
+        """
         if task.is_forgotten:
             return False
         address = self._address(task)
         finished = self._queue.finish(
             task.id, message, task.result_timeout, token=task.token, failed=failed
         )
-        if not finished.accepted:
+        if not finished.accepted and again:
+            _log.warning(
+                "the claim has ended: its outcome was stored by an earlier try, "
+                "or the claim was lost and it is dropped: %s [%s:%s]",
+                *address,
+            )
+        elif not finished.accepted:
             _log.warning("the claim is lost, so the outcome is dropped: %s [%s:%s]", *address)
         elif failed and finished.dependent_id is not None:
             _log.warning("its failure went to %r: %s [%s:%s]", finished.dependent_id, *address)

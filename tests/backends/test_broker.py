@@ -840,12 +840,18 @@ def test_heartbeat_moves_the_lease(broker: Broker, clock: ManualClock) -> None:
 def test_next_task_has_its_arguments_and_its_options(broker: Broker) -> None:
     argument = call(broker.queue().give, "a", [1])
     work(broker)
-    Task(broker.queue().echo, id="b", heartrate=1.5, attempts=2, result_timeout=float("inf"))(
-        argument, key="value"
-    )
+    Task(
+        broker.queue().echo,
+        id="b",
+        heartrate=1.5,
+        attempts=2,
+        result_timeout=float("inf"),
+        time_limit=60,
+    )(argument, key="value")
     task = take(broker)
     assert (task.name, task.id, task.args, task.kw) == ("echo", "b", ([1],), {"key": "value"})
     assert (task.heartrate, task.attempts, task.result_timeout) == (1.5, 2, float("inf"))
+    assert task.time_limit == 60
     assert task.token.start == 1
     broker.set_result(task, None)
 

@@ -317,5 +317,3 @@ ROLES: Final[dict[str, Role]] = {
     "thread pool": keep_threads,
     "pool parent": keep_processes,
 }
-
-

@@ -242,7 +242,13 @@ def _history(said: Iterable[Said]) -> list[Event]:
         act = Do(asked)
         waits = one.act[0] in ("claim", "pop") and timeout_ms != 0
         events.append(
-            Event(one.called_ns, one.process, one.number, "call", Wait(act, timeout_ms) if waits else act)
+            Event(
+                one.called_ns,
+                one.process,
+                one.number,
+                "call",
+                Wait(act, timeout_ms) if waits else act,
+            )
         )
         if one.ended == "answered":
             reply = reply_of(one.act, one.reply)

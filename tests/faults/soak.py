@@ -52,7 +52,11 @@ PROXY_FAULTS: Final[Mapping[Fault, int]] = {
 # Queue → its clients: role, and whether it goes through the proxy.
 CAST: Final[Mapping[str, tuple[tuple[str, bool], ...]]] = {
     "straight": (
-        ("producer", False), ("producer", False), ("producer", False), ("worker", False), ("worker", False),
+        ("producer", False),
+        ("producer", False),
+        ("producer", False),
+        ("worker", False),
+        ("worker", False),
     ),
     "alike": (("producer", False), ("producer", False), ("worker", False), ("worker", False)),
     "proxied": (("producer", True), ("worker", True), ("worker", False)),

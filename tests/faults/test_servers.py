@@ -239,7 +239,9 @@ def fail_over(pair: Pair, *, lost: bool) -> None:
     programs = []
     for number, (before, act) in enumerate(FAILOVERS):
         queue = pair.queue(f"q{number}")
-        recorder = LabellingRecorder([[queue, queue, pair.queue(f"q{number}", after=True)]], RealTime())
+        recorder = LabellingRecorder(
+            [[queue, queue, pair.queue(f"q{number}", after=True)]], RealTime()
+        )
         for each in before:
             recorder.do("before", by_client(each, 0))
         programs.append((recorder, before, act))

@@ -51,9 +51,7 @@ class Court:
     `retry_deadline_s`: of the client that meets the fault. `heal` is called when it has its answer.
     """
 
-    def __init__(
-        self, url: str, name: str = NAME, *, retry_deadline_s: float = PATIENCE_S
-    ) -> None:
+    def __init__(self, url: str, name: str = NAME, *, retry_deadline_s: float = PATIENCE_S) -> None:
         self._url = url
         self._name = name
         self._retry_deadline_s = retry_deadline_s
@@ -153,4 +151,3 @@ def waker(act: Act) -> Act | None:
             return Do(ops.Discard(task_id))
         case _:
             return None
-

@@ -260,9 +260,11 @@ class WhatIsThereIsOnlyPromised(TaskQueue):
 @breaks("ENV-WAIT-2")
 class NobodyIsWoken(TaskQueue):
     def _submit(self, *args: Any) -> Any:
-        self._look()
-        with self._store.lock:
+        def submit_and_tell_nobody() -> Any:
+            self._look()
             return tasks_of(self).submit(*args)
+
+        return self._store.guard.run(submit_and_tell_nobody)
 
 
 @breaks("ENV-WAIT-7")

@@ -403,6 +403,20 @@ def test_task_that_hangs_is_ended_by_the_time_limit(
     assert eventually(lambda: "ended: hang [c]: time limit of 0.5 s passed" in caplog.text)
 
 
+@pytest.mark.spec("ENV-POOL-12")
+@pytest.mark.parametrize(
+    ("own", "pools", "shorter"), [(0.3, 1000, 0.3), (1000, 0.3, 0.3), (0.3, None, 0.3)]
+)
+def test_the_shorter_time_limit_counts(
+    memory: Broker, make_pool: MakePool, own: float, pools: float | None, shorter: float
+) -> None:
+    make_pool(memory, time_limit=pools).start()
+    hanging = call(memory.queue().hang, "a", attempts=2, time_limit=own)
+    with pytest.raises(TaskFailure, match=rf"\] time limit of {shorter} s passed$"):
+        value_of(hanging)
+    assert value_of(call(memory.queue().give, "b", 1, time_limit=1000)) == 1
+
+
 @pytest.mark.spec("ENV-POOL-11", "ENV-POOL-12")
 def test_time_limit_is_for_a_worker_that_does_not_begin_too(
     memory: Broker, make_pool: MakePool

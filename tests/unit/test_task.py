@@ -250,6 +250,11 @@ def test_queue_is_no_container(q: Queue) -> None:
         ("attempts", 1.0),
         ("attempts", True),
         ("attempts", 1_000_001),
+        ("time_limit", 0),
+        ("time_limit", -1),
+        ("time_limit", nan),
+        ("time_limit", "10"),
+        ("time_limit", True),
         ("id", ""),
         ("id", "\ud800"),
     ],
@@ -291,7 +296,7 @@ def test_task_of_something_else_than_a_queue_is_refused() -> None:
 
 
 def test_task_has_its_options_as_attributes(q: Queue) -> None:
-    task = Task(q.f, "a", Task.PASS, True, inf, 0.5, 3)
+    task = Task(q.f, "a", Task.PASS, True, inf, 0.5, 3, 10)
     assert task.queue is not None
     assert task.id == "a"
     assert task.on_error == Task.PASS == "pass"
@@ -299,6 +304,9 @@ def test_task_has_its_options_as_attributes(q: Queue) -> None:
     assert task.result_timeout == inf
     assert task.heartrate == 0.5
     assert task.attempts == 3
+    assert task.time_limit == 10
+    assert Task(q.f, time_limit=inf).time_limit == inf
+    assert Task(Queue(q.__target__.broker, "f", time_limit=10), time_limit=None).time_limit is None
 
 
 def test_options_have_the_defaults_of_the_reference(q: Queue) -> None:
@@ -309,6 +317,7 @@ def test_options_have_the_defaults_of_the_reference(q: Queue) -> None:
     assert task.result_timeout == 3600
     assert task.heartrate == 30
     assert task.attempts == 1
+    assert task.time_limit is None
 
 
 def test_signature_of_task_shows_the_defaults() -> None:

@@ -213,7 +213,7 @@ def worker(
 def _check(plan: _Plan) -> None:
     brokers = plan.brokers()
     for broker in brokers:
-        with needing_a_server("--url"):
+        with logs.unheard("worq.queue"), needing_a_server("--url"):
             waiting = len(broker)
         click.echo(f"{masked(broker.url)} [{broker.name}]: {waiting:,} waiting")
     click.echo("tasks:")

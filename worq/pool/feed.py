@@ -242,9 +242,9 @@ class Feed(Broker):
         finally:
             self._ledger.ended(task.token)
 
-    def fail(self, task: FunctionTask, reason: str) -> bool:
+    def fail(self, task: FunctionTask, reason: str, *, again: bool = False) -> bool:
         try:
-            return self._home(task.token).fail(task, reason)
+            return self._home(task.token).fail(task, reason, again=again)
         finally:
             self._ledger.ended(task.token)
 
@@ -254,9 +254,16 @@ class Feed(Broker):
     def perform(self, claim: Claim) -> tuple[bytes, bool]:
         return self._home(claim.token).perform(claim)
 
-    def finish(self, task: FunctionTask, message: bytes, failed: bool) -> bool:  # noqa: FBT001 - as in Broker
+    def finish(
+        self,
+        task: FunctionTask,
+        message: bytes,
+        failed: bool,  # noqa: FBT001 - as in Broker
+        *,
+        again: bool = False,
+    ) -> bool:
         try:
-            return self._home(task.token).finish(task, message, failed)
+            return self._home(task.token).finish(task, message, failed, again=again)
         finally:
             self._ledger.ended(task.token)
 

@@ -52,6 +52,19 @@ class TestReceipts:
         look()
         assert seen[1] == seen[2]
 
+    @EACH_CASE
+    @pytest.mark.spec("ENV-RETRY-1")
+    def test_redis_py_sends_nothing_again_by_itself(
+        self, case: Case, queue: TaskQueue, proxy: Proxy
+    ) -> None:
+        case.prepare(queue)
+        url = f"{proxy.url}?retry_on_timeout=true&retry_on_error=ConnectionError,TimeoutError"
+        with closing(TaskQueue(url, clock=queue.clock, retry_deadline_s=0)) as once:
+            proxy.faults.append("after")
+            with pytest.raises(BackendUnavailable):
+                case.act(once)
+        assert (proxy.scripts, proxy.connections) == (1, 1)
+
     @pytest.mark.spec("ENV-RETRY-1")
     def test_what_others_do_meanwhile_does_not_change_the_answer(
         self, queue: TaskQueue, through: TaskQueue, proxy: Proxy

@@ -13,6 +13,8 @@ from worq.errors import BackendUnavailable, BackendUnsupported
 from worq.masking import masked
 from worq.queue.redis import TaskQueue
 from worq.queue.redis.keys import keys_of
+from worq.queue.redis.url import BLOCK_MS_MAX, target
+from worq.queue.redis.waiting import _seconds
 from worq.values import Request
 
 
@@ -141,6 +143,16 @@ class TestUrls:
             TaskQueue(url)
         assert "secret" not in str(caught.value)
         assert caught.value.__suppress_context__
+
+    @pytest.mark.spec("ENV-RETRY-5", "ENV-BAD-5")
+    def test_a_socket_timeout_that_a_wait_may_outlast_is_refused(self) -> None:
+        with pytest.raises(
+            ValueError, match=r"url: a finite socket_timeout of more than 6\.0 s .* not 6\.0:"
+        ):
+            TaskQueue("redis://host?socket_timeout=6")
+        longest_s = float(_seconds(BLOCK_MS_MAX))
+        assert target("redis://host?socket_timeout=6.001").socket_timeout_s > longest_s
+        assert target("redis://host").socket_timeout_s > longest_s
 
     def test_a_password_is_not_shown_by_repr(self) -> None:
         queue = TaskQueue("redis://me:secret@host:1/2", "jobs")

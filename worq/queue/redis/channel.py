@@ -36,7 +36,8 @@ class Channel:
     receipt; one with a lower number is no longer done. [ENV-RETRY-1]
     """
 
-    def __init__(self, connection: Connection, prefix: str) -> None:
+    def __init__(self, connection: Connection, prefix: str, *, is_prompt: bool = False) -> None:
+        self.is_prompt = is_prompt
         self._connection = connection
         self._number = 0
         self._used_at = 0.0

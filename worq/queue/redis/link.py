@@ -10,12 +10,14 @@ from typing import Any, Final
 
 from redis.exceptions import NoScriptError, RedisError
 
+from worq import bounds
 from worq.clock import Clock
-from worq.errors import BackendUnsupported, QueueClosed, WorqError
+from worq.errors import BackendUnavailable, BackendUnsupported, QueueClosed, WorqError
 from worq.queue.redis import scripts
 from worq.queue.redis.channel import Channel
+from worq.queue.redis.contact import Contact
 from worq.queue.redis.keys import prefix
-from worq.queue.redis.retry import Tries
+from worq.queue.redis.retry import Tries, meaning
 from worq.queue.redis.scripts import Script
 from worq.queue.redis.server import check_server
 from worq.queue.redis.url import BLOCK_MS_MAX, Target
@@ -26,6 +28,8 @@ IDLE_MAX: Final = 64
 CONTROL_TIMEOUT_S: Final = 0.5
 LAST_WORD_TIMEOUT_S: Final = 2.0
 WAKE_TIMEOUT_S: Final = 1.0
+PROMPT_TIMEOUT_S: Final = 1.0
+"""How long a try may wait for a connection, or for a reply, where calls are bounded. [ENV-RETRY-3]"""
 CLOSE_WAIT_S: Final = 0.08
 """How long `close` waits for calls under way, before it cuts their connections. [ENV-WAIT-7]"""
 NO_NUMBER: Final = b"0" * 16
@@ -58,7 +62,8 @@ class Link:
     def _begin(self) -> None:
         """With no connection: at first, and in a forked child."""
         self.closed = threading.Event()
-        self._idle: list[Channel] = []
+        self._contact = Contact(self._where)
+        self._idle: dict[bool, list[Channel]] = {False: [], True: []}  # by `Channel.is_prompt`
         self._busy: set[Channel] = set()
         self._changed = threading.Condition()
         limit = self._target.connections_max
@@ -119,11 +124,16 @@ class Link:
                 whole = True
             except _LOST as error:
                 if self.closed.is_set() and channel.waits:
+                    if tries is None and not channel.may_be_done:
+                        raise self._closed() from error
                     return self._last_word(channel, number)
                 self._lost(channel, error)
-                tries = tries or Tries(self._where, deadline_s, self.closed)
+                tries = tries or Tries(self._where, deadline_s, bounds.until_s(), self.closed)
                 tries.failed(error, may_be_done=channel.may_be_done and script.has_receipt)
+                if meaning(error) == "lost":
+                    self._contact.lost(error)
             else:
+                self._contact.made()
                 if reply[:1] in b".+":
                     return bytes(reply)
                 if reply == b"<" and tries is not None:
@@ -134,7 +144,7 @@ class Link:
 
     def _last_word(self, channel: Channel, number: bytes) -> bytes:
         """The reply of an operation that `close` cut off, if it was done: then it counts. [ENV-WAIT-7]"""
-        if channel.may_be_done and number != NO_NUMBER:
+        if number != NO_NUMBER:
             with suppress(*_LOST):  # then nobody knows; a lease or a retention passes
                 receipt = self._fence([channel.session], LAST_WORD_TIMEOUT_S)
                 if receipt.startswith(number):
@@ -198,28 +208,44 @@ class Link:
     # Channels. One that waits doesn't count for the limit, or a few that wait would keep all others out.
 
     def take(self, *, waits: bool = False) -> Channel:
+        until_s = None if waits else bounds.until_s()
         if self._slots is not None and not waits:
-            self._slots.acquire()
+            self._take_slot(self._slots, until_s)
         with self._changed:
             if self.closed.is_set():
                 if self._slots is not None and not waits:
                     self._slots.release()
                 raise self._closed()
-            idle = self._idle
-            channel = idle.pop() if idle else Channel(self._target.connection(), self.prefix)
+            is_prompt = until_s is not None
+            idle = self._idle[is_prompt]
+            channel = idle.pop() if idle else self._channel(is_prompt=is_prompt)
             channel.waits = waits
             self._busy.add(channel)
         return channel
+
+    def _take_slot(self, slots: threading.Semaphore, until_s: float | None) -> None:
+        left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
+        if not slots.acquire(timeout=left_s):
+            raise BackendUnavailable(f"{self._where}: all connections are in use", "not_sent")
+
+    def _channel(self, *, is_prompt: bool) -> Channel:
+        """A new one. `is_prompt`: for calls that are bounded; it never waits."""
+        if not is_prompt:
+            return Channel(self._target.connection(), self.prefix)
+        return Channel(
+            self._target.prompt_connection(PROMPT_TIMEOUT_S), self.prefix, is_prompt=True
+        )
 
     def give(self, channel: Channel) -> None:
         if self._slots is not None and not channel.waits:
             self._slots.release()
         with self._changed:
             self._busy.discard(channel)
-            if self.closed.is_set() or len(self._idle) >= IDLE_MAX:
+            idle = self._idle[channel.is_prompt]
+            if self.closed.is_set() or len(idle) >= IDLE_MAX:
                 channel.disconnect()
             else:
-                self._idle.append(channel)
+                idle.append(channel)
             if self.closed.is_set():
                 self._changed.notify_all()
 
@@ -239,7 +265,8 @@ class Link:
             if self.closed.is_set():
                 return
             self.closed.set()
-            idle, self._idle = self._idle, []
+            idle = self._all_idle()
+            self._idle = {False: [], True: []}
             sessions = [channel.session for channel in self._busy if channel.waits]
         for channel in idle:
             channel.disconnect()
@@ -253,6 +280,9 @@ class Link:
             for channel in self._busy:
                 channel.interrupt()
 
+    def _all_idle(self) -> list[Channel]:
+        return [channel for idle in self._idle.values() for channel in idle]
+
     def _fence(self, sessions: Sequence[str], timeout_s: float) -> bytes:
         """Wake them so that the claim that each has sent behind its block is not done, or nobody would get the task.
 
@@ -265,8 +295,7 @@ class Link:
 
     def _control(self, timeout_s: float, commands: Iterable[Sequence[object]]) -> Any:
         """The reply to the last of some commands, over a connection of their own, since the others are in use."""
-        options = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
-        channel = Channel(self._target.connection(**options), self.prefix)
+        channel = Channel(self._target.prompt_connection(timeout_s), self.prefix)
         try:
             return channel.exchange(*commands)
         finally:
@@ -274,7 +303,7 @@ class Link:
 
     def forked(self) -> None:
         """In a child: its parent goes on with these sockets and sessions."""
-        for channel in (*self._idle, *self._busy):
+        for channel in (*self._all_idle(), *self._busy):
             channel.disconnect()
         was_closed = self.closed.is_set()
         self._begin()

@@ -30,6 +30,13 @@ class Target(NamedTuple):
         """A new one, which connects when it is used."""
         return cast("Connection", self.connection_class(**{**self.options, **options}))
 
+    def prompt_connection(self, timeout_s: float) -> Connection:
+        """One that waits no longer than that, for a connection as for a reply."""
+        return self.connection(
+            socket_timeout=min(timeout_s, self.options["socket_timeout"]),
+            socket_connect_timeout=min(timeout_s, self.options["socket_connect_timeout"]),
+        )
+
     @property
     def socket_timeout_s(self) -> float:
         timeout_s: float = self.options["socket_timeout"]
