@@ -67,6 +67,7 @@ _TLS_OPTIONS: Final[Mapping[str, Expected]] = {
 _WITHOUT_EFFECT: Final[Mapping[str, Expected]] = {
     "decode_responses": _TEXT,
     "health_check_interval": _WHOLE,
+    "retry_on_error": _TEXT,
     "retry_on_timeout": _TRUTH,
     "timeout": _SECONDS,
 }
