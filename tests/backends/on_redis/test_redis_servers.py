@@ -152,8 +152,8 @@ class TestUrls:
         ):
             TaskQueue("redis://host?socket_timeout=6")
         longest_s = float(_seconds(BLOCK_MS_MAX))
-        assert target("redis://host?socket_timeout=6.001").socket_timeout_s > longest_s
-        assert target("redis://host").socket_timeout_s > longest_s
+        assert target("redis://host?socket_timeout=6.001").options["socket_timeout"] > longest_s
+        assert target("redis://host").options["socket_timeout"] > longest_s
 
     def test_a_password_is_not_shown_by_repr(self) -> None:
         queue = TaskQueue("redis://me:secret@host:1/2", "jobs")

@@ -51,9 +51,9 @@ class Link:
         self._name = name
         self._key = self.prefix.encode()
         self._retry_deadline_s = retry_deadline_s
-        # A try may come so late after the first: it failed after one time-out, was repeated until the deadline, and
-        # the last one waits another time-out for its reply.
-        kept_ms = 1000 * (retry_deadline_s + 2 * target.socket_timeout_s) + RECEIPT_MARGIN_MS
+        # A try may come so late after the first: it failed after its time-outs, was repeated until the deadline, and
+        # the last one waits as long again.
+        kept_ms = 1000 * (retry_deadline_s + 2 * target.try_s) + RECEIPT_MARGIN_MS
         self._receipt_ms = b"%d" % kept_ms
         self._checked = False
         self._begin()

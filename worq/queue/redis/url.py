@@ -38,9 +38,13 @@ class Target(NamedTuple):
         )
 
     @property
-    def socket_timeout_s(self) -> float:
-        timeout_s: float = self.options["socket_timeout"]
-        return timeout_s
+    def try_s(self) -> float:
+        """How long a try takes at most: to connect, and to wait for the reply."""
+        timeouts_s: tuple[float, float] = (
+            self.options["socket_connect_timeout"],
+            self.options["socket_timeout"],
+        )
+        return sum(timeouts_s)
 
 
 def target(url: str) -> Target:
