@@ -39,8 +39,8 @@ attempts left, or else whoever waits for it is told that it expired. HUP drains 
 the whole command again, with the same process id.
 
 Several queues are served in strict rotation: whoever is free looks first at the queue behind that of
-the last task. Workers that find all of them empty wait for one each, for {1000 * SLICE_S:g} ms; so a task is never
-late if there are at least as many threads as queues.
+the last task. If all are empty, one worker waits for each; with fewer threads than queues, or with --processes, a task
+may be found up to {1000 * SLICE_S:g} ms late.
 
 \b
 Examples:
