@@ -612,6 +612,47 @@ def test_what_runs_is_ended_at_the_drain_deadline_and_its_claim_released(
     assert "ended by the pool: meet [c]" in caplog.text
 
 
+@pytest.mark.spec("ENV-POOL-16", "ENV-POOL-23", "REL-1")
+@pytest.mark.parametrize("how", ["abort", "interrupt twice"])
+def test_abort_ends_what_runs_at_once_and_releases_it(
+    make_queue: MakeQueue, make_pool: MakePool, gate: Gate, how: str
+) -> None:
+    broker = Broker(make_queue())
+    pool = make_pool(broker, 2, drain_timeout=float("inf"))
+    pool.interrupt()  # before it is started it does nothing
+    pool.abort()
+    pool.start()
+    once = call(broker.queue().meet, "a", gate.port)
+    twice = call(broker.queue().meet_with_gil, "b", gate.port, attempts=2)
+    visitors = [gate.visitor(), gate.visitor()]
+    if how == "abort":
+        pool.abort()
+        pool.abort()
+    else:
+        pool.interrupt()
+        assert all(visitor.waits() for visitor in visitors)
+        pool.interrupt()
+    pool.join()
+    assert all(visitor.has_ended() for visitor in visitors)
+    assert [once.status, twice.status] == [None, "enqueued"]
+
+
+@pytest.mark.spec("ENV-POOL-16")
+def test_interrupt_stops_a_pool_which_finishes_what_runs(
+    memory: Broker, make_pool: MakePool, gate: Gate
+) -> None:
+    pool = make_pool(memory)
+    pool.start()
+    running = call(memory.queue().meet, "a", gate.port, "whole")
+    visitor = gate.visitor()
+    pool.interrupt()
+    later = call(memory.queue().give, "b")
+    visitor.let_go()
+    pool.join()
+    assert running.value == "whole"
+    assert later.status == "enqueued"
+
+
 @pytest.mark.spec("ENV-POOL-5")
 def test_lost_connection_does_not_end_a_pool(
     make_queue: MakeQueue,

@@ -714,6 +714,31 @@ def test_claims_are_released_at_the_drain_deadline(
     assert "after the drain deadline, dropped: gate [a]" in caplog.text
 
 
+@pytest.mark.spec("ENV-POOL-23", "REL-1")
+@pytest.mark.parametrize("stopped", [False, True])
+def test_abort_releases_what_runs_at_once(
+    queue: AbstractTaskQueue,
+    plant: Plant,
+    make_pool: MakePool,
+    stopped: bool,  # noqa: FBT001 - as pytest passes it
+) -> None:
+    broker = plant(queue)
+    gate = Gate(broker)
+    pool = make_pool(broker, drain_timeout=float("inf"))
+    pool.abort()  # before it is started it does nothing
+    pool.start()
+    once = call(broker.queue().gate, "a", "late")
+    thread = gate.wait()
+    if stopped:
+        pool.stop(join=False)
+    pool.abort()
+    pool.abort()
+    pool.join()
+    assert once.status is None
+    gate.opened.set()
+    thread.join(PATIENCE_S)
+
+
 @pytest.mark.spec("ENV-POOL-1", "ENV-POOL-3")
 def test_heartbeats_go_on_while_a_pool_drains(
     queue: AbstractTaskQueue, clock: ManualClock, plant: Plant, make_pool: MakePool

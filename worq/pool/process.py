@@ -111,7 +111,7 @@ class WorkerPool:
             self.join()
 
     def abort(self) -> None:
-        """Stop, if it does not yet, and have the drain deadline pass now. Idempotent."""
+        """Stop, if it does not yet, and have the drain deadline pass now. Idempotent. [ENV-POOL-23]"""
         if self._crew is not None:
             self._crew.abort()
 

@@ -71,7 +71,7 @@ class WorkerPool:
             shift.join()
 
     def abort(self) -> None:
-        """Stop, if it does not yet, and have the drain deadline pass now. Idempotent."""
+        """Stop, if it does not yet, and have the drain deadline pass now. Idempotent. [ENV-POOL-23]"""
         if self._shift is not None:
             self._shift.abort()
 
