@@ -100,9 +100,8 @@ class Account:
             case ("pop", _, _, incarnation) if reply[:1] == b"O":
                 self._ended(self.lives[incarnation], DELIVERED, one)
             case ("pop", _, _, incarnation) if reply[:1] == b"X":
-                life = self.lives.get(incarnation)
-                if life is not None and not life.ends:
-                    self._ended(life, EXPIRED, one)
+                if incarnation in self.lives and not self.lives[incarnation].ends:
+                    self._ended(self.lives[incarnation], EXPIRED, one)
             case ("discard", _, incarnation) if reply == b"T":
                 self._ended(self.lives[incarnation], EXPIRED, one)
             case _:
@@ -242,7 +241,13 @@ def _history(said: Iterable[Said]) -> list[Event]:
         act = Do(asked)
         waits = one.act[0] in ("claim", "pop") and timeout_ms != 0
         events.append(
-            Event(one.called_ns, one.process, one.number, "call", Wait(act, timeout_ms) if waits else act)
+            Event(
+                one.called_ns,
+                one.process,
+                one.number,
+                "call",
+                Wait(act, timeout_ms) if waits else act,
+            )
         )
         if one.ended == "answered":
             reply = reply_of(one.act, one.reply)

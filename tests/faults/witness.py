@@ -28,6 +28,7 @@ R = TypeVar("R")
 
 LENGTH_BYTES: Final = 4
 
+
 class Said(NamedTuple):
     """One operation of one process. `ended`: it answered, or was `closed`, `not_sent` or `unknown`; empty: killed."""
 
