@@ -29,6 +29,8 @@ from worq.values import Claim, Request, Token
 
 WINDOW: Final = 12
 """How many tasks a producer has under way."""
+CALLS: Final = 4
+"""The same of a caller, whose tasks cost more."""
 HEARTRATE_S: Final = 0.001
 """So a lease is as short as it can be: 5.002 s."""
 POOL_HEARTRATE_S: Final = 0.5
@@ -195,30 +197,14 @@ def _meddle(queue: WitnessQueue, waiting: deque[Waiting], rng: random.Random) ->
 
 
 def work(setting: Setting, rng: random.Random) -> None:
-    """Two threads that claim tasks and end them, most of them well."""
+    """Claim tasks and end them, most of them well."""
     stopping = Stopping()
     queue = WitnessQueue(setting.url, setting.queue)
-    threads = [
-        threading.Thread(target=_work, args=(queue, stopping, random.Random(rng.random())))
-        for _ in range(2)
-    ]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    while not stopping:
+        claim = queue.claim(WAIT_S)
+        if claim is not None:
+            _end(queue, claim, rng)
     queue.close()
-
-
-def _work(queue: WitnessQueue, stopping: Stopping, rng: random.Random) -> None:
-    try:
-        while not stopping:
-            claim = queue.claim(WAIT_S)
-            if claim is not None:
-                _end(queue, claim, rng)
-    except BaseException:  # noqa: BLE001 (it is shown, and ends the process)
-        traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(1)
 
 
 def _end(queue: WitnessQueue, claim: Claim, rng: random.Random) -> None:
@@ -268,14 +254,14 @@ def call(setting: Setting, rng: random.Random) -> None:
     look_at = 0.0
     made = 0
     while not stopping:
-        while len(waiting) < WINDOW:
+        while len(waiting) < CALLS:
             made += 1
             function = tasks.echo if rng.random() < 0.9 else tasks.fail
             argument: Any = f"{setting.process}.{made}"
             if waiting and rng.random() < 0.2 and not waiting[-1].has_value():
                 argument = waiting.pop()
             waiting.extend(_call(Task(function, **_options(setting, made, rng)), argument))
-        for _ in range(WINDOW // 2):
+        for _ in range(CALLS // 2):
             one = waiting.popleft()
             if not one.wait(WAIT_S):
                 late.append(one)
