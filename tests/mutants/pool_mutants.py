@@ -27,7 +27,7 @@ POOL: tuple[Mutant, ...] = (
     Mutant("StopClosesTheSharedQueue", SHIFT, "        self._claims = broker.clone()\n", "        self._claims = broker\n", "ENV-POOL-3", "pool", "at_once", "thread pool", "threads"),
     Mutant("StopGoesOnClaiming", SHIFT, "        self._stopping.set()\n        self._keeper.drain(self._drain_ms)\n        self._claims.close()\n", "        self._keeper.drain(self._drain_ms)\n", "ENV-POOL-3", "pool", "stop_finishes", needs="threads"),
     Mutant("StopDropsWhatRuns", SHIFT, "        self._keeper.drain(self._drain_ms)\n        self._claims.close()\n", "        self._keeper.drain(0)\n        self._claims.close()\n", "ENV-POOL-3", "pool", "finishes_what_runs", needs="threads"),
-    Mutant("NothingIsReleased", KEEPER, "            self._release(task)\n", "            pass\n", "ENV-POOL-3", "pool", "released_at_the_drain", needs="threads"),
+    Mutant("NothingIsReleased", KEEPER, "                    self._release(left[-1])\n", "                    pass\n", "ENV-POOL-3", "pool", "released_at_the_drain", needs="threads"),
     Mutant("NoDrainDeadline", KEEPER, "is_late = self._drain_at_ms is not None and self._drain_at_ms <= now_ms", "is_late = False", "ENV-POOL-3", "pool", "drain_deadline", needs="threads"),
     Mutant("NoHeartbeatsWhileDraining", KEEPER, "return is_late or self._workers == 0", "return is_late or self._workers == 0 or self._drain_at_ms is not None", "ENV-POOL-1 ENV-POOL-3", "pool", "finishes_what_runs", needs="threads"),
     Mutant("TaskWaitsForItsOwnPool", THREAD, "        if join and not shift.has(threading.current_thread()):\n", "        if join:\n", "ENV-POOL-3", "pool", "may_stop_its_own_pool", needs="threads"),
@@ -40,7 +40,7 @@ POOL: tuple[Mutant, ...] = (
            "ENV-POOL-6", "pool", "just_as_a_pool_stops", "pool stop against a task arriving", "threads"),
     Mutant("WithDoesNotStop", THREAD, "    def __exit__(self, *exc_info: object) -> None:\n        self.stop()\n", "    def __exit__(self, *exc_info: object) -> None:\n        self.stop(join=False)\n", "ENV-POOL-7", "pool", "with_starts_and_stops", needs="threads"),
     # processes
-    Mutant("DeadWorkerIsNotNoticed", CREW, "            self._settle(task, lambda: self._work.release(task))\n", "            pass\n", "ENV-POOL-10 ENV-POOL-13", "processes", "told_at_once_when_a_worker_dies", "process pool", "crash"),
+    Mutant("DeadWorkerIsNotNoticed", CREW, "            self._settle(task, lambda _: self._work.release(task))\n", "            pass\n", "ENV-POOL-10 ENV-POOL-13", "processes", "told_at_once_when_a_worker_dies", "process pool", "crash"),
     Mutant("IdleDeathBurnsATask", MINDER, "            self._desk.give_back(self._post)  # nobody has begun it\n", "            self._desk.done(self._post)\n", "ENV-POOL-11", "processes", "while_workers_are_killed", "process pool", "crash"),
     Mutant("TasksBeforeWorkersAreReady", DESK, "                if self._is_open and self._free:\n", "                if self._is_open or self.posts:\n", "ENV-POOL-9", "processes", "before_all_workers_are_ready", "process pool", "threads"),
     Mutant("FailingInitializerIsSilent", CREW, "            if error is not None:\n                raise error\n", "            if error is not None:\n                continue\n", "ENV-POOL-9", "processes", "init_func_that_fails", "process pool", "crash"),
@@ -53,5 +53,8 @@ POOL: tuple[Mutant, ...] = (
     Mutant("SignalsAreKept", CREW, "        SIGNALS.unwatch(signal.SIGTERM, self.step)\n", "", "ENV-POOL-18", "processes", "signals_do_what_they_did", needs="crash"),
     Mutant("NoReplacement", MINDER, "                elif not self._is_refused:\n                    backoff.pause()\n", "                else:\n                    return\n", "ENV-POOL-19", "processes", "replaced_when_init_func_works_again", needs="crash"),
     Mutant("SomePoolsAreLeftRunning", PROCESS, "            started.callback(pool.stop)\n", "", "ENV-POOL-20", "processes", "all_or_none", "process pool"),
-    Mutant("NoTimeLimit", MINDER, "return math.inf if limit_s is None else time.monotonic() + limit_s", "return math.inf", "ENV-POOL-12", "processes", "ended_by_the_time_limit", needs="crash"),
+    Mutant("OwnTimeLimitIsIgnored", MINDER, "        limits_s = (task.time_limit, self._terms.time_limit_s)\n", "        limits_s = (self._terms.time_limit_s,)\n", "ENV-POOL-12", "processes", "shorter_time_limit", needs="crash"),
+    Mutant("ThreadsSayNothingOfTimeLimits", SHIFT, "        self._keeper.limit(task)\n", "", "ENV-POOL-22", "pool", "time_limit_that_passes", needs="threads"),
+    Mutant("ContactIsMissedForEachClaim", KEEPER, "        if not self._is_out_of_contact:\n", "        if self._clock:\n", "ENV-POOL-21", "pool", "heartbeat_that_failed", "wake-ups and reconnects (other queues)", "crash"),
+    Mutant("NoTimeLimit", MINDER, "return min((limit_s for limit_s in limits_s if limit_s is not None), default=math.inf)", "return math.inf", "ENV-POOL-12", "processes", "ended_by_the_time_limit", needs="crash"),
 )

@@ -13,7 +13,9 @@ from tests.mutants.mutant import Backend, Mutant, Planted
 ROOT = Path(__file__).parents[2]
 SECONDS_MAX = 120.0
 # What the pytest that we may be part of has said to its own processes.
-NOT_FOR_IT = ("PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS", "WORQ_TEST_REDIS_URL")
+NOT_FOR_IT = (
+    "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS", "WORQ_TEST_REDIS_URL", "COVERAGE_PROCESS_CONFIG",
+)  # fmt: skip
 
 
 class Verdict(NamedTuple):

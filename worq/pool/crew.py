@@ -145,25 +145,26 @@ class Crew(Shift):
     def finish(self, task: FunctionTask, message: bytes, failed: bool) -> None:  # noqa: FBT001 - as `Broker.finish`
         """Store an outcome that a worker has written."""
 
-        def act() -> None:
+        def act(again: bool) -> None:  # noqa: FBT001 - as `_store` calls it
             try:
-                self._work.finish(task, message, failed)
+                self._work.finish(task, message, failed, again=again)
             except ValueError as error:  # the worker's broker allows more
-                self._work.fail(task, f"result cannot be serialized: {describe(error)}")
+                reason = f"result cannot be serialized: {describe(error)}"
+                self._work.fail(task, reason, again=again)
 
         self._settle(task, act)
 
     def fail(self, task: FunctionTask, reason: str) -> None:
         """Store a failure that no worker could write."""
-        self._settle(task, lambda: self._work.fail(task, reason))
+        self._settle(task, lambda again: self._work.fail(task, reason, again=again))
 
     def release(self, task: FunctionTask) -> None:
         """Give the claim of a worker that has died back at once. [ENV-POOL-10]"""
         self._keeper.drop(task)
         if not task.is_forgotten:
-            self._settle(task, lambda: self._work.release(task))
+            self._settle(task, lambda _: self._work.release(task))
 
-    def _settle(self, task: FunctionTask, act: Callable[[], object]) -> None:
+    def _settle(self, task: FunctionTask, act: Callable[[bool], object]) -> None:
         try:
             self._store(task, act)
         except Exception:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told

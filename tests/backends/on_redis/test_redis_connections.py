@@ -1,6 +1,8 @@
 """Round trips, closing, forking, and who looks when a lease passes."""
 
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -16,7 +18,7 @@ from worq.clock import ManualClock
 from worq.const import TASK_EXPIRED
 from worq.errors import BackendUnavailable, QueueClosed
 from worq.queue.redis import TaskQueue, scripts
-from worq.values import Claim, Request, Submitted
+from worq.values import Claim, Outcome, Request, Submitted
 
 DONE = b"done"
 
@@ -174,10 +176,30 @@ class TestClosing:
         calls = [Call(lambda: through.claim(None)) for _ in range(3)]
         proxy.wait_until(lambda proxy: proxy.scripts >= 6)
         proxy.stall()
-        began = time.monotonic()
         through.close()
         assert all(isinstance(call.error(), QueueClosed) for call in calls)
-        assert time.monotonic() - began < 1  # 100 ms, on a machine with nothing else to do
+
+    @pytest.mark.parametrize("all_are_late", [False, True])
+    @pytest.mark.spec("ENV-WAIT-7")
+    def test_a_claim_whose_answer_is_late_is_not_lost(
+        self, through: TaskQueue, proxy: Proxy, queue: TaskQueue, *, all_are_late: bool
+    ) -> None:
+        of_the_claim = set[int]()
+        proxy.before_reply = lambda: of_the_claim.add(threading.get_ident())
+        call = begin_claim(through)
+        assert call.sleeps()
+        late = threading.Event()
+        proxy.before_reply = lambda: (
+            (all_are_late or threading.get_ident() in of_the_claim) and late.wait()
+        )
+        queue.submit(Request("t"), b"")
+        through.close()
+        assert queue.size() == 0
+        late.set()
+        claimed = call.answer()
+        assert claimed is not None
+        assert queue.finish("t", DONE, 60, token=claimed.token).accepted
+        assert queue.pop("t", 0) == Outcome("result", DONE)
 
     @pytest.mark.spec("ENV-WAIT-7")
     def test_no_task_is_lost_to_a_claim_that_it_ends(
@@ -253,6 +275,36 @@ class TestConnections:
             with pytest.raises(BackendUnavailable) as caught:
                 queue.submit(Request("a"), b"")
         assert caught.value.outcome == "not_sent"
+
+
+class TestInterruption:
+    @pytest.mark.spec("ENV-REDIS-1")
+    def test_the_reply_to_an_interrupted_call_is_not_the_next_ones(
+        self, queue: TaskQueue, through: TaskQueue, proxy: Proxy
+    ) -> None:
+        class Interrupted(BaseException):
+            pass
+
+        def interrupt(*_: object) -> None:
+            raise Interrupted
+
+        def remind() -> None:
+            proxy.before_reply = lambda: None
+            os.kill(os.getpid(), signal.SIGUSR1)
+            late.wait()
+
+        late = threading.Event()
+        queue.submit(Request("a"), b"")
+        through.size()
+        before = signal.signal(signal.SIGUSR1, interrupt)
+        try:
+            proxy.before_reply = remind
+            with pytest.raises(Interrupted):
+                through.size()
+            assert Call(lambda: through.status("a")).answer() == "enqueued"
+        finally:
+            late.set()
+            signal.signal(signal.SIGUSR1, before)
 
 
 class TestAlarms:
