@@ -3,6 +3,7 @@
 Each is a fork of a process with one thread, so a new one costs milliseconds. TERM tells it to stop.
 """
 
+import gc
 import logging
 import os
 import random
@@ -13,12 +14,14 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NamedTuple, NoReturn
 
 import worq
 from tests.faults.witness import Here, Log, WitnessQueue
+from tests.leaks import left_behind, running
 from worq import Broker, Deferred, Task, TaskFailure, TaskSpace
 from worq.const import RESERVED, OnError
 from worq.pool import process, thread
@@ -26,12 +29,17 @@ from worq.values import Claim, Request, Token
 
 WINDOW: Final = 12
 """How many tasks a producer has under way."""
+CALLS: Final = 4
+"""The same of a caller, whose tasks cost more."""
 HEARTRATE_S: Final = 0.001
 """So a lease is as short as it can be: 5.002 s."""
 POOL_HEARTRATE_S: Final = 0.5
 WAIT_S: Final = 0.2
 LATE_EVERY_S: Final = 1.0
+TERM: Final = frozenset({signal.SIGTERM})
 NUMBERS: Final = 10_000_000
+NICE: Final = 5
+"""Or a dozen clients leave the server no time on a machine with two cores."""
 SKEWS_S: Final = (0, -600, 600)
 
 
@@ -57,6 +65,7 @@ class Stopping:
         self._told = threading.Event()
         self._parent = os.getppid()
         signal.signal(signal.SIGTERM, self._tell)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TERM)
 
     def _tell(self, _signal: int, _frame: FrameType | None) -> None:
         self._told.set()
@@ -70,22 +79,30 @@ class Stopping:
 
 
 def fork(role: Role, setting: Setting) -> int:
-    """Its process id."""
+    """Its process id. TERM waits until it can be heeded."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, TERM)
     pid = os.fork()
-    if pid:
-        return pid
-    _be(role, setting)
+    if pid == 0:
+        _be(role, setting)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, TERM)
+    return pid
 
 
 def _be(role: Role, setting: Setting) -> NoReturn:
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.nice(NICE)
+        gc.freeze()
+        before = running()
         rng = random.Random(setting.seed)
         skew_clock(rng.choice(SKEWS_S))
         logging.getLogger("worq").addHandler(logging.NullHandler())
         Here.log = Log(setting.folder, setting.process, setting.first)
         role(setting, rng)
+        Here.log.close()
+        left = left_behind(before)
+        assert not left, f"left running: {left}"
         code = 0
     except BaseException:  # noqa: BLE001 (it is shown, and the end of the process tells of it)
         traceback.print_exc()
@@ -180,30 +197,14 @@ def _meddle(queue: WitnessQueue, waiting: deque[Waiting], rng: random.Random) ->
 
 
 def work(setting: Setting, rng: random.Random) -> None:
-    """Two threads that claim tasks and end them, most of them well."""
+    """Claim tasks and end them, most of them well."""
     stopping = Stopping()
     queue = WitnessQueue(setting.url, setting.queue)
-    threads = [
-        threading.Thread(target=_work, args=(queue, stopping, random.Random(rng.random())))
-        for _ in range(2)
-    ]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    while not stopping:
+        claim = queue.claim(WAIT_S)
+        if claim is not None:
+            _end(queue, claim, rng)
     queue.close()
-
-
-def _work(queue: WitnessQueue, stopping: Stopping, rng: random.Random) -> None:
-    try:
-        while not stopping:
-            claim = queue.claim(WAIT_S)
-            if claim is not None:
-                _end(queue, claim, rng)
-    except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
-        os._exit(1)
 
 
 def _end(queue: WitnessQueue, claim: Claim, rng: random.Random) -> None:
@@ -253,14 +254,14 @@ def call(setting: Setting, rng: random.Random) -> None:
     look_at = 0.0
     made = 0
     while not stopping:
-        while len(waiting) < WINDOW:
+        while len(waiting) < CALLS:
             made += 1
             function = tasks.echo if rng.random() < 0.9 else tasks.fail
             argument: Any = f"{setting.process}.{made}"
             if waiting and rng.random() < 0.2 and not waiting[-1].has_value():
                 argument = waiting.pop()
             waiting.extend(_call(Task(function, **_options(setting, made, rng)), argument))
-        for _ in range(WINDOW // 2):
+        for _ in range(CALLS // 2):
             one = waiting.popleft()
             if not one.wait(WAIT_S):
                 late.append(one)
@@ -304,7 +305,10 @@ def keep_processes(setting: Setting, _rng: random.Random) -> None:
     queue = WitnessQueue(setting.url, setting.queue)
     pool = process.WorkerPool(Broker(queue), init, (setting.queue,), workers=2)
     stopping = Stopping()
-    pool.start(handle_sigterm=False)
+    while not stopping:
+        with suppress(process.WorkerInitError):  # a worker was killed before it was ready
+            pool.start(handle_sigterm=False)
+            break
     stopping.wait()
     pool.stop()
     queue.close()

@@ -100,9 +100,8 @@ class Account:
             case ("pop", _, _, incarnation) if reply[:1] == b"O":
                 self._ended(self.lives[incarnation], DELIVERED, one)
             case ("pop", _, _, incarnation) if reply[:1] == b"X":
-                life = self.lives.get(incarnation)
-                if life is not None and not life.ends:
-                    self._ended(life, EXPIRED, one)
+                if incarnation in self.lives and not self.lives[incarnation].ends:
+                    self._ended(self.lives[incarnation], EXPIRED, one)
             case ("discard", _, incarnation) if reply == b"T":
                 self._ended(self.lives[incarnation], EXPIRED, one)
             case _:

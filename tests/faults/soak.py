@@ -2,8 +2,8 @@
 
     python -m tests.faults.soak 600 [--seed N]
 
-The seed makes the same choices again, though not the same timing. It ends in a table, and fails if anything is wrong,
-or if too little was done.
+The seed makes the same choices again, though not the same timing. The last round is one of kills in a row. It ends in a
+table, and fails if anything is wrong, or if too little was done.
 """
 
 import argparse
@@ -18,10 +18,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, cast
 
 import redis
 from redis.backoff import NoBackoff
@@ -30,6 +31,7 @@ from redis.retry import Retry
 from tests.faults.clients import NUMBERS, ROLES, Setting, fork
 from tests.faults.evidence import Findings, Inquest
 from tests.faults.witness import Here, Log, Logs, WitnessQueue
+from worq.queue.redis.keys import prefix
 from worq.testing.proxy import Command, Fault, FaultProxy
 from worq.testing.servers import RedisServer
 
@@ -37,8 +39,10 @@ ROUND_S: Final = 20.0
 TICK_S: Final = 0.02
 STOP_S: Final = 30.0
 GONE_S: Final = 10.0
-CYCLES_A_SECOND_MIN: Final = 300
-FAULTS_A_SECOND_MIN: Final = 8
+CYCLES_A_SECOND_MIN: Final = 150.0
+FAULTS_A_SECOND_MIN: Final = 5.0
+KILLS_IN_A_ROW: Final = 100
+PROGRESS_S: Final = 30.0
 SHOWN_MAX: Final = 50
 MEMORY: Final = "/dev/shm"  # noqa: S108 (folders of our own are made in it)
 """Where the server writes, where there is such a place: killing it loses no page of the system's, on a disk neither."""
@@ -69,6 +73,11 @@ RATES: Final[Mapping[str, float]] = {
     "kill worker": 3.0, "kill producer": 1.0, "kill caller": 0.3, "kill thread pool": 0.4, "kill pool parent": 0.05,
     "kill pool worker": 0.1, "kill server": 0.15, "stop server": 0.7, "forget scripts": 2.0, "kill clients": 0.7,
     "pause server": 0.4, "full server": 0.4, "cut": 0.5, "stall": 0.2,
+}  # fmt: skip
+
+# Who is killed in a row, and how often of a hundred.
+IN_A_ROW: Final[Mapping[str, int]] = {
+    "worker": 70, "thread pool": 15, "pool worker": 12, "pool parent": 3,
 }  # fmt: skip
 
 
@@ -135,6 +144,7 @@ class Soak:
         self.findings = Findings.none()
         self.faults: Counter[str] = Counter()
         self.rounds = 0
+        self.in_a_row = 0
         self._rng = random.Random(seed)
         self._rates = rates
         self._stack = ExitStack()
@@ -150,7 +160,7 @@ class Soak:
             "cut": self._cut,
             "stall": self._stall,
             "kill pool worker": self._kill_pool_worker,
-            **{f"kill {role}": lambda role=role: self._kill(role) for role in ROLES},
+            **{f"kill {role}": partial(self._kill, role) for role in ROLES},
         }
 
     def __enter__(self) -> Self:
@@ -169,13 +179,20 @@ class Soak:
         self._stack.close()
 
     def round(self, seconds: float) -> Findings:
-        """Load and faults for so long, then the inquest."""
+        """Load and faults of all kinds for so long, then the inquest."""
+        return self._round(lambda: self._disturb(seconds), proxy_fails=True)
+
+    def kill_in_a_row(self, times: int) -> Findings:
+        """Kill one who works after the other, under load: each when the server has done something since the last."""
+        return self._round(lambda: self._kill_in_a_row(times), proxy_fails=False)
+
+    def _round(self, disturb: Callable[[], None], *, proxy_fails: bool) -> Findings:
         self.rounds += 1
         for queue, clients in CAST.items():
             for role, is_proxied in clients:
                 self._start(role, queue, is_proxied=is_proxied)
-        self._proxy.ask("plan", True)
-        self._disturb(seconds)
+        self._proxy.ask("plan", proxy_fails)
+        disturb()
         crashed = self._stop_clients()
         findings = self._inquire() + Findings(Counter(), 0, crashed)
         self.findings += findings
@@ -206,6 +223,22 @@ class Soak:
             for kind, rate in self._rates.items():
                 if self._rng.random() < rate * passed and self._inject[kind]():
                     self.faults[kind] += 1
+
+    def _kill_in_a_row(self, times: int) -> None:
+        for _ in range(times):
+            role = self._rng.choices(list(IN_A_ROW), list(IN_A_ROW.values()))[0]
+            seen, until = self._progress(), time.monotonic() + PROGRESS_S
+            while not self._inject[f"kill {role}"]() and time.monotonic() < until:
+                time.sleep(TICK_S)
+            while self._progress() == seen and time.monotonic() < until:
+                time.sleep(TICK_S)
+            if time.monotonic() < until:
+                self.faults[f"kill {role}"] += 1
+                self.in_a_row += 1
+
+    def _progress(self) -> list[int]:
+        """How long the journals are."""
+        return [cast("int", self._admin.llen(f"{prefix(name)}:session:journal")) for name in CAST]
 
     def _stop_clients(self) -> list[str]:
         """No more faults, and all clients end in good order; those that did not."""
@@ -369,22 +402,51 @@ def table(soak: Soak, seconds: float) -> str:
         ("life cycles", soak.findings.cycles),
         *((f"  {kind}", count) for kind, count in sorted(ends.items())),
         ("life cycles a second", round(soak.findings.cycles / seconds)),
-        ("operations of the server", soak.findings.operations),
+        ("operations on the server", soak.findings.operations),
         ("faults injected", faults.total()),
         *((f"  {kind}", count) for kind, count in sorted(faults.items())),
+        ("kills in a row", soak.in_a_row),
         ("violations", len(soak.findings.violations)),
     ]
     return "\n".join(f"{name:<32}{value:>12,}" for name, value in rows)
 
 
-def too_little(soak: Soak, seconds: float) -> list[str]:
+class Least(NamedTuple):
+    """What a soak must have done, a second."""
+
+    cycles: float = CYCLES_A_SECOND_MIN
+    faults: float = FAULTS_A_SECOND_MIN
+
+
+def too_little(findings: Findings, faults: Counter[str], seconds: float, least: Least) -> list[str]:
     """What was done less often than makes a soak of that length."""
     found: list[str] = []
-    if soak.findings.cycles < CYCLES_A_SECOND_MIN * seconds:
-        found.append(f"less than {CYCLES_A_SECOND_MIN} life cycles a second")
-    if soak.faults.total() < FAULTS_A_SECOND_MIN * seconds:
-        found.append(f"less than {FAULTS_A_SECOND_MIN} faults a second")
+    if findings.cycles < least.cycles * seconds:
+        found.append(f"less than {least.cycles} life cycles a second")
+    if faults.total() < least.faults * seconds:
+        found.append(f"less than {least.faults} faults a second")
     return found
+
+
+def run(asked: argparse.Namespace) -> int:
+    """The exit code."""
+    began = time.monotonic()
+    with Soak(asked.seed) as soak:
+        while (left := asked.seconds - (time.monotonic() - began)) > 0:
+            _tell(soak, soak.round(min(asked.round, left)))
+        _tell(soak, soak.kill_in_a_row(asked.kills))
+        seconds = time.monotonic() - began
+        print(table(soak, seconds))
+        least = Least(asked.cycles_min, asked.faults_min)
+        lacking = too_little(soak.findings, soak.faults, seconds, least)
+    for each in lacking:
+        print(f"TOO LITTLE: {each}")
+    return 1 if lacking or soak.findings.violations else 0
+
+
+def _tell(soak: Soak, found: Findings) -> None:
+    said = f"round {soak.rounds}: {found.cycles:,} life cycles, {len(found.violations)} violations"
+    print("\n  ".join([said, *found.violations[:SHOWN_MAX]]), flush=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -392,29 +454,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("seconds", type=float)
     parser.add_argument("--seed", type=int, default=secrets.randbits(32))
     parser.add_argument("--round", type=float, default=ROUND_S, help="seconds of load in a round")
+    parser.add_argument("--kills", type=int, default=KILLS_IN_A_ROW, help="in a row, at the end")
+    parser.add_argument("--cycles-min", type=float, default=CYCLES_A_SECOND_MIN, help="a second")
+    parser.add_argument("--faults-min", type=float, default=FAULTS_A_SECOND_MIN, help="a second")
     asked = parser.parse_args(arguments)
     print(f"seed {asked.seed}", flush=True)
     with suppress(PermissionError):  # or it leads a session already
         os.setsid()
     if os.access(MEMORY, os.W_OK):
         tempfile.tempdir = MEMORY
-    began = time.monotonic()
-    with Soak(asked.seed) as soak:
-        while (left := asked.seconds - (time.monotonic() - began)) > 0:
-            found = soak.round(min(asked.round, left))
-            print(
-                f"round {soak.rounds}: {found.cycles:,} life cycles, "
-                f"{len(found.violations)} violations",
-                flush=True,
-            )
-            for violation in found.violations[:SHOWN_MAX]:
-                print(f"  {violation}", flush=True)
-        seconds = time.monotonic() - began
-        print(table(soak, seconds))
-        lacking = too_little(soak, seconds)
-    for each in lacking:
-        print(f"TOO LITTLE: {each}")
-    return 1 if lacking or soak.findings.violations else 0
+    return run(asked)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Servers that hang, are full, or have another in their place; connections that are half open; clocks that are wrong."""
+"""Servers that hang, are full, or have another in their place; half-open connections; wrong clocks."""
 
 import multiprocessing
 import os
@@ -36,7 +36,7 @@ from worq.testing.parallel import Parallel, look_after, reasons
 from worq.testing.proxy import Command, Fault, FaultProxy, Plan
 from worq.testing.redis_runs import LabellingRecorder, RealTime
 from worq.testing.servers import RedisServer
-from worq.testing.small_programs import A, ACTS, SITUATIONS
+from worq.testing.small_programs import ACTS, SITUATIONS, A
 from worq.values import Request, Token
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(300)]

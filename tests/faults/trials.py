@@ -6,9 +6,8 @@ and all that is there afterwards are right.
 """
 
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack, closing
-from typing import Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import redis
 from redis.backoff import NoBackoff
@@ -18,12 +17,15 @@ from tests.backends.calls import PATIENCE_S
 from worq.queue.redis.keys import keys_of
 from worq.testing.driver import Do
 from worq.testing.histories import Act, Lane, Unknown, Wait, as_lanes, by_client, operation_of
-from worq.testing.journal import Commit, JournalQueue, label, replay, take_journal
+from worq.testing.journal import Commit, JournalQueue, replay, take_journal
 from worq.testing.parallel import CLIENTS, Parallel, look_after, reasons
 from worq.testing.programs import as_code
 from worq.testing.proxy import FaultProxy, Plan
 from worq.testing.redis_runs import LabellingRecorder, RealTime
 from worq_model import operations as ops
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NAME: Final = "trial"
 ASKED, OTHER = range(CLIENTS)

@@ -53,6 +53,9 @@ RIGHT: dict[str, tuple[list[Any], list[Commit]]] = {
         [SUBMIT, (Wait(pop("a"), 50), TASK_EXPIRED, 2, 9), (Do(ops.Discard("a")), True, 3, 4), (submit("a", 2), ACCEPTED, 5, 6)],
         [S, commit(1, "POP", WAIT + inc(1), 0, 1), commit(2, "DISCARD", b".T", 0, 2), commit(3, "SUBMIT", b".A", 0, 3),
          commit(1, "POP", b".X", 0, 4)]),
+    "not done, since it was closed": (
+        [(Wait(CLAIM, None), None, 0, None), (submit("a", 1), ACCEPTED, 2, 3), (LOOK, "enqueued", 4, 5)],
+        [commit(0, "CLAIM", WAIT, 0, 1), commit(1, "SUBMIT", b".A", 0, 1), commit(0, "CLAIM", b"<", 0, 2), commit(2, "STATUS", b".E")]),
     "a wait that gave up": ([(Wait(CLAIM, 5), None, 0, 5)], [commit(0, "CLAIM", WAIT, 0, 1), commit(0, "CLAIM", b".N", 5, 2)]),
     "time that passed": (
         [SUBMIT, (CLAIM, CLAIMED, 2, 3), (LOOK, None, 4, 5)],

@@ -14,8 +14,8 @@
 | `half-open after` | the server does it | nothing more on that connection, ever |
 | `slow` | it arrives in small pieces, and so does its reply | |
 
-Commands that were sent together stay together, as long as none of them is to fail: so a script behind a block
-is on the server while that blocks.
+Commands that were sent together stay together: so a script behind a block is on the server while that blocks. A
+connection that is cut takes with it what it had not answered yet.
 """
 
 import selectors
