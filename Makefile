@@ -66,7 +66,7 @@ tables: $(VENV)/with-test ## write the tables of SPEC.md from the model
 vectors: $(VENV)/with-test ## write the programs of model/vectors from the model
 	$(BIN)/python scripts/vectors.py model/vectors
 
-mutants: $(VENV)/with-test ## try all mutants on all engines, for docs/verification.md: two hours; ARGS=--anew
+mutants: $(VENV)/with-test ## have several engines hunt each mutant, for docs/verification.md; ARGS='--anew --seeds 3'
 	$(BIN)/python -m tests.mutants.report docs/verification.md $(ARGS)
 
 # ARGS: files of worq, or of the model if they begin with model/; `queue/memory/deadlines.py` for one that is quick.
