@@ -1,7 +1,7 @@
 """A backend in one file: queues in this process, as simple as they get. docs/backends.md builds it step by step."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -183,7 +183,9 @@ class TaskQueue(AbstractTaskQueue):
         else:
             self._leave(task)
             task.state, task.outcome = COMPLETED, outcome
-            task.deadline_ms = self._now_ms + (float("inf") if retention_ms is None else retention_ms)
+            task.deadline_ms = self._now_ms + (
+                float("inf") if retention_ms is None else retention_ms
+            )
 
     def _remove(self, task: Task) -> None:
         self._leave(task)
@@ -206,7 +208,8 @@ class TaskQueue(AbstractTaskQueue):
             self._enqueue(task)
 
     def _claim(self, timeout_ms: int | None) -> Claim | None:
-        return self._wait(timeout_ms, self._take)
+        claim: Claim | None = self._wait(timeout_ms, self._take)
+        return claim
 
     def _take(self) -> Claim | None:
         """[CLM-1] to [CLM-4]"""
@@ -254,7 +257,7 @@ class TaskQueue(AbstractTaskQueue):
                 return Finished(accepted=False)
             dependent = task.dependent
             self._end(task, outcome, retention_ms)
-            return Finished(accepted=True, dependent_id=dependent and dependent.ticket.id)
+            return Finished(accepted=True, dependent_id=dependent.ticket.id if dependent else None)
 
     def _pop(self, task_id: str, timeout_ms: int | None, incarnation: bytes | None) -> Any:
         with self._operation():
