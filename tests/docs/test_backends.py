@@ -3,7 +3,8 @@
 import abc
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,7 +26,8 @@ GREEN = re.compile(r"^Green up to `(.*?)`", re.MULTILINE)
 CLAIMED = (REFERENCE, MANUAL_CLOCK)
 
 
-def module_of(source: str) -> Iterator[ModuleType]:
+@contextmanager
+def module_of(source: str) -> Generator[ModuleType]:
     module = ModuleType("toyqueue")
     sys.modules["toyqueue"] = module  # dataclasses look there
     exec(compile(source, "toyqueue.py", "exec"), module.__dict__)  # noqa: S102 - to run it is the test
@@ -58,7 +60,7 @@ def test_each_step_says_how_far_it_is_green() -> None:
 @pytest.mark.parametrize("step", range(1, len(PARTS) + 1))
 def test_after_each_step_the_kit_is_as_green_as_it_says(step: int) -> None:
     (says,) = GREEN.findall(STEPS[step + 1]) or [None]
-    for module in module_of("\n".join(PARTS[:step])):
+    with module_of("\n".join(PARTS[:step])) as module:
         kind = module.__dict__["TaskQueue"]
         for name in kind.__abstractmethods__:
             setattr(kind, name, not_yet)
@@ -72,7 +74,7 @@ def test_after_each_step_the_kit_is_as_green_as_it_says(step: int) -> None:
 
 
 def test_the_example_is_green() -> None:
-    for module in module_of((EXAMPLE / "toyqueue.py").read_text(encoding="utf-8")):
+    with module_of((EXAMPLE / "toyqueue.py").read_text(encoding="utf-8")) as module:
         kit = kit_of(module, Effort(length=2, every=10, examples=20, walks=10, programs=5, times=3))
         found = {c.name: kit.verdict(c) for c in kit.checks if not c.probe}
     assert {name: v.text for name, v in found.items() if v.answer != "holds"} == {}
@@ -82,7 +84,7 @@ def test_what_is_broken_is_said_as_it_says() -> None:
     source = (EXAMPLE / "toyqueue.py").read_text(encoding="utf-8")
     assert source.count("ready.pop(0)") == 1
     (shown,) = re.findall(r"^```text\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
-    for module in module_of(source.replace("ready.pop(0)", "ready.pop()")):
+    with module_of(source.replace("ready.pop(0)", "ready.pop()")) as module:
         kit = kit_of(module)
         broken = [v for c in kit.checks if (v := kit.verdict(c)).answer == "violated"]
     assert [described(verdict) + "\n" for verdict in broken] == [shown]
