@@ -93,8 +93,10 @@ class Report(NamedTuple):
 
     def capabilities(self) -> dict[Capability, Answer]:
         """Whether each is there. `works`: it is, and is not claimed."""
+        answers = {verdict.answer for verdict in self.verdicts.values()}
+        worst: Answer = "violated" if "violated" in answers else "blocked"
         found: dict[Capability, Answer] = {
-            CONTRACT: "violated" if self.violated() else "holds",
+            CONTRACT: "holds" if answers.isdisjoint({"violated", "blocked"}) else worst
         }
         for check in self.checks:
             if check.probe and check.name in self.verdicts:

@@ -16,6 +16,10 @@ ON_A_SERVER: Final = Effort(length=1, every=20, examples=15, walks=5, programs=5
 """For a server that may be far away."""
 
 
+RETRY_S: Final = 3.0
+"""Somebody is looking on."""
+
+
 class Scratch:
     """Where a kit may work on what a URL means. It touches no queue whose name does not begin with its own.
 
@@ -29,7 +33,8 @@ class Scratch:
 
     def queue(self, name: str, clock: Clock | None = None) -> AbstractTaskQueue:
         """A queue object; its name is put behind that of this place."""
-        return open_queue(self.url, f"{self.name} {name}", clock=clock)
+        options = {"retry_deadline_s": RETRY_S} if self._is_redis else {}
+        return open_queue(self.url, f"{self.name} {name}", clock=clock, **options)
 
     def kit(self, effort: Effort) -> Kit:
         """The kit, for the capabilities that this backend says or shows that it has."""

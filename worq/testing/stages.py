@@ -68,6 +68,7 @@ def _bad_input(subject: Subject) -> Iterable[str]:
 def _smoke_checks() -> Iterator[Check]:
     for name, program in SMOKE.items():
         uses = operations_of(program)
+        uses |= LOOKS if uses - LOOKS else frozenset()  # what is looked at after each operation
         yield Check("smoke", name, partial(_smoke, program), uses, _needs(uses))
     yield Check("smoke", "deadlines in real time", waits.leases_are_real, CONTRACT_OPERATIONS)
     yield Check("smoke", "bad input is refused", _bad_input, frozenset({"submit", "size"}))
