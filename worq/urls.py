@@ -1,4 +1,4 @@
-"""Which queue a URL means. [ENV-API-9] [ENV-API-12]"""
+"""Which queue a URL means. [ENV-API-9] [ENV-API-10]"""
 
 import importlib
 import inspect
