@@ -330,7 +330,7 @@ class Broker:
     def fetch(self, task: TaskId, timeout: float | None) -> Outcome | None:
         """Take the outcome; None if there was none for `timeout` seconds, or it is reserved.
 
-        It is nowhere else then: whoever gets it keeps it until `read_outcome` has returned. [ENV-API-10]
+        It is nowhere else then: whoever gets it keeps it until `read_outcome` has returned. [ENV-API-12]
         """
         popped = self._queue.pop(_checked(task).id, timeout, token=_token(task))
         if popped is TASK_EXPIRED:

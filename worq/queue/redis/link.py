@@ -106,7 +106,7 @@ class Link:
         deadline_s: float,
     ) -> bytes:
         """The reply of a script that was done, however often it must be sent for that."""
-        number = channel.next_number() if script.has_receipt else NO_NUMBER
+        number = channel.next_number() if script.changes else NO_NUMBER
         tries = None
         whole = False
         while True:
@@ -120,7 +120,7 @@ class Link:
             except _LOST as error:
                 self._lost(channel, error)
                 tries = tries or Tries(self._where, deadline_s, self.closed)
-                tries.failed(error, may_be_done=channel.may_be_done and script.has_receipt)
+                tries.failed(error, may_be_done=channel.may_be_done and script.changes)
             else:
                 if reply[:1] in b".+":
                     return bytes(reply)
