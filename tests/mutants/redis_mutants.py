@@ -236,7 +236,7 @@ CONCURRENT: tuple[Mutant, ...] = (
     Mutant("LateOnesAreDone", BEGIN, "  if last ~= '' and tonumber(last) > tonumber(NUMBER) then return '<' end\n", "",
            "ENV-RETRY-1", "receipts", "comes_late", needs="crash"),
     Mutant("EachTryHasItsNumber", LINK, "self._command(channel, script, number, arguments, whole=whole)",
-           "self._command(channel, script, channel.next_number() if script.has_receipt else number, arguments, whole=whole)",
+           "self._command(channel, script, channel.next_number() if script.changes else number, arguments, whole=whole)",
            "ENV-RETRY-1", "receipts", "answers_as_the_first", needs="crash"),
     Mutant("UnknownIsNotSent", RETRY, '            self._outcome = "unknown"\n', '            self._outcome = "not_sent"\n', "ENV-RETRY-2", "receipts", "TestRetries", needs="crash"),
     Mutant("NotSentIsUnknown", RETRY, 'self._outcome: Literal["not_sent", "unknown"] = "not_sent"', 'self._outcome: Literal["not_sent", "unknown"] = "unknown"',
