@@ -135,18 +135,23 @@ class TaskQueue(AbstractTaskQueue):
                     return Submitted("unavailable", argument_id)
                 arguments.append(argument)
             new = self._accept(task, message)
-            failed = [a for a in arguments if a.outcome and a.outcome.kind == "failure"]
+            failed = [
+                (a, self._with_source(a, a.outcome))
+                for a in arguments
+                if a.outcome and a.outcome.kind == "failure"
+            ]
             if outcome is not None:
                 self._end(new, outcome, task.retention_ms)
             elif failed and not task.passes_errors:
-                self._reserve(new, failed[0])
+                argument, outcome = failed[0]
+                self._reserve(new, argument)
             else:
                 new.missing = set(args)
                 for argument in arguments:
                     self._reserve(new, argument)
                 if not args:
                     self._enqueue(new)
-            return Submitted("accepted")
+            return Submitted("accepted", outcome=outcome if task.ignore_result else None)
 
     def _accept(self, ticket: Ticket, message: bytes) -> Task:
         store = self._store
@@ -175,8 +180,7 @@ class TaskQueue(AbstractTaskQueue):
             if outcome.kind == "result" or dependent.ticket.passes_errors:
                 self._supply(dependent, task.ticket.id, outcome)
                 return
-            if outcome.kind == "failure" and outcome.source_id is None:
-                outcome = outcome._replace(source_id=task.ticket.id)
+            outcome = self._with_source(task, outcome)
             task, retention_ms = dependent, dependent.ticket.retention_ms
         if outcome.kind == "expired" or task.ticket.ignore_result:
             self._remove(task)
@@ -186,6 +190,12 @@ class TaskQueue(AbstractTaskQueue):
             task.deadline_ms = self._now_ms + (
                 float("inf") if retention_ms is None else retention_ms
             )
+
+    def _with_source(self, task: Task, outcome: Outcome) -> Outcome:
+        """An outcome as a dependent gets it. [OUT-3]"""
+        if outcome.kind == "failure" and outcome.source_id is None:
+            return outcome._replace(source_id=task.ticket.id)
+        return outcome
 
     def _remove(self, task: Task) -> None:
         self._leave(task)

@@ -260,8 +260,8 @@ def operation(act: tuple[Any, ...]) -> tuple[ops.Operation, int | None]:
 def reply_of(act: tuple[Any, ...], reply: Any) -> ops.Reply:
     """The answer in the model's values."""
     match act[0], reply:
-        case "submit", (status, argument_id):
-            return ops.Submitted(status, argument_id)
+        case "submit", (status, argument_id, ended):
+            return ops.Submitted(status, argument_id, ended and values.Outcome(*ended))
         case "claim", (task_id, token, message, arguments):
             outcomes = tuple((key, values.Outcome(*each)) for key, each in arguments)
             return ops.Claimed(task_id, values.Token(*token), message, outcomes)

@@ -25,11 +25,12 @@ class Base(QueueConformance):
 
 class Backwards(TaskQueue):
     def _claim(self, timeout_ms):
-        with self._store.lock:
-            ready = self._store.tasks._ready
-            if ready:
-                ready.move_to_end(next(reversed(ready)), last=False)
+        self._store.guard.run(self._turn_round)
         return super()._claim(timeout_ms)
+    def _turn_round(self):
+        ready = self._store.tasks._ready
+        if ready:
+            ready.move_to_end(next(reversed(ready)), last=False)
 """
 WHOLE = """
 class TestWhole(Base):
