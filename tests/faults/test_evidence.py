@@ -87,7 +87,7 @@ def test_what_is_right_is_found_right(
 
 
 PLANTED: dict[str, tuple[str, str, str, str]] = {
-    "a task is claimed and stays": ("CLAIM", "call('HDEL', keys.waiting, id)\nif last", "call('LPUSH', keys.ready, id)\nif last",
+    "a task is claimed and stays": ("CLAIM", "call('HDEL', keys.waiting, id)\nif last", "call('LPUSH', keys.ready, entry)\nif last",
         "two live claims"),
     "a start too many": ("CLAIM", "start = start + 1", "start = start + 2", "start 2 after 0, of"),
     "an outcome is lost": ("FINISH", "complete(id, record, kind, '', message, retention)", "call('HDEL', keys.claimed, id)",
