@@ -49,7 +49,7 @@ MEMORY: Final = "/dev/shm"  # noqa: S108 (folders of our own are made in it)
 
 # Of a million commands that pass the proxy, how many meet what. A connection that is half open costs its client 6.5 s.
 PROXY_FAULTS: Final[Mapping[Fault, int]] = {
-    "not sent": 4_000, "torn": 2_000, "reply lost": 4_000, "half a reply": 2_000, "slow": 1_000,
+    "not sent": 4_000, "torn": 2_000, "reply lost": 4_000, "half a reply": 2_000, "late": 1_500, "slow": 1_000,
     "half-open before": 30, "half-open after": 30,
 }  # fmt: skip
 
