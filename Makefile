@@ -31,7 +31,7 @@ deep: $(VENV)/with-test ## the same with 20,000 examples a test: hours
 	WORQ_PROFILE=deep $(PYTEST) --timeout 0 $(ARGS)
 
 soak: $(VENV)/with-test ## load and faults at random for SECONDS, checked round by round: make soak SECONDS=600
-	$(BIN)/python -m tests.faults.soak $(SECONDS) $(ARGS)
+	$(BIN)/python -m tests.faults $(SECONDS) $(ARGS)
 
 check: lint coverage oldest wheel-test ## all that must hold before a commit, but for `make test`
 

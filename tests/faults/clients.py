@@ -19,10 +19,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NamedTuple, NoReturn
 
-import worq
+from tests.faults.jobs import TASKS, init
 from tests.faults.witness import Here, Log, WitnessQueue
 from tests.leaks import left_behind, running
-from worq import Broker, Deferred, Task, TaskFailure, TaskSpace
+from worq import Broker, Deferred, Task, TaskFailure
 from worq.const import RESERVED, OnError
 from worq.pool import process, thread
 from worq.values import Claim, Request, Token
@@ -221,26 +221,6 @@ def _end(queue: WitnessQueue, claim: Claim, rng: random.Random) -> None:
 
 
 # Pools.
-
-TASKS: Final = TaskSpace()
-
-
-@TASKS.task
-def echo(value: Any) -> Any:
-    return value
-
-
-@TASKS.task
-def fail(text: str) -> TaskFailure:
-    return TaskFailure("fail", "", "", text)
-
-
-def init(url: str, name: str) -> Broker:
-    """Of a worker process. It speaks for the queue, and needs no connection for that."""
-    del url
-    broker = worq.get_broker("memory://", name)
-    broker.expose(TASKS)
-    return broker
 
 
 def call(setting: Setting, rng: random.Random) -> None:

@@ -75,7 +75,7 @@ class Account:
 
     def _note(self, one: Said, reply: bytes, now_ms: int) -> None:
         match one.act:
-            case ("submit", task_id, incarnation, _, args, options) if reply == b"A":
+            case ("submit", task_id, incarnation, _, args, options) if reply[:1] == b"A":
                 self.lives.setdefault(incarnation, Life(task_id, options))
                 for _, argument in args:
                     if self.lives[argument].is_kept:

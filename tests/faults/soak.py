@@ -1,6 +1,6 @@
 """A soak: processes that produce and work, faults at random, and an inquest after each round.
 
-    python -m tests.faults.soak 600 [--seed N]
+    python -m tests.faults 600 [--seed N]
 
 The seed makes the same choices again, though not the same timing. The last round is one of kills in a row. It ends in a
 table, and fails if anything is wrong, or if too little was done.
@@ -12,7 +12,6 @@ import random
 import secrets
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -49,7 +48,7 @@ MEMORY: Final = "/dev/shm"  # noqa: S108 (folders of our own are made in it)
 
 # Of a million commands that pass the proxy, how many meet what. A connection that is half open costs its client 6.5 s.
 PROXY_FAULTS: Final[Mapping[Fault, int]] = {
-    "not sent": 4_000, "torn": 2_000, "reply lost": 4_000, "half a reply": 2_000, "slow": 1_000,
+    "not sent": 4_000, "torn": 2_000, "reply lost": 4_000, "half a reply": 2_000, "late": 1_500, "slow": 1_000,
     "half-open before": 30, "half-open after": 30,
 }  # fmt: skip
 
@@ -450,7 +449,7 @@ def _tell(soak: Soak, found: Findings) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("seconds", type=float)
     parser.add_argument("--seed", type=int, default=secrets.randbits(32))
     parser.add_argument("--round", type=float, default=ROUND_S, help="seconds of load in a round")
@@ -464,7 +463,3 @@ def main(arguments: list[str]) -> int:
     if os.access(MEMORY, os.W_OK):
         tempfile.tempdir = MEMORY
     return run(asked)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

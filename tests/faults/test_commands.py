@@ -59,6 +59,13 @@ def test_the_retry_gets_the_answer_of_the_first_try(fault: Fault, court: Court) 
 
 
 @pytest.mark.spec("ENV-RETRY-1")
+def test_a_command_that_arrives_after_its_retry_does_nothing(court: Court) -> None:
+    court.heal = court.proxy.deliver
+    for trial in sample(60, 10):
+        fail_everywhere(court, trial, "late")
+
+
+@pytest.mark.spec("ENV-RETRY-1")
 def test_the_retry_may_fail_too(court: Court) -> None:
     for trial in sample(60, 10):
         fail_everywhere(court, trial, "reply lost", times=3)

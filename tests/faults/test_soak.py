@@ -24,7 +24,7 @@ LEAST = Least(cycles=20, faults=1)
 def test_nothing_is_lost_doubled_stranded_or_left_by_faults_at_random() -> None:
     options = {"--kills": KILLS, "--cycles-min": LEAST.cycles, "--faults-min": LEAST.faults}
     said = subprocess.run(
-        [sys.executable, "-m", "tests.faults.soak", str(SECONDS)]
+        [sys.executable, "-m", "tests.faults", str(SECONDS)]
         + [str(word) for option in options.items() for word in option],
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,

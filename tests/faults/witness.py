@@ -215,6 +215,8 @@ def plain(answer: object) -> Any:
         case Claim():
             arguments = tuple(sorted((key, tuple(each)) for key, each in answer.arguments.items()))
             return (answer.id, tuple(answer.token), answer.message, arguments)
+        case Submitted():
+            return (answer.status, answer.argument_id, answer.outcome and tuple(answer.outcome))
         case tuple():
             return tuple(answer)
         case Sentinel():
@@ -260,8 +262,8 @@ def operation(act: tuple[Any, ...]) -> tuple[ops.Operation, int | None]:
 def reply_of(act: tuple[Any, ...], reply: Any) -> ops.Reply:
     """The answer in the model's values."""
     match act[0], reply:
-        case "submit", (status, argument_id, ended):
-            return ops.Submitted(status, argument_id, ended and values.Outcome(*ended))
+        case "submit", (status, argument_id, outcome):
+            return ops.Submitted(status, argument_id, outcome and values.Outcome(*outcome))
         case "claim", (task_id, token, message, arguments):
             outcomes = tuple((key, values.Outcome(*each)) for key, each in arguments)
             return ops.Claimed(task_id, values.Token(*token), message, outcomes)

@@ -110,6 +110,18 @@ def test_a_half_open_connection_says_nothing_more(
 
 
 @pytest.mark.redis
+def test_what_is_late_arrives_after_what_came_later(
+    proxy: FaultProxy, connect: Callable[[], socket.socket], raw: redis.Redis
+) -> None:
+    client = connect()
+    proxy.fail_at(0, "late")
+    client.sendall(COUNT)
+    assert received(client) == b""
+    proxy.deliver()
+    assert count(raw) == 1
+
+
+@pytest.mark.redis
 def test_what_is_behind_a_block_is_on_the_server_at_once(
     proxy: FaultProxy, connect: Callable[[], socket.socket], raw: redis.Redis
 ) -> None:

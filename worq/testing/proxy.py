@@ -10,6 +10,7 @@
 | `torn` | the server gets the first half of it | the connection is cut |
 | `reply lost` | the server does it | the connection is cut |
 | `half a reply` | the server does it | half of the reply, then the connection is cut |
+| `late` | the server gets it a little later: 0.2 s, or when `deliver` is called | the connection is cut |
 | `half-open before` | the server never gets it, nor a FIN | nothing more on that connection, ever |
 | `half-open after` | the server does it | nothing more on that connection, ever |
 | `slow` | it arrives in small pieces, and so does its reply | |
@@ -31,7 +32,14 @@ from typing import Final, Literal, NamedTuple, Self, cast, get_args
 from urllib.parse import SplitResult, urlsplit
 
 Fault = Literal[
-    "not sent", "torn", "reply lost", "half a reply", "half-open before", "half-open after", "slow"
+    "not sent",
+    "torn",
+    "reply lost",
+    "half a reply",
+    "late",
+    "half-open before",
+    "half-open after",
+    "slow",
 ]
 FAULTS: Final[tuple[Fault, ...]] = get_args(Fault)
 LOSE: Final[tuple[Fault, ...]] = ("not sent", "torn", "reply lost", "half a reply")
@@ -43,6 +51,7 @@ PIECE_BYTES: Final = 7
 PIECE_PAUSE_S: Final = 0.001
 PIECES_MAX: Final = 50
 PATIENCE_S: Final = 20.0
+LATE_S: Final = 0.2
 
 
 class Command(NamedTuple):
@@ -80,6 +89,7 @@ class FaultProxy:
         self._changed = threading.Condition()
         self._going = threading.Event()
         self._going.set()
+        self._due = threading.Event()
         self.plan: Plan | None = None
         self.on_loss: Callable[[], object] = lambda: None
         self.commands = 0
@@ -104,8 +114,14 @@ class FaultProxy:
 
     def follow(self, plan: Plan | None) -> None:
         """Count from 0 from now on, and have a plan say what fails; None for nothing."""
+        self._due.clear()
         with self._changed:
             self.commands, self.plan = 0, plan
+
+    def deliver(self) -> None:
+        """Let the server have what is late, and wait until it has answered that."""
+        self._due.set()
+        self.wait_until(lambda: not any(each.is_late for each in list(self._connections.values())))
 
     def cut(self) -> int:
         """Cut all connections that there are; how many."""
@@ -160,6 +176,7 @@ class FaultProxy:
 
     def __exit__(self, *exception: object) -> None:
         self._going.set()
+        self._due.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._accepting.join()
@@ -192,6 +209,9 @@ class FaultProxy:
 
     def wait_while_stalled(self) -> None:
         self._going.wait()
+
+    def wait_until_due(self) -> None:
+        self._due.wait(LATE_S)
 
     def fate(self, connection: int, data: bytes) -> Fault | None:
         """What is to become of a command."""
@@ -228,6 +248,7 @@ class _Connection:
         self._waiting: deque[tuple[Fault | None, bool]] = deque()  # for replies: fate, is it BLPOP
         self._lock = threading.Lock()
         self._is_cut = False
+        self.is_late = False
 
     @property
     def is_blocked(self) -> bool:
@@ -262,8 +283,10 @@ class _Connection:
         whole = bytearray()
         for frame in self._commands.feed(data):
             fault = self._proxy.fate(self._number, frame)
-            if fault in ("not sent", "torn", "half-open before"):
+            if fault in ("not sent", "torn", "late", "half-open before"):
                 self._server.sendall(whole + (frame[: len(frame) // 2] if fault == "torn" else b""))
+                if fault == "late":
+                    self._deliver(frame)
                 self._lose(fault)
             self._waiting.append((fault, b"\r\nBLPOP\r\n" in frame[:32]))
             if fault == "slow":
@@ -291,6 +314,19 @@ class _Connection:
                 whole += frame
         self._client.sendall(whole)
         self._proxy.told()
+
+    def _deliver(self, frame: bytes) -> None:
+        """Later, when its client has gone; what the server says to it nobody hears."""
+        self.is_late = True
+        self._client.shutdown(socket.SHUT_RDWR)
+        self._proxy.wait_until_due()
+        self._server.sendall(frame)
+        self._waiting.append(("late", False))
+        while self._waiting:
+            if not (data := self._server.recv(BYTES_MAX)):
+                return
+            for _ in self._replies.feed(data):
+                self._waiting.popleft()
 
     def _lose(self, fault: Fault) -> None:
         """End the connection: at once, or for its client only when it gives up."""
