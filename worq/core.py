@@ -133,6 +133,11 @@ class Broker:
         return self._queue.name
 
     @property
+    def queue_count(self) -> int:
+        """How many queues it claims from."""
+        return 1
+
+    @property
     def clock(self) -> Clock:
         """Where waiting and heartbeats read the time."""
         return self._queue.clock or MonotonicClock()

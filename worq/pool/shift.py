@@ -182,6 +182,7 @@ class Shift:
 
         `act` is told whether a try before may have done it.
         """
+        self._keeper.ending(task)
         again = False
         backoff = Backoff(self._over)
         lease_ms = checks.milliseconds(2 * task.heartrate + LEASE_MARGIN_S)
