@@ -130,6 +130,7 @@ def _be_the_child(trial: dict[str, Any], compiled: Path, folder: Path, pipe: int
             trial["only"],
             told,
             is_control=planted is None,
+            is_patient=trial["is_patient"],
         )
         told(None)
     except BaseException as error:  # noqa: BLE001 - the parent must hear of it

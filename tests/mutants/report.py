@@ -120,9 +120,15 @@ def hunt_all(
 def section(mutants: Sequence[Mutant], verdicts: Verdicts) -> str:
     missed = [m for m in mutants if not any(_caught(m, verdicts))]
     needing = sum(m.needs != "" for m in mutants)
+    own = [v for m in mutants for t, v in _tried(m, verdicts) if t.engine == m.engine]
+    times = [verdict.seconds for verdict in own if verdict.is_caught]
     return "\n".join(
         [
             f"{len(mutants)} mutants, of which {needing} show only with threads or a crash; {len(missed)} missed.",
+            (
+                f"The engine that ought to find it does so in {len(times)} of {len(own)} trials,"
+                f" after {_seconds(times)} (median), {max(times):.0f} s at most."
+            ),
             "",
             *_summary(mutants, verdicts),
             *(f"\nMissed: {', '.join(m.name for m in missed)}" if missed else "").splitlines(),

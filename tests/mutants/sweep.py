@@ -14,6 +14,7 @@ import ast
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
@@ -169,42 +170,44 @@ def _edits_of(node: ast.AST, text: Callable[[Node], str]) -> Iterator[tuple[Node
             pass
 
 
-def is_found(change: Change, laboratory: Laboratory) -> bool:
-    """Does one of the engines notice?"""
-    try:
-        return any(
-            laboratory.try_out(change.planted, engine).is_caught
-            for engine in ENGINES[change.planted.package]
-        )
-    except TrialFailed:  # not even imported
-        return True
+def finder(change: Change, laboratory: Laboratory) -> str | None:
+    """The first engine that notices."""
+    for engine in ENGINES[change.planted.package]:
+        try:
+            # What a busy machine makes late is not found.
+            if laboratory.try_out(change.planted, engine, is_patient=True).is_caught:
+                return engine
+        except TrialFailed:
+            return "importing it"
+    return None
 
 
 def sweep(files: Sequence[str], jobs: int) -> int:
     """How many changes nobody finds, and nobody has said why. They are told as they are met."""
     of_thread = local()
-    began = time.monotonic()
 
-    def survives(change: Change) -> bool:
+    def found_by(change: Change) -> str | None:
         if not hasattr(of_thread, "laboratory"):
             of_thread.laboratory = Laboratory()
-        if is_found(change, of_thread.laboratory):
-            return False
-        print(f"{change.file}:{change.line}: {change.key!r}", flush=True)  # noqa: T201
-        return True
+        engine = finder(change, of_thread.laboratory)
+        if engine is None:
+            print(f"{change.file}:{change.line}: {change.key!r}", flush=True)  # noqa: T201
+        return engine
 
     survivors = 0
     for file in files:
+        began = time.monotonic()
         there = list(changes(file))
         unknown = [change for change in there if change.key not in SURVIVORS]
         with ThreadPoolExecutor(jobs) as pool:
-            count = sum(pool.map(survives, unknown))
+            found = Counter(pool.map(found_by, unknown))
+        survivors += found[None]
+        finders = ", ".join(f"{engine} {count}" for engine, count in found.most_common() if engine)
         print(  # noqa: T201
-            f"{file}: {len(there)} changes, {len(there) - len(unknown)} known to be none, {count} survive,"
-            f" after {time.monotonic() - began:.0f} s",
+            f"{file}: {len(there)} changes, {len(there) - len(unknown)} known to be none, {found[None]} survive;"
+            f" found by {finders}; {time.monotonic() - began:.0f} s",
             flush=True,
         )
-        survivors += count
     return survivors
 
 

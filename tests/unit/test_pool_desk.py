@@ -124,7 +124,7 @@ def test_stopping_ends_the_wait_for_a_free_post(desk: Desk) -> None:
 def test_closed_desk_is_done_when_no_job_waits(desk: Desk) -> None:
     first, second = desk.posts
     desk.place(job("a"))
-    waiting = Call(lambda: desk.wait(20))
+    waiting = Call(lambda: desk.wait(1000))
     desk.close()
     assert rung(desk) == [True, True]
     assert waiting.sleeps()

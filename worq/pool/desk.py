@@ -145,7 +145,7 @@ class Desk:
                 self._assign(post, self._waiting.popleft())
             else:
                 self._free.append(post)
-                self._changed.notify_all()
+            self._changed.notify_all()
 
     def take(self, post: Post) -> Job | None:
         """The post is not free any more. The job that it was given, which it has until it is done."""
