@@ -9,7 +9,15 @@ from tests.kit.planted import MISTAKES, AsksAgain
 from worq.clock import Clock
 from worq.queue.memory import TaskQueue
 from worq.testing import calls
-from worq.testing.capabilities import MANUAL_CLOCK, REFERENCE, RETRIES, checked
+from worq.testing.capabilities import (
+    DURABLE,
+    MANUAL_CLOCK,
+    REFERENCE,
+    RETRIES,
+    SHARED,
+    Capability,
+    checked,
+)
 from worq.testing.kit import BRIEF, Check, Kit, Lossy, Subject, Verdict
 from worq.testing.stages import all_checks
 
@@ -59,3 +67,37 @@ def test_a_subject_that_does_not_say_how_to_cut_a_connection_has_no_retries() ->
     kit = kit_of(TaskQueue, RETRIES)
     (check,) = (check for check in kit.checks if RETRIES in check.needs)
     assert "lossy_queue says how" in kit.verdict(check).text
+
+
+def capability(kit: Kit, claimed: Capability) -> Verdict:
+    (check,) = (check for check in kit.checks if check.probe and claimed in check.needs)
+    return kit.verdict(check)
+
+
+def test_what_is_claimed_and_is_not_there_is_broken() -> None:
+    kit = kit_of(TaskQueue, SHARED, DURABLE)
+    assert "expected ['a', 'm', 1], got None" in capability(kit, SHARED).text
+    assert "expected ['a', 'from elsewhere', 1], got None" in capability(kit, DURABLE).text
+
+
+def test_a_class_that_another_process_cannot_import_is_said_to_be_so() -> None:
+    class Local(TaskQueue):
+        pass
+
+    verdict = capability(kit_of(Local, SHARED), SHARED)
+    assert verdict.answer == "violated"
+    assert "another process can't use the queue" in verdict.text
+
+
+class Stuck(TaskQueue):
+    """It takes a clock, and does not look at it."""
+
+    def __init__(self, url: str, name: str, *, clock: Clock | None = None) -> None:
+        super().__init__(url, f"{name} {clock is not None}")
+
+
+def test_a_clock_that_is_not_followed_is_not_claimed_or_broken() -> None:
+    assert capability(kit_of(Stuck, REFERENCE), MANUAL_CLOCK).answer == "not claimed"
+    assert capability(kit_of(Stuck, REFERENCE), REFERENCE).answer == "holds"
+    kit = kit_of(Stuck, MANUAL_CLOCK)
+    assert next(violations(kit))[1].clause in ("TIM-3", "TIM-4")

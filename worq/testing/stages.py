@@ -1,8 +1,8 @@
 """The checks of the kit, stage by stage: what each drives, and what it needs. The engines are modules of their own."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache, partial
 from random import Random
 from typing import Any, Final, get_args
@@ -290,19 +290,15 @@ def _lose_all(name: str, program: Program, loss: Loss, subject: Subject) -> None
             raise Broken(f"{name}, and each {loss} is lost: {error}", "ENV-RETRY-1") from error
 
 
-class _somewhere:  # noqa: N801 (a context manager)
+@contextmanager
+def _somewhere(subject: Subject) -> Generator[AbstractTaskQueue]:
     """A queue on the backend's own clock, empty in the end; it may be closed meanwhile."""
-
-    def __init__(self, subject: Subject) -> None:
-        self._make = partial(subject.make_queue, subject.name(), None)
-
-    def __enter__(self) -> AbstractTaskQueue:
-        self._queue = self._make()
-        return self._queue
-
-    def __exit__(self, *_: object) -> None:
-        self._queue.close()
-        with closing(self._make()) as queue:
+    make = partial(subject.make_queue, subject.name(), None)
+    try:
+        with closing(make()) as queue:
+            yield queue
+    finally:
+        with closing(make()) as queue:
             queue.discard("a")
             queue.size()
 
