@@ -1,7 +1,9 @@
 """`worq check`: what it says of a server, and that it leaves the others' queues alone."""
 
 import json
+import sys
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 import redis
@@ -11,6 +13,9 @@ import worq
 from worq.cli.app import worq as command
 from worq.testing import scratch
 from worq.testing.kit import Effort
+from worq.testing.report import Report
+from worq.testing.scratch import Scratch
+from worq.values import Request
 
 Call = Callable[..., Result]
 LITTLE = Effort(length=1, every=500, examples=2, walks=1, programs=1, times=1)
@@ -65,3 +70,52 @@ def test_a_backend_of_this_process_is_checked_too(call: Call) -> None:
 def test_bad_input_and_no_server(call: Call) -> None:
     assert call("nowhere://").exit_code == 2
     assert call("unix:///nowhere/at/all").exit_code == 3
+
+
+def leaves_a_task(place: list[Scratch]) -> Callable[[object], Report]:
+    """Instead of the checks: a task that nobody ends."""
+
+    def run(kit: object) -> Report:
+        del kit
+        with closing(place[0].queue("left")) as queue:
+            queue.submit(Request("a"), b"m")
+        return Report((), {}, frozenset())
+
+    return run
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> list[Scratch]:
+    """The places that a command makes."""
+    made: list[Scratch] = []
+    original = Scratch.__init__
+
+    def note(self: Scratch, url: str) -> None:
+        original(self, url)
+        made.append(self)
+
+    monkeypatch.setattr(Scratch, "__init__", note)
+    return made
+
+
+def test_what_is_left_behind_is_told_and_removed(
+    call: Call, redis_url: str, place: list[Scratch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worq.cli.check._run", leaves_a_task(place))
+    done = call(redis_url)
+    assert done.exit_code == 1
+    assert "left behind, and removed: worq:{worq%20check%20" in done.stdout
+    assert "DOES NOT CONFORM" in done.stdout
+
+
+def test_who_is_interrupted_leaves_nothing(
+    call: Call, redis_url: str, place: list[Scratch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(kit: object) -> Report:
+        leaves_a_task(place)(kit)
+        sys.exit(130)
+
+    monkeypatch.setattr("worq.cli.check._run", interrupted)
+    assert call(redis_url).exit_code == 130
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.keys("worq:{worq%20check*") == []

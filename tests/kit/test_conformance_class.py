@@ -66,8 +66,8 @@ def test_pytest_runs_it_and_reports(tmp_path: Path) -> None:
     said = pytest_(tmp_path, WHOLE, "-k", "smoke or faults")
     assert "conformance of TestWhole" in said
     assert "claimed, and there: contract, manual clock, reference" in said
-    assert "not claimed: shared, durable" in said
-    assert " 2 skipped" in said
+    assert "not claimed: shared, durable, retries" in said
+    assert " 3 skipped" in said
     assert "failed" not in said
 
 

@@ -1,6 +1,7 @@
 """The queues of worq keep SPEC.md: the conformance kit, as anybody runs it on a backend."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import pytest
 import redis
@@ -11,6 +12,8 @@ from worq.clock import Clock
 from worq.queue import memory
 from worq.queue import redis as redis_queue
 from worq.testing import Effort, QueueConformance
+from worq.testing.kit import Lossy
+from worq.testing.proxy import lossy_queue
 from worq.testing.servers import leftover_keys
 
 ON_MEMORY = by_profile(
@@ -30,7 +33,7 @@ class TestMemory(QueueConformance):
 
 
 class TestRedis(QueueConformance):
-    capabilities = ("reference", "manual clock", "shared", "durable")
+    capabilities = ("reference", "manual clock", "shared", "durable", "retries")
     effort = ON_REDIS
 
     @pytest.fixture(autouse=True)
@@ -41,6 +44,9 @@ class TestRedis(QueueConformance):
 
     def make_queue(self, name: str, clock: Clock | None) -> AbstractTaskQueue:
         return redis_queue.TaskQueue(self.url, name, clock=clock)
+
+    def lossy_queue(self, name: str, clock: Clock | None) -> AbstractContextManager[Lossy]:
+        return lossy_queue(self.url, lambda url: redis_queue.TaskQueue(url, name, clock=clock))
 
     def left_behind(self, queue: AbstractTaskQueue) -> Sequence[str]:
         del queue

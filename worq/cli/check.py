@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -86,6 +86,8 @@ def _scratch(url: str) -> Generator["Scratch"]:
     try:
         yield scratch
     finally:
+        with suppress(Exception):  # it may be away; what is to be said of it has been said
+            scratch.close()
         logging.disable(logging.NOTSET)
         settings.load_profile("default")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
-from worq.testing.capabilities import CONTRACT, MANUAL_CLOCK, REFERENCE, Capability
+from worq.testing.capabilities import CONTRACT, MANUAL_CLOCK, REFERENCE, RETRIES, Capability
 from worq.testing.kit import ATOMIC, Answer, Check, Verdict
 from worq.testing.vectors import packaged
 from worq_model import lifecycle_table, table
@@ -13,9 +13,11 @@ from worq_model import lifecycle_table, table
 _DEFINITION = re.compile(r"^- \*\*\[([A-Z-]+-\d+)\]\*\* (.*(?:\n  .*)*)", re.MULTILINE)
 
 OF_REFERENCE: Final = ("DFR", "UND", "RSV", "ARG", "GAR")
+OF_RETRIES: Final = "ENV-RETRY-1"
 OF_CLOCK: Final = ("ENV-WAIT-4", "ENV-WAIT-8")
 EXAMINED: Final = (
     *(f"ENV-WAIT-{number}" for number in (1, 2, 4, 5, 7, 8)),
+    OF_RETRIES,
     *(f"ENV-BAD-{number}" for number in (1, 2, 3, 4, 5)),
 )
 """The clauses that a kit can examine beyond those of the model. [ENV-WAIT-3] and others need a look inside."""
@@ -89,6 +91,8 @@ class Report(NamedTuple):
     def _is_claimed(self, clause: str) -> bool:
         if clause.startswith(OF_REFERENCE):
             return REFERENCE in self.claimed
+        if clause == OF_RETRIES:
+            return RETRIES in self.claimed
         return MANUAL_CLOCK in self.claimed or clause not in OF_CLOCK
 
     def capabilities(self) -> dict[Capability, Answer]:
