@@ -1,0 +1,21 @@
+"""What is left in a file of SQLite."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from worq.queue.sqlite.place import place_of
+from worq.queue.sqlite.schema import RECORDS
+
+
+def leftover_rows(url: str) -> list[str]:
+    """The rows of tables that ought to be empty when all tasks have ended."""
+    path = place_of(url).path
+    if not Path(path).exists():
+        return []
+    with closing(sqlite3.connect(path)) as connection:
+        return [
+            f"{table}: {row}"
+            for table in RECORDS
+            for row in connection.execute(f"SELECT * FROM {table}")  # noqa: S608 (names of ours)
+        ]
