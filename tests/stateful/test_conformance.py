@@ -10,9 +10,8 @@ from tests.sqlite import leftover_rows
 from tests.stateful.profile import by_profile
 from worq.backend import AbstractTaskQueue
 from worq.clock import Clock
-from worq.queue import memory
+from worq.queue import memory, sqlite
 from worq.queue import redis as redis_queue
-from worq.queue import sqlite
 from worq.testing import Effort, QueueConformance
 from worq.testing.servers import leftover_keys
 

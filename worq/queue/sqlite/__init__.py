@@ -1,4 +1,4 @@
-"""The backend for a file of SQLite: several processes on one machine. Its tables, locks and waits are described in docs/sqlite.md."""
+"""The backend in a file of SQLite, for the processes of one machine. docs/sqlite.md describes it."""
 
 from worq.queue.sqlite.queue import TaskQueue
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from worq.const import COMPLETED
 from worq.errors import QueueClosed
+from worq.queue.sqlite.tasks import Tasks
 
 if TYPE_CHECKING:
     from worq.queue.sqlite.database import Client, Database
-    from worq.queue.sqlite.tasks import Tasks
 
 LOOK_S: Final = (0.001, 0.05)
 """The shortest and the longest pause between two looks for what other processes have done."""
@@ -64,7 +64,10 @@ class Sleeper:
 
 
 class Bell:
-    """Who waits, and who is told. All but `leave`, `wake_all_of` and `ring` is called by whoever has the file to itself."""
+    """Who waits, and who is told.
+
+    `leave`, `wake_all_of` and `ring` are for everybody, all else for whoever has the file to itself.
+    """
 
     def __init__(self, database: "Database") -> None:
         self._database = database
@@ -95,7 +98,7 @@ class Bell:
                     other.wake()
                     return
 
-    def tell(self, queue: str, tasks: "Tasks") -> None:
+    def tell(self, queue: str, tasks: Tasks) -> None:
         """Wake those of this process who wait for what a transaction has changed."""
         sleepers = [each for each in list(self._sleepers) if each.client.name == queue]
         if not sleepers:
@@ -185,7 +188,7 @@ class Bell:
         """Whether another process has committed something, as far as this connection knows."""
         (version,) = connection.execute("PRAGMA data_version").fetchone()
         before, self._version = self._version, version
-        return version != before
+        return bool(version != before)
 
     def _look_at(self, connection: sqlite3.Connection, queue: str) -> None:
         """Wake those who would find what they wait for."""
@@ -196,8 +199,7 @@ class Bell:
                     "SELECT incarnation, state, dependent FROM task WHERE queue = ? AND id = ?",
                     (queue, sleeper.task_id),
                 ).fetchone()
-                waits_on = row is not None and row[0] == sleeper.incarnation and row[2] is None
-                if not waits_on or row[1] == COMPLETED:
+                if row is None or row[0] != sleeper.incarnation or _is_told(*row[1:]):
                     sleeper.wake()
         self._wake_claims(connection, queue, sleepers)
         (deadline_ms,) = connection.execute(
@@ -209,8 +211,12 @@ class Bell:
     def _sweep(self, client: "Client") -> None:
         """Apply the deadlines that have passed, as any operation does. [ENV-WAIT-4]"""
         with suppress(QueueClosed):
-            self._database.transact(client, lambda tasks: None, SWEEP_S)
+            self._database.transact(client, Tasks.on_time, SWEEP_S)
 
 
 def _is_alike(one: Sleeper, other: Sleeper) -> bool:
     return one.task_id is None and one.client.name == other.client.name
+
+
+def _is_told(state: str, dependent: int | None) -> bool:
+    return state == COMPLETED or dependent is not None

@@ -30,7 +30,7 @@ WAL_BYTES_MAX: Final = 16 * 1024 * 1024
 CACHED_STATEMENTS: Final = 256
 
 
-class Busy(Exception):  # noqa: N818 (it is no error of anybody's)
+class Busy(Exception):
     """Another process has the file. Nothing was done."""
 
 
@@ -88,7 +88,7 @@ class Database:
         retry_deadline_s: float,
         sleeper: Sleeper | None = None,
     ) -> T:
-        """Do it in one transaction, after the deadlines that have passed; all or nothing.
+        """Do it in one transaction, all or nothing.
 
         `sleeper`: will be told of what comes, if the answer is None. Raises BackendUnavailable when
         the file could not be used until the retry deadline had passed. [ENV-SQLITE-3]
@@ -132,9 +132,7 @@ class Database:
 
     # Transactions
 
-    def _transact(
-        self, client: Client, act: Callable[[Tasks], T], sleeper: Sleeper | None
-    ) -> T:
+    def _transact(self, client: Client, act: Callable[[Tasks], T], sleeper: Sleeper | None) -> T:
         connection = self._guarded(self._connected)
         tasks, answer = self._guarded(lambda: self._committed(connection, client, act))
         if sleeper is not None and answer is None:
@@ -273,7 +271,7 @@ _STATES_OF_THE_FILE: Final = frozenset(
 
 def _identity(path: str) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)
+        found = os.stat(path)  # noqa: PTH116 (each operation asks, and this is the fastest)
     except OSError:
         return None
     return found.st_dev, found.st_ino

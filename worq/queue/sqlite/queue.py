@@ -8,7 +8,16 @@ from typing import Final, Literal, TypeVar
 from worq import checks
 from worq.backend import AbstractTaskQueue, Ticket
 from worq.clock import Clock
-from worq.const import COMPLETED, DEFAULT, ENQUEUED, MESSAGE_BYTES_MAX, PENDING, PROCESSING, Sentinel, State  # fmt: skip
+from worq.const import (
+    COMPLETED,
+    DEFAULT,
+    ENQUEUED,
+    MESSAGE_BYTES_MAX,
+    PENDING,
+    PROCESSING,
+    Sentinel,
+    State,
+)
 from worq.introspection import Counts, Introspective, Seen, Sign
 from worq.queue.sqlite import reference, signs
 from worq.queue.sqlite.bell import Sleeper
@@ -42,8 +51,9 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         retry_deadline_s: float = RETRY_DEADLINE_S,
     ) -> None:
-        """`url`: `sqlite:///relative.db` or `sqlite:////absolute.db`, with `?synchronous=normal` for less durable commits.
+        """`url`: `sqlite:///relative.db` or `sqlite:////absolute.db`.
 
+        With `?synchronous=normal` a commit does not wait for the disk. [ENV-SQLITE-1]
         `retry_deadline_s`: how long a call tries to get at a file that other processes have locked.
         `clock`: for tests; None for the machine's.
         """
@@ -100,7 +110,8 @@ class TaskQueue(AbstractTaskQueue, Introspective):
     ) -> Outcome | Sentinel | None:
         sleeper = Sleeper(self, task_id, timeout_ms)
         sleeper.incarnation = incarnation
-        return self._wait(sleeper, _pop)
+        found: Outcome | Sentinel | None = self._wait(sleeper, _pop)
+        return found
 
     def _discard(self, task_id: str, incarnation: bytes | None) -> bool:
         return self._do(lambda tasks: tasks.discard(task_id, incarnation))
@@ -157,15 +168,19 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         return self._do(signs.workers)
 
     def sign(self, sign: Sign, ttl_ms: int) -> None:
-        self._database.transact(self, lambda tasks: signs.leave(tasks, sign, ttl_ms), SIGN_S)
+        self._look_at_no_task(lambda tasks: signs.leave(tasks, sign, ttl_ms))
 
     def sign_off(self, sign_id: str) -> None:
-        self._database.transact(self, lambda tasks: signs.take_away(tasks, sign_id), SIGN_S)
+        self._look_at_no_task(lambda tasks: signs.take_away(tasks, sign_id))
+
+    def _look_at_no_task(self, act: Callable[[Tasks], None]) -> None:
+        """Without the deadlines that have passed. [ENV-INFO-3]"""
+        self._database.transact(self, act, SIGN_S)
 
     # One operation
 
     def _do(self, act: Callable[[Tasks], T]) -> T:
-        return self._database.transact(self, act, self._retry_deadline_s)
+        return self._database.transact(self, lambda tasks: act(tasks.on_time()), self._retry_deadline_s)  # fmt: skip
 
     def _wait(self, sleeper: Sleeper, look: Callable[[Tasks, Sleeper], T | None]) -> T | None:
         """Look until there is an answer or the timeout passes, asleep in between."""
@@ -173,7 +188,10 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         try:
             while True:
                 answer = self._database.transact(
-                    self, lambda tasks: look(tasks, sleeper), self._retry_deadline_s, sleeper
+                    self,
+                    lambda tasks: look(tasks.on_time(), sleeper),
+                    self._retry_deadline_s,
+                    sleeper,
                 )
                 if answer is not None or sleeper.is_over():
                     return answer

@@ -36,8 +36,8 @@ def queues(tasks: Tasks) -> list[str]:
 
 
 def _read(text: str) -> Sign:
-    *fields, tasks = json.loads(text)
-    return Sign(*fields, tuple(tasks))
+    sign = Sign._make(json.loads(text))
+    return sign._replace(tasks=tuple(sign.tasks))
 
 
 def _drop_old(tasks: Tasks) -> None:

@@ -6,10 +6,19 @@ has been committed.
 
 import sqlite3
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from worq.backend import Ticket
-from worq.const import COMPLETED, ENQUEUED, PENDING, PROCESSING, RESERVED, TASK_EXPIRED, Sentinel, State  # fmt: skip
+from worq.const import (
+    COMPLETED,
+    ENQUEUED,
+    PENDING,
+    PROCESSING,
+    RESERVED,
+    TASK_EXPIRED,
+    Sentinel,
+    State,
+)
 from worq.values import EXPIRED, Claim, Finished, Outcome, OutcomeKind, Submitted, Token
 
 PROMISED: Final = "promised"
@@ -34,7 +43,7 @@ class Record(NamedTuple):
     source: str | None
 
 
-_RECORD: Final = f"SELECT {', '.join(Record._fields)} FROM task"
+_RECORD: Final = f"SELECT {', '.join(Record._fields)} FROM task"  # noqa: S608 (names of ours)
 
 
 class Changes:
@@ -50,7 +59,7 @@ class Changes:
 
 
 class Tasks:
-    """The tasks of one queue at one moment. The deadlines that have passed are applied first. [TIM-2]"""
+    """The tasks of one queue at one moment, with the deadlines that have passed until `on_time` applies them."""
 
     def __init__(self, connection: sqlite3.Connection, queue: str, now_ms: int) -> None:
         self.connection = connection
@@ -58,7 +67,6 @@ class Tasks:
         self.queue = queue
         self.now_ms = now_ms
         self.changes = Changes()
-        self._pass_time()
 
     # The contract
 
@@ -160,10 +168,17 @@ class Tasks:
         return True
 
     def purge(self) -> int:
-        waiting = "SELECT key FROM task WHERE queue = ? AND state IN (?, ?)"
         which = (self.queue, PENDING, ENQUEUED)
-        self.execute(f"UPDATE task SET dependent = NULL WHERE dependent IN ({waiting})", which)
-        self.execute(f"DELETE FROM argument WHERE task IN ({waiting})", which)
+        self.execute(
+            "UPDATE task SET dependent = NULL WHERE dependent IN"
+            " (SELECT key FROM task WHERE queue = ? AND state IN (?, ?))",
+            which,
+        )
+        self.execute(
+            "DELETE FROM argument WHERE task IN"
+            " (SELECT key FROM task WHERE queue = ? AND state IN (?, ?))",
+            which,
+        )
         done = self.execute("DELETE FROM task WHERE queue = ? AND state IN (?, ?)", which)
         self.changes.many = True
         return done.rowcount
@@ -185,37 +200,43 @@ class Tasks:
 
     def next_deadline_ms(self) -> int | None:
         """When something will happen by itself that somebody may wait for."""
+        deadline_ms: int | None
         (deadline_ms,) = self.execute(
             "SELECT min(deadline_ms) FROM task WHERE queue = ? AND deadline_ms IS NOT NULL",
             (self.queue,),
         ).fetchone()
         return deadline_ms
 
-    def _pass_time(self) -> None:
+    def on_time(self) -> Self:
         """Apply each deadline that has passed, once, in the order (deadline, id). [TIM-1] [TIM-2] [TIM-6]"""
         past = (self.queue, self.now_ms)
         (forgotten,) = self.execute(
             "SELECT EXISTS (SELECT 1 FROM last_start WHERE queue = ? AND deadline_ms <= ?)", past
         ).fetchone()
         if forgotten:
-            passed = "FROM last_start WHERE queue = ? AND deadline_ms <= ?"
-            self.execute(f"DELETE FROM argument WHERE task IN (SELECT key {passed})", past)
-            self.execute(f"DELETE {passed}", past)
+            self.execute(
+                "DELETE FROM argument WHERE task IN"
+                " (SELECT key FROM last_start WHERE queue = ? AND deadline_ms <= ?)",
+                past,
+            )
+            self.execute("DELETE FROM last_start WHERE queue = ? AND deadline_ms <= ?", past)
         due = self.execute(
             "SELECT key, state FROM task WHERE queue = ? AND deadline_ms <= ?"
             " ORDER BY deadline_ms, id",
             past,
         ).fetchall()
         if not due:
-            return
+            return self
         # What is kept has no dependent: that it goes is of no consequence to what is claimed.
         self.execute(
-            "DELETE FROM task WHERE queue = ? AND deadline_ms <= ? AND state = ?", (*past, COMPLETED)
+            "DELETE FROM task WHERE queue = ? AND deadline_ms <= ? AND state = ?",
+            (*past, COMPLETED),
         )
         self.changes.many = True
         for key, state in due:
             if state == PROCESSING:
                 self._end_lease(self._with_key(key))
+        return self
 
     def _end_lease(self, record: Record) -> None:
         if record.start < record.attempts:
