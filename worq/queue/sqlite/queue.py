@@ -110,8 +110,7 @@ class TaskQueue(AbstractTaskQueue, Introspective):
     ) -> Outcome | Sentinel | None:
         sleeper = Sleeper(self, task_id, timeout_ms)
         sleeper.incarnation = incarnation
-        found: Outcome | Sentinel | None = self._wait(sleeper, _pop)
-        return found
+        return self._wait(sleeper, _pop)
 
     def _discard(self, task_id: str, incarnation: bytes | None) -> bool:
         return self._do(lambda tasks: tasks.discard(task_id, incarnation))
@@ -182,7 +181,7 @@ class TaskQueue(AbstractTaskQueue, Introspective):
     def _do(self, act: Callable[[Tasks], T]) -> T:
         return self._database.transact(self, lambda tasks: act(tasks.on_time()), self._retry_deadline_s)  # fmt: skip
 
-    def _wait(self, sleeper: Sleeper, look: Callable[[Tasks, Sleeper], T | None]) -> T | None:
+    def _wait(self, sleeper: Sleeper, look: Callable[[Tasks, Sleeper], T]) -> T | None:
         """Look until there is an answer or the timeout passes, asleep in between."""
         answer: T | None = None
         try:
