@@ -164,8 +164,7 @@ class Bell:
     def _pause_s(self) -> float:
         if not self._sleepers:
             return -1  # until somebody waits
-        shortest_s, longest_s = LOOK_S
-        return min(max(LOOK_SHARE * (time.monotonic() - self._since_s), shortest_s), longest_s)
+        return pause_s(time.monotonic() - self._since_s)
 
     def _look(self) -> None:
         sleepers = list(self._sleepers)
@@ -212,6 +211,12 @@ class Bell:
         """Apply the deadlines that have passed, as any operation does. [ENV-WAIT-4]"""
         with suppress(QueueClosed):
             self._database.transact(client, Tasks.on_time, SWEEP_S)
+
+
+def pause_s(since_s: float) -> float:
+    """The pause between two looks when nothing has happened for so long."""
+    shortest_s, longest_s = LOOK_S
+    return min(max(LOOK_SHARE * since_s, shortest_s), longest_s)
 
 
 def _is_alike(one: Sleeper, other: Sleeper) -> bool:

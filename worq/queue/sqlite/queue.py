@@ -65,15 +65,15 @@ class TaskQueue(AbstractTaskQueue, Introspective):
             )
         self._retry_deadline_s = checks.seconds("retry_deadline_s", retry_deadline_s)
         self.is_closed = False
-        self._database, user = database_of(place)
-        self._leave = weakref.finalize(self, self._database.leave, user)
+        self.database, user = database_of(place)
+        self._leave = weakref.finalize(self, self.database.leave, user)
         self._leave.atexit = False
-        self._unsubscribe = _subscribe(clock, self._database.ring)
+        self._unsubscribe = _subscribe(clock, self.database.ring)
 
     def close(self) -> None:
         self.is_closed = True
         self._unsubscribe()
-        self._database.bell.wake_all_of(self)
+        self.database.bell.wake_all_of(self)
         self._leave()
 
     def now_ms(self) -> int:
@@ -174,19 +174,19 @@ class TaskQueue(AbstractTaskQueue, Introspective):
 
     def _look_at_no_task(self, act: Callable[[Tasks], None]) -> None:
         """Without the deadlines that have passed. [ENV-INFO-3]"""
-        self._database.transact(self, act, SIGN_S)
+        self.database.transact(self, act, SIGN_S)
 
     # One operation
 
     def _do(self, act: Callable[[Tasks], T]) -> T:
-        return self._database.transact(self, lambda tasks: act(tasks.on_time()), self._retry_deadline_s)  # fmt: skip
+        return self.database.transact(self, lambda tasks: act(tasks.on_time()), self._retry_deadline_s)  # fmt: skip
 
     def _wait(self, sleeper: Sleeper, look: Callable[[Tasks, Sleeper], T]) -> T | None:
         """Look until there is an answer or the timeout passes, asleep in between."""
         answer: T | None = None
         try:
             while True:
-                answer = self._database.transact(
+                answer = self.database.transact(
                     self,
                     lambda tasks: look(tasks.on_time(), sleeper),
                     self._retry_deadline_s,
@@ -196,7 +196,7 @@ class TaskQueue(AbstractTaskQueue, Introspective):
                     return answer
                 sleeper.sleep()
         finally:
-            self._database.bell.leave(sleeper, is_served=answer is not None)
+            self.database.bell.leave(sleeper, is_served=answer is not None)
 
 
 def _pop(tasks: Tasks, sleeper: Sleeper) -> Outcome | Sentinel | None:
