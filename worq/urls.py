@@ -15,6 +15,7 @@ SCHEMES = {
     "redis": "worq.queue.redis",
     "rediss": "worq.queue.redis",
     "unix": "worq.queue.redis",
+    "sqlite": "worq.queue.sqlite",
 }
 PROCESS_LOCAL = frozenset({"memory"})
 GROUP = "worq.backends"
