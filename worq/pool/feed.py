@@ -7,6 +7,7 @@ from typing import Any, Self
 from weakref import WeakSet
 
 from worq.core import Broker
+from worq.failures import TaskFailure
 from worq.introspection import Sign
 from worq.task import FunctionTask
 from worq.values import Claim, Token
@@ -296,6 +297,12 @@ class Feed(Broker):
 
     def perform(self, claim: Claim) -> tuple[bytes, bool]:
         return self._home(claim.token).perform(claim)
+
+    def unpack(self, claim: Claim) -> tuple[FunctionTask, TaskFailure | None]:
+        return self._home(claim.token).unpack(claim)
+
+    def outcome(self, task: FunctionTask, failure: TaskFailure | None) -> tuple[bytes, bool]:
+        return self._home(task.token).outcome(task, failure)
 
     def finish(
         self,
