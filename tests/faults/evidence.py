@@ -185,15 +185,11 @@ class Inquest:
         self._account = Account()
 
     def hold(self) -> Findings:
+        """By the account and the observer; `replayed` has the rest. Nothing of the queue is left."""
         self._follow()
         violations = self._work_off()
         self._follow()
-        said = self._logs.said[self._queue.name]
-        commits = self._commits
-        verdict = replay(_history(said.values()), {0: commits})
-        violations += self._account.violations + list(verdict.objections)
-        if verdict.answer != "holds" and not verdict.objections:
-            violations.append(f"the replay is {verdict.answer}")
+        violations += self._account.violations
         kept, transient = keys_of(self._admin, self._queue.name)
         violations += [f"a key is left: {key!r}" for key in sorted(kept)]
         for key in transient:
@@ -203,7 +199,16 @@ class Inquest:
             self._admin.delete(*transient)
         ends = Counter(life.ends[0] for life in self._account.lives.values() if life.ends)
         violations += [f"no end: {life.id!r}" for _, life in self._account.open()]
-        return Findings(ends, len(commits), violations[:SHOWN_MAX])
+        return Findings(ends, len(self._commits), violations[:SHOWN_MAX])
+
+    def replayed(self) -> list[str]:
+        """What the model objects to, once all is known."""
+        said = self._logs.said[self._queue.name]
+        verdict = replay(_history(said.values()), {0: self._commits})
+        is_silent = verdict.answer != "holds" and not verdict.objections
+        return (
+            [f"the replay is {verdict.answer}"] if is_silent else [*verdict.objections][:SHOWN_MAX]
+        )
 
     def _follow(self) -> None:
         """The account, as far as it has come; the journal's new part is taken."""

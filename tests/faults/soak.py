@@ -7,15 +7,17 @@ table, and fails if anything is wrong, or if too little was done.
 """
 
 import argparse
+import ctypes
 import os
 import random
 import secrets
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from multiprocessing import Pipe
@@ -42,6 +44,7 @@ CYCLES_A_SECOND_MIN: Final = 150.0
 FAULTS_A_SECOND_MIN: Final = 5.0
 KILLS_IN_A_ROW: Final = 100
 PROGRESS_S: Final = 30.0
+PR_SET_CHILD_SUBREAPER: Final = 36
 SHOWN_MAX: Final = 50
 MEMORY: Final = "/dev/shm"  # noqa: S108 (folders of our own are made in it)
 """Where the server writes, where there is such a place: killing it loses no page of the system's, on a disk neither."""
@@ -136,6 +139,30 @@ def _proxy(url: str, pipe: Connection, rng: random.Random) -> None:
             pipe.send(dict(proxy.counts))
 
 
+class Aside:
+    """The replays of a round, in a process of their own while the next round runs."""
+
+    def __init__(self, inquests: Sequence[Inquest]) -> None:
+        self._pipe, theirs = Pipe(duplex=False)
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                theirs.send([each for inquest in inquests for each in inquest.replayed()])
+            finally:
+                os._exit(0)
+        theirs.close()
+
+    def join(self) -> list[str]:
+        """What the model objects to."""
+        try:
+            objections: list[str] = self._pipe.recv()
+        except EOFError:
+            objections = ["a replay has ended without a verdict"]
+        self._pipe.close()
+        os.waitpid(self.pid, 0)
+        return objections
+
+
 class Soak:
     """Rounds of load and faults on a server of its own. A context manager; its process has no other thread."""
 
@@ -148,6 +175,8 @@ class Soak:
         self._rates = rates
         self._stack = ExitStack()
         self._clients: list[Client] = []
+        self._aside: Aside | None = None
+        self._own: set[int] = set()
         self._processes = 0
         self._inject: dict[str, Callable[[], bool]] = {
             "kill server": self._kill_server,
@@ -172,6 +201,8 @@ class Soak:
         self._proxy = ProxyProcess(self._server.url, self._rng.getrandbits(64))
         self._stack.callback(self._proxy.close)
         self._stack.callback(self._kill_all)
+        _adopt_orphans()
+        self._own = set(_children(os.getpid()))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -193,9 +224,19 @@ class Soak:
         self._proxy.ask("plan", proxy_fails)
         disturb()
         crashed = self._stop_clients()
-        findings = self._inquire() + Findings(Counter(), 0, crashed)
+        findings = self._join() + self._inquire() + Findings(Counter(), 0, crashed)
         self.findings += findings
         return findings
+
+    def end(self) -> Findings:
+        """The last verdicts, of a replay that still goes on."""
+        findings = self._join()
+        self.findings += findings
+        return findings
+
+    def _join(self) -> Findings:
+        aside, self._aside = self._aside, None
+        return Findings(Counter(), 0, [] if aside is None else aside.join())
 
     # Load.
 
@@ -256,27 +297,33 @@ class Soak:
 
     def _leaked(self) -> list[str]:
         """Processes that nobody keeps any more: workers whose pools were killed end by themselves."""
-        own = {os.getpid(), self._server.pid, *self._helpers()}
         until = time.monotonic() + GONE_S
-        while (left := {pid: name for pid, name in _session().items() if pid not in own}) and (
-            time.monotonic() < until
-        ):
+        while (left := self._strangers()) and time.monotonic() < until:
             time.sleep(TICK_S)
-        return [f"a process is left: {name}" for name in left.values()]
+        return [f"a process is left: {_command(pid)}" for pid in left]
 
-    def _helpers(self) -> set[int]:
-        return {self._proxy._pid}  # noqa: SLF001 (it is ours)
+    def _strangers(self) -> set[int]:
+        """Processes that this one has and did not start, or does not know any more."""
+        known = self._own | {self._server.pid, self._aside.pid if self._aside else 0}
+        found = set(_children(os.getpid())) - known
+        for pid in set(found):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                found.discard(pid)
+        return found
 
     def _inquire(self) -> Findings:
         logs = Logs(self._folder)
         self._processes += 1
         Here.log = Log(self._folder, f"observer {self._processes}", self._processes * NUMBERS)
-        findings = Findings.none()
+        findings, inquests = Findings.none(), list[Inquest]()
         for name in CAST:
             queue = WitnessQueue(self._server.url, name)
-            findings += Inquest(self._admin, queue, logs).hold()
+            inquests.append(Inquest(self._admin, queue, logs))
+            findings += inquests[-1].hold()
             queue.close()
         Here.log.close()
+        self._admin.connection_pool.disconnect()  # it is not for the child
+        self._aside = Aside(inquests)
         for path in self._folder.glob("*.log"):
             path.unlink()
         self._admin.flushall()
@@ -373,16 +420,10 @@ def _children(pid: int) -> list[int]:
     return [each for each in found if "resource_tracker" not in _command(each)]
 
 
-def _session() -> dict[int, str]:
-    """The processes of this session, where there is a /proc."""
-    found: dict[int, str] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            fields = path.read_text().rpartition(")")[2].split()
-            if int(fields[3]) == os.getsid(0) and fields[0] != "Z":
-                pid = int(path.parent.name)
-                found[pid] = _command(pid)
-    return found
+def _adopt_orphans() -> None:
+    """Have the children of children become this process's own when those end, where the system can do that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _command(pid: int) -> str:
@@ -432,8 +473,9 @@ def run(asked: argparse.Namespace) -> int:
     began = time.monotonic()
     with Soak(asked.seed) as soak:
         while (left := asked.seconds - (time.monotonic() - began)) > 0:
-            _tell(soak, soak.round(min(asked.round, left)))
-        _tell(soak, soak.kill_in_a_row(asked.kills))
+            _tell(f"round {soak.rounds + 1}", soak.round(min(asked.round, left)))
+        _tell("kills in a row", soak.kill_in_a_row(asked.kills))
+        _tell("the last replay", soak.end())
         seconds = time.monotonic() - began
         print(table(soak, seconds))
         least = Least(asked.cycles_min, asked.faults_min)
@@ -443,8 +485,8 @@ def run(asked: argparse.Namespace) -> int:
     return 1 if lacking or soak.findings.violations else 0
 
 
-def _tell(soak: Soak, found: Findings) -> None:
-    said = f"round {soak.rounds}: {found.cycles:,} life cycles, {len(found.violations)} violations"
+def _tell(what: str, found: Findings) -> None:
+    said = f"{what}: {found.cycles:,} life cycles, {len(found.violations)} violations"
     print("\n  ".join([said, *found.violations[:SHOWN_MAX]]), flush=True)
 
 
@@ -458,8 +500,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--faults-min", type=float, default=FAULTS_A_SECOND_MIN, help="a second")
     asked = parser.parse_args(arguments)
     print(f"seed {asked.seed}", flush=True)
-    with suppress(PermissionError):  # or it leads a session already
-        os.setsid()
     if os.access(MEMORY, os.W_OK):
         tempfile.tempdir = MEMORY
     return run(asked)
