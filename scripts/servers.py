@@ -36,7 +36,7 @@ def _nothing(client: redis.Redis) -> None:
 
 def _all_slots(client: Any) -> None:
     client.execute_command("CLUSTER ADDSLOTS", *range(SLOTS))
-    while b"cluster_state:ok" not in client.execute_command("CLUSTER INFO"):
+    while "'cluster_state': 'ok'" not in str(client.execute_command("CLUSTER INFO")):
         time.sleep(0.1)
 
 
@@ -135,7 +135,11 @@ def summary(found: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def main(path: str) -> None:
-    table = "\n".join([HEAD, *rows()])
+    lines = [HEAD]
+    for line in rows():
+        sys.stderr.write(f"{line}\n")
+        lines.append(line)
+    table = "\n".join(lines)
     before, _, rest = Path(path).read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     Path(path).write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")

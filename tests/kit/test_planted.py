@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from worq.clock import Clock
 from worq.queue.memory import TaskQueue
 from worq.testing import calls
 from worq.testing.capabilities import (
+    CONTRACT,
     DURABLE,
     MANUAL_CLOCK,
     REFERENCE,
@@ -18,7 +20,7 @@ from worq.testing.capabilities import (
     Capability,
     checked,
 )
-from worq.testing.kit import BRIEF, Check, Effort, Kit, Lossy, Subject, Verdict
+from worq.testing.kit import BRIEF, STAGES, Check, Effort, Kit, Lossy, Subject, Verdict
 from worq.testing.stages import all_checks
 
 STEPS_MAX = 8
@@ -103,3 +105,28 @@ def test_a_clock_that_is_not_followed_is_not_claimed_or_broken() -> None:
     assert capability(kit_of(Stuck, REFERENCE), REFERENCE).answer == "holds"
     kit = kit_of(Stuck, MANUAL_CLOCK)
     assert next(violations(kit))[1].clause in ("TIM-3", "TIM-4")
+
+
+class ContractOnly(TaskQueue):
+    """It has no clock but its own, and no operation beyond the contract."""
+
+    def __init__(self, url: str, name: str, *, clock: Clock | None = None) -> None:
+        assert clock is None, "a clock is given to a backend that does not claim one"
+        super().__init__(url, name)
+
+    def _defer(self, *args: Any) -> Any:
+        raise NotImplementedError
+
+    _set_argument = _get_arguments = _reserve_argument = _defer  # type: ignore[assignment]
+
+
+def test_the_contract_alone_is_enough() -> None:
+    kit = kit_of(ContractOnly, CONTRACT, effort=BRIEF)
+    found = {check: kit.verdict(check) for check in kit.checks}
+    assert {v.text for v in found.values() if v.answer in ("violated", "blocked", "works")} == set()
+    claimed = {check.stage for check, verdict in found.items() if verdict.answer == "holds"}
+    assert claimed == set(STAGES)
+    assert {v.text for v in found.values() if v.answer == "not claimed"} >= {
+        REFERENCE,
+        MANUAL_CLOCK,
+    }
