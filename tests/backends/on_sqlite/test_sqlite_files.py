@@ -182,7 +182,9 @@ def test_a_file_that_stays_locked_is_unavailable(
     locked: sqlite3.Connection, open_queue: Open
 ) -> None:
     queue = open_queue(retry_deadline_s=0.01)
-    with pytest.raises(BackendUnavailable, match=r"locked by another process for 0\.01 s") as caught:
+    with pytest.raises(
+        BackendUnavailable, match=r"locked by another process for 0\.01 s"
+    ) as caught:
         queue.submit(Request("b"), b"")
     assert caught.value.outcome == "not_sent"
     locked.execute("ROLLBACK")

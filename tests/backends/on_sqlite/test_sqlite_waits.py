@@ -1,5 +1,6 @@
 """Waiting for what others do to a file. Who has another connection is told nothing, as another process."""
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from tests.backends.calls import WatchedClock
 from tests.backends.conftest import Start
 from tests.backends.on_sqlite.conftest import Open
+from worq.clock import ManualClock
 from worq.const import RESERVED, TASK_EXPIRED
+from worq.errors import QueueClosed
 from worq.queue.sqlite import TaskQueue
 from worq.queue.sqlite.bell import LOOK_S, pause_s
 from worq.values import Outcome, Request
@@ -105,3 +108,26 @@ def test_while_a_file_can_not_be_used_those_who_wait_are_told(
 
 def fail(*_: object) -> None:
     raise OSError("planted")
+
+
+class ClosingClock(ManualClock):
+    """A clock that closes a queue object when it is asked for the second time: in the midst of the first look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+        self.close: Callable[[], None] = lambda: None
+
+    def now_ms(self) -> int:
+        self.looks += 1
+        if self.looks == 2:
+            self.close()
+        return super().now_ms()
+
+
+@pytest.mark.spec("ENV-WAIT-7")
+def test_closing_unblocks_who_begins_to_wait_just_then(open_queue: Open, start: Start) -> None:
+    clock = ClosingClock()
+    queue = open_queue(clock=clock)
+    clock.close = queue.close
+    assert isinstance(start(queue.claim).error(), QueueClosed)
