@@ -1,4 +1,4 @@
-"""Forks: no connection of SQLite may be in two processes. Each test is a program of its own, which has threads when it forks."""
+"""Forks: no connection of SQLite may be in two processes. The test is a program, which has threads when it forks."""
 
 import os
 import subprocess

@@ -107,7 +107,10 @@ def follow(states: set[State], do: Do, reply: ops.Reply) -> set[State]:
 
 def looks(queue: TaskQueue, states: set[State]) -> set[State]:
     """Those of the states that agree with all that can be seen without changing anything."""
-    for operation in (ops.Size(), *map(ops.Status, IDS), *map(ops.GetArguments, IDS)):
+    seen: list[ops.Operation] = [ops.Size()]
+    for task_id in IDS:
+        seen += [ops.Status(task_id), ops.GetArguments(task_id)]
+    for operation in seen:
         states = follow(states, Do(operation), carry_out(queue, Do(operation)))
         assert states, operation
     return states
@@ -115,8 +118,8 @@ def looks(queue: TaskQueue, states: set[State]) -> set[State]:
 
 @pytest.mark.spec("ENV-SQLITE-1", "ENV-RETRY-1")
 def test_what_a_process_that_was_killed_has_done_is_done_as_a_whole(tmp_path: Path) -> None:
-    seed = Random().getrandbits(32)
-    random = Random(seed)
+    seed = Random().getrandbits(32)  # noqa: S311 (a seed)
+    random = Random(seed)  # noqa: S311
     url = f"sqlite:///{tmp_path}/queues.db"
     states = {EMPTY}
     for kill in range(KILLS):

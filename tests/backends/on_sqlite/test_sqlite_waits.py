@@ -1,6 +1,5 @@
 """Waiting for what others do to a file. Who has another connection is told nothing, as another process."""
 
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -111,17 +110,15 @@ def fail(*_: object) -> None:
 
 
 class ClosingClock(ManualClock):
-    """A clock that closes a queue object when it is asked for the second time: in the midst of the first look."""
+    """A clock that closes queue objects when it is asked: in the midst of a look."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.looks = 0
-        self.close: Callable[[], None] = lambda: None
+        self.closes: list[TaskQueue] = []
 
     def now_ms(self) -> int:
-        self.looks += 1
-        if self.looks == 2:
-            self.close()
+        for queue in self.closes:
+            queue.close()
         return super().now_ms()
 
 
@@ -129,5 +126,5 @@ class ClosingClock(ManualClock):
 def test_closing_unblocks_who_begins_to_wait_just_then(open_queue: Open, start: Start) -> None:
     clock = ClosingClock()
     queue = open_queue(clock=clock)
-    clock.close = queue.close
+    clock.closes.append(queue)
     assert isinstance(start(queue.claim).error(), QueueClosed)

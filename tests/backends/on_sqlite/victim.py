@@ -1,6 +1,7 @@
-"""A process that does what it is told to a queue in a file, says after each operation what was answered, and is killed.
+"""A process that does what it is told to a queue in a file, says what it was answered, and is killed.
 
-`python victim.py`: the URL and the operations come on its standard input, as a pickle; the answers go to its standard output.
+`python victim.py`: URL and operations come on its standard input, as a pickle; each answer goes to its
+standard output as soon as it is there.
 """
 
 import os
