@@ -7,11 +7,17 @@ from typing import Any
 import pytest
 
 from tests.backends.conftest import Start, start
-from worq.queue.sqlite import TaskQueue
+from worq.queue.sqlite import TaskQueue, bell
 
 __all__ = ["start"]
 
 Open = Callable[..., TaskQueue]
+
+
+@pytest.fixture(autouse=True)
+def _no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wake-up that is lost would be made up for: here nobody looks again by themselves."""
+    monkeypatch.setattr(bell, "SLEEP_S_MAX", 1000.0)
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_a_url_that_makes_no_sense_is_refused(url: str, reason: str) -> None:
 
 @pytest.mark.spec("ENV-BAD-5")
 def test_a_limit_that_sqlite_has_no_room_for_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="message_bytes_max: .* not 1000000000"):
+    with pytest.raises(ValueError, match=r"message_bytes_max: .* not 1000000000"):
         TaskQueue(url, message_bytes_max=10**9)
 
 

@@ -7,7 +7,9 @@ import pytest
 from tests.backends.calls import WatchedClock
 from tests.backends.conftest import Start
 from tests.backends.on_sqlite.conftest import Open
+from worq.clock import ManualClock
 from worq.const import RESERVED, TASK_EXPIRED
+from worq.errors import QueueClosed
 from worq.queue.sqlite import TaskQueue
 from worq.queue.sqlite.bell import LOOK_S, pause_s
 from worq.values import Outcome, Request
@@ -105,3 +107,24 @@ def test_while_a_file_can_not_be_used_those_who_wait_are_told(
 
 def fail(*_: object) -> None:
     raise OSError("planted")
+
+
+class ClosingClock(ManualClock):
+    """A clock that closes queue objects when it is asked: in the midst of a look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closes: list[TaskQueue] = []
+
+    def now_ms(self) -> int:
+        for queue in self.closes:
+            queue.close()
+        return super().now_ms()
+
+
+@pytest.mark.spec("ENV-WAIT-7")
+def test_closing_unblocks_who_begins_to_wait_just_then(open_queue: Open, start: Start) -> None:
+    clock = ClosingClock()
+    queue = open_queue(clock=clock)
+    clock.closes.append(queue)
+    assert isinstance(start(queue.claim).error(), QueueClosed)

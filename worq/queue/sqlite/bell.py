@@ -52,6 +52,8 @@ class Sleeper:
 
     def sleep(self) -> None:
         """Until it is woken, or its timeout has passed, or for five seconds. [ENV-WAIT-3]"""
+        if self.client.is_closed:  # while it began to wait
+            return
         longest_s = SLEEP_S_MAX
         if self.client.clock is None and self._until_s is not None:
             longest_s = min(longest_s, max(0.0, self._until_s - time.monotonic()))
