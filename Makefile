@@ -3,6 +3,7 @@
 PYTHON ?= python3
 # More for pytest: make test ARGS="-k late"; for the demo: make demo ARGS="--workers 4".
 ARGS ?=
+SECONDS ?= 120
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +16,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test deep check lint format coverage oldest tables vectors mutants sweep wheel wheel-test clean
+.PHONY: help demo test deep soak check lint format coverage oldest tables vectors servers mutants sweep wheel wheel-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -28,6 +29,9 @@ test: $(VENV)/with-test ## the whole test suite; WORQ_PROFILE=dev (default), ci 
 
 deep: $(VENV)/with-test ## the same with 20,000 examples a test: hours
 	WORQ_PROFILE=deep $(PYTEST) --timeout 0 $(ARGS)
+
+soak: $(VENV)/with-test ## load and faults at random for SECONDS, checked round by round: make soak SECONDS=600
+	$(BIN)/python -m tests.faults $(SECONDS) $(ARGS)
 
 check: lint coverage oldest wheel-test ## all that must hold before a commit, but for `make test`
 
@@ -61,6 +65,9 @@ tables: $(VENV)/with-test ## write the tables of SPEC.md from the model
 
 vectors: $(VENV)/with-test ## write the programs of model/vectors from the model
 	$(BIN)/python scripts/vectors.py model/vectors
+
+servers: $(VENV)/with-test ## run worq check on the servers that there are, for docs/servers.md: minutes
+	$(BIN)/python scripts/servers.py docs/servers.md
 
 mutants: $(VENV)/with-test ## have several engines hunt each mutant, for docs/verification.md; ARGS='--anew --seeds 3'
 	$(BIN)/python -m tests.mutants.report docs/verification.md $(ARGS)

@@ -1,6 +1,7 @@
 """What every test has: a Hypothesis profile, an empty Redis, and nothing it may leave behind."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from worq.testing.servers import (
     redis_for_tests,
 )
 
+pytest_plugins = ("worq.testing.plugin", "pytester")
+
 # Profile → examples of a test, steps of an example of a state machine.
 PROFILES = {"dev": (100, 40), "ci": (200, 50), "deep": (20_000, 60)}
 
@@ -35,6 +38,10 @@ for name, (examples, steps) in PROFILES.items():
         print_blob=True,
     )
 settings.load_profile(os.environ.get("WORQ_PROFILE", "dev"))
+
+# What a shell runs in the background ignores SIGINT, and so would each program that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:

@@ -7,7 +7,7 @@ operations with an underscore, which get checked values and whole milliseconds.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from worq import checks
 from worq.clock import Clock
@@ -42,6 +42,9 @@ class AbstractTaskQueue(ABC):
     incarnation and the claim that are there [TOK-2].
     """
 
+    process_local: ClassVar[bool] = False
+    """Whether a URL means another queue in another process."""
+
     def __init__(
         self,
         url: str,
@@ -51,7 +54,7 @@ class AbstractTaskQueue(ABC):
         message_bytes_max: int = MESSAGE_BYTES_MAX,
     ) -> None:
         """`clock`: for tests; None for the backend's own time. Raises before anything is opened."""
-        self.url = checks.name("url", url)
+        self.url = checks.text("url", url)
         self.name = checks.name("name", name)
         self.clock = clock
         self.message_bytes_max = checks.bytes_max("message_bytes_max", message_bytes_max)
@@ -66,13 +69,15 @@ class AbstractTaskQueue(ABC):
         *,
         outcome: Outcome | None = None,
     ) -> Submitted:
-        """Accept a task and reserve its arguments, all or nothing. [SUB-1] to [SUB-7]
+        """Accept a task and reserve its arguments, all or nothing. [SUB-1] to [SUB-8]
 
         `args`: argument id → its token, or None for whatever is there. `outcome`: a failure or an
         expiry of an argument, fetched before, with which the task ends at once. [SUB-4]
         """
         if outcome is not None:
             self._check_outcome(outcome)
+        _check_mapping("args", args)
+        checks.arguments("args", args)
         return self._submit(
             _ticket(result),
             checks.message("message", message, self.message_bytes_max),
@@ -193,6 +198,7 @@ class AbstractTaskQueue(ABC):
     def defer_task(self, result: Submittable, message: bytes, args: Iterable[str]) -> bool:
         """Accept a task that waits for `args`, and reserve nothing; False if the id is taken. [DFR-1] [DFR-2]"""
         ids = frozenset(checks.name("args", arg) for arg in _iterable("args", args))
+        checks.arguments("args", ids)
         if not ids:
             raise ValueError(f"args: at least one argument id is needed, not {args!r}")
         ticket = _ticket(result)
@@ -313,6 +319,7 @@ class AbstractTaskQueue(ABC):
     ) -> dict[str, bytes | Literal[Sentinel.TASK_EXPIRED]]: ...
 
     def _check_outcome(self, outcome: object) -> None:
+        """[ENV-BAD-7]"""
         if not isinstance(outcome, Outcome):
             raise TypeError(f"outcome: an Outcome is needed, not {outcome!r}")
         if outcome.kind not in ("failure", "expired"):
@@ -355,6 +362,11 @@ def _not_none(argument: str, value: object) -> object:
     if value is None:
         raise TypeError(f"{argument}: a number of seconds is needed, not None")
     return value
+
+
+def _check_mapping(argument: str, value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{argument}: a mapping of ids to tokens is needed, not {value!r}")
 
 
 def _iterable(argument: str, value: Iterable[str]) -> Iterable[str]:

@@ -1,22 +1,57 @@
 """Checks of what callers pass in: each error names the argument and shows the value. [ENV-BAD-5]"""
 
 import math
+import reprlib
+from collections.abc import Collection
 from typing import TypeVar
 
-from worq.const import ATTEMPTS_MAX, FAIL, INCARNATION_BYTES, PASS, TIMEOUT_S_MAX, OnError
+from worq.const import (
+    ARGUMENTS_MAX,
+    ATTEMPTS_MAX,
+    FAIL,
+    INCARNATION_BYTES,
+    NAME_BYTES_MAX,
+    PASS,
+    TIMEOUT_S_MAX,
+    OnError,
+)
+
+SHOWN = reprlib.Repr()
+SHOWN.maxstring = SHOWN.maxother = 100
+"""Shows what may be long."""
 
 
 def name(argument: str, value: object) -> str:
-    """A queue name or a task id: a non-empty string that UTF-8 can encode. [ENV-BAD-1]"""
+    """A name or an id: text of at most 1,024 bytes as UTF-8. [ENV-BAD-1] [ENV-BAD-6]"""
+    checked = text(argument, value)
+    if (size := len(checked.encode())) > NAME_BYTES_MAX:
+        shown = SHOWN.repr(checked)
+        raise ValueError(
+            f"{argument}: at most {NAME_BYTES_MAX} bytes of UTF-8 are allowed, not {size}: {shown}"
+        )
+    return checked
+
+
+def text(argument: str, value: object) -> str:
+    """A non-empty string that UTF-8 can encode. [ENV-BAD-1]"""
     if not isinstance(value, str):
-        raise TypeError(f"{argument}: a string is needed, not {value!r}")
+        raise TypeError(f"{argument}: a string is needed, not {SHOWN.repr(value)}")
     if not value:
         raise ValueError(f"{argument}: a name must not be empty: {value!r}")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{argument}: can't be encoded as UTF-8: {value!r}") from None
+        raise ValueError(f"{argument}: can't be encoded as UTF-8: {SHOWN.repr(value)}") from None
     return value
+
+
+def arguments(argument: str, value: Collection[str]) -> None:
+    """At most 10,000 arguments of one task. [ENV-BAD-6]"""
+    if len(value) > ARGUMENTS_MAX:
+        shown = SHOWN.repr(value)
+        raise ValueError(
+            f"{argument}: at most {ARGUMENTS_MAX} arguments are allowed, not {len(value)}: {shown}"
+        )
 
 
 def seconds(argument: str, value: object) -> float:
@@ -42,6 +77,12 @@ def positive_seconds(argument: str, value: object) -> float:
 def retention(argument: str, value: object) -> float | None:
     """How long an outcome is kept: more than 0 seconds; None for infinity. [ENV-BAD-4]"""
     return None if value == math.inf else positive_seconds(argument, value)
+
+
+def limit(argument: str, value: object) -> float | None:
+    """How long something may take: more than 0 seconds; None for None and infinity. [ENV-BAD-4]"""
+    value_s = seconds_or_forever(argument, value)
+    return None if value_s is None else positive_seconds(argument, value_s)
 
 
 def milliseconds(value_s: float) -> int:

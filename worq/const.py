@@ -27,6 +27,8 @@ MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024
 TIMEOUT_S_MAX: Final = 10**9
 ATTEMPTS_MAX: Final = 1_000_000
 INCARNATION_BYTES: Final = 16
+NAME_BYTES_MAX: Final = 1_024
+ARGUMENTS_MAX: Final = 10_000
 
 
 class Sentinel(Enum):

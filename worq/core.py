@@ -133,6 +133,11 @@ class Broker:
         return self._queue.name
 
     @property
+    def queue_count(self) -> int:
+        """How many queues it claims from."""
+        return 1
+
+    @property
     def clock(self) -> Clock:
         """Where waiting and heartbeats read the time."""
         return self._queue.clock or MonotonicClock()
@@ -144,7 +149,7 @@ class Broker:
         return Queue(self, target, **options)
 
     def enqueue(self, task: FunctionTask) -> Deferred | None:
-        """Submit a call: a Deferred, or None with `ignore_result`. [CALL-1] to [CALL-6]
+        """Submit a call: a Deferred, or None with `ignore_result`. [CALL-1] to [CALL-7]
 
         All or nothing, in one operation: when it raises, nothing has changed. (If it raises
         BackendUnavailable, see its `outcome`.)
@@ -164,8 +169,9 @@ class Broker:
             raise TaskFailure(*unavailable, NOT_AVAILABLE)
         if not task.ignore_result:
             return Deferred(self, task)
-        if outcome is not None:
-            _log.error("not started, an argument had failed: %s [%s:%s]", *self._address(task))
+        if answer.outcome is not None:
+            ended = self.read_outcome(task, answer.outcome)
+            _log.error("not started, and nobody else is told of it: %s", ended.value)
         return None
 
     def deferred(self, task_id: str, name: str = "", token: Token | None = None) -> Deferred:
@@ -181,9 +187,10 @@ class Broker:
         Raises KeyError if there is none after `timeout` seconds (None: wait for ever), or if it is
         for another task, and TaskExpired if there is none and none will come.
         """
-        held = self.fetch(task, timeout)
-        if held is None:
+        outcome = self.fetch(task, timeout)
+        if outcome is None:
             raise KeyError("{} [{}:{}] {}".format(*self._address(task), NOT_AVAILABLE))
+        held = self.read_outcome(task, outcome)
         if held.kind == "expired" and held.failure is not None:
             raise held.failure
         return held.value
@@ -242,7 +249,7 @@ class Broker:
 
     def read(self, claim: Claim) -> FunctionTask | None:
         """The second half of `next_task`."""
-        task, failure = self._read(claim)
+        task, failure = self.unpack(claim)
         if failure is None:
             return task
         self.set_result(task, failure)
@@ -266,9 +273,10 @@ class Broker:
         """
         return self.finish(task, *self._write(task, result))
 
-    def fail(self, task: FunctionTask, reason: str) -> bool:
-        """End a claim with a failure of the task's own, as `set_result` would."""
-        return self.set_result(task, TaskFailure(*self._address(task), reason))
+    def fail(self, task: FunctionTask, reason: str, *, again: bool = False) -> bool:
+        """End a claim with a failure of the task's own, as `finish` does."""
+        failure = TaskFailure(*self._address(task), reason)
+        return self.finish(task, *self._write(task, failure), again=again)
 
     def glance(self, claim: Claim) -> FunctionTask:
         """The task without its arguments, which are not loaded; without a name if it can't be read."""
@@ -279,18 +287,41 @@ class Broker:
 
         Its outcome as a message, and whether that is a failure.
         """
-        task, failure = self._read(claim)
+        return self.outcome(*self.unpack(claim))
+
+    def unpack(self, claim: Claim) -> tuple[FunctionTask, TaskFailure | None]:
+        """The first half of `perform`: the task, and its failure if it can't be read. [RUN-5]"""
+        try:
+            return messages.read_task(self._serializer, self.name, claim), None
+        except messages.Unreadable as error:
+            failure = TaskFailure(*self._address(error.task), error.reason)
+            _log.exception("not started: %s", failure)
+            return error.task, failure
+
+    def outcome(self, task: FunctionTask, failure: TaskFailure | None) -> tuple[bytes, bool]:
+        """The second half of `perform`."""
         return self._write(task, self._run(task) if failure is None else failure)
 
-    def finish(self, task: FunctionTask, message: bytes, failed: bool) -> bool:
-        """End a claim with what `perform` returned, perhaps in another process; as `set_result`."""
+    def finish(
+        self, task: FunctionTask, message: bytes, failed: bool, *, again: bool = False
+    ) -> bool:
+        """End a claim with what `perform` returned, perhaps in another process; as `set_result`.
+
+        `again`: a call before this one may have done it, and its answer was lost.
+        """
         if task.is_forgotten:
             return False
         address = self._address(task)
         finished = self._queue.finish(
             task.id, message, task.result_timeout, token=task.token, failed=failed
         )
-        if not finished.accepted:
+        if not finished.accepted and again:
+            _log.warning(
+                "the claim has ended: its outcome was stored by an earlier try, "
+                "or the claim was lost and it is dropped: %s [%s:%s]",
+                *address,
+            )
+        elif not finished.accepted:
             _log.warning("the claim is lost, so the outcome is dropped: %s [%s:%s]", *address)
         elif failed and finished.dependent_id is not None:
             _log.warning("its failure went to %r: %s [%s:%s]", finished.dependent_id, *address)
@@ -325,16 +356,21 @@ class Broker:
 
     # Shared.
 
-    def fetch(self, task: TaskId, timeout: float | None) -> Held | None:
-        """Take the outcome; None if there was none for `timeout` seconds, or it is reserved."""
+    def fetch(self, task: TaskId, timeout: float | None) -> Outcome | None:
+        """Take the outcome; None if there was none for `timeout` seconds, or it is reserved.
+
+        It is nowhere else then: whoever gets it keeps it until `read_outcome` has returned. [ENV-API-12]
+        """
         popped = self._queue.pop(_checked(task).id, timeout, token=_token(task))
         if popped is TASK_EXPIRED:
-            popped = EXPIRED
-        if not isinstance(popped, Outcome):
-            return None
+            return EXPIRED
+        return popped if isinstance(popped, Outcome) else None
+
+    def read_outcome(self, task: TaskId, outcome: Outcome) -> Held:
+        """What the outcome of a task means to its consumer. [DEF-4] [DEF-5] [DEF-8]"""
         address = self._address(task)
         try:
-            return messages.read_outcome(self._serializer, popped, address)
+            return messages.read_outcome(self._serializer, outcome, address)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - it runs code of the application
             reason = f"result cannot be read: {describe(error)}"
             return Held("failure", TaskFailure(*address, reason))
@@ -365,15 +401,6 @@ class Broker:
 
     def __repr__(self) -> str:
         return f"<Broker {masked(self.url)} [{self.name}]>"
-
-    def _read(self, claim: Claim) -> tuple[FunctionTask, TaskFailure | None]:
-        """The task, and why it can't be run if it can't."""
-        try:
-            return messages.read_task(self._serializer, self.name, claim), None
-        except messages.Unreadable as error:
-            failure = TaskFailure(*self._address(error.task), error.reason)
-            _log.exception("not started: %s", failure)
-            return error.task, failure
 
     def _write(self, task: FunctionTask, result: object) -> tuple[bytes, bool]:
         """What the task returned as a message, and whether it is a failure. [RUN-1] [RUN-4]"""
@@ -448,7 +475,7 @@ def _same(first: Token | None, second: Token | None) -> Token | None:
 
 
 _reopened: WeakValueDictionary[tuple[str, str], Broker] = WeakValueDictionary()
-_reopened_lock = threading.Lock()
+_reopened_lock = threading.RLock()  # a handler may come in the midst [ENV-WAIT-9]
 
 
 def reopen(url: str, name: str) -> Broker:

@@ -9,7 +9,7 @@ from worq.const import COMPLETED, FAILED, SUCCESS, State, Status
 from worq.failures import TaskFailure
 from worq.masking import without_password
 from worq.urls import is_process_local
-from worq.values import OutcomeKind, Token
+from worq.values import Outcome, OutcomeKind, Token
 
 # A fork has another pid, another run of a program another number.
 _RUN = os.urandom(8).hex()
@@ -76,7 +76,9 @@ class DeferredBroker(Protocol):
     @property
     def home(self) -> Home: ...
 
-    def fetch(self, task: TaskId, timeout: float | None) -> Held | None: ...
+    def fetch(self, task: TaskId, timeout: float | None) -> Outcome | None: ...
+
+    def read_outcome(self, task: TaskId, outcome: Outcome) -> Held: ...
 
     def status(self, result: TaskId) -> State | None: ...
 
@@ -86,10 +88,21 @@ class Deferred:
 
     `wait`, `value`, `status` and `bool()` may fetch the outcome, which takes it from the queue: one
     consumer gets it [POP-5]. From then on this object holds it and leaves the queue alone [DEF-1].
-    If a lost connection makes one of them raise, the Deferred is as it was.
+    If a lost connection makes one of them raise, the Deferred is as it was. An outcome that was
+    fetched stays until it has been read, however often that is interrupted [ENV-API-12].
     """
 
-    __slots__ = ("__weakref__", "_broker", "_held", "_home", "_seen", "id", "name", "token")
+    __slots__ = (
+        "__weakref__",
+        "_broker",
+        "_held",
+        "_home",
+        "_seen",
+        "_unread",
+        "id",
+        "name",
+        "token",
+    )
 
     def __init__(self, broker: DeferredBroker, task: TaskId) -> None:
         """`task`: what has the id, the name and, if it was submitted here, the token."""
@@ -98,6 +111,7 @@ class Deferred:
         self.token: Token | None = getattr(task, "token", None)
         self._home = broker.home
         self._broker: DeferredBroker | None = broker
+        self._unread: Outcome | None = None
         self._held: Held | None = None
         self._seen: State | None = None
 
@@ -112,9 +126,9 @@ class Deferred:
         task should not wait for another: with all workers waiting, none is left to do the work.
         """
         timeout_s = checks.seconds_or_forever("timeout", timeout)
-        if self._held is None:
-            self._held = self._bound().fetch(self, timeout_s)
-        return self._held is not None
+        if self.held is None:
+            self._unread = self._bound().fetch(self, timeout_s)
+        return self.held is not None
 
     def __bool__(self) -> bool:
         return self.wait(0)
@@ -136,7 +150,7 @@ class Deferred:
     @property
     def status(self) -> Status | None:
         """`'success'` or `'failed'`, or the state of the task; None if it is absent. [DEF-6]"""
-        if self._held is None:
+        if self.held is None:
             self._seen = self._bound().status(self)
             if self._seen == COMPLETED:
                 self.wait(0)
@@ -157,6 +171,9 @@ class Deferred:
     @property
     def held(self) -> Held | None:
         """The outcome, if it has been fetched; never touches the queue."""
+        if self._held is None and self._unread is not None:
+            self._held = self._bound().read_outcome(self, self._unread)
+            self._unread = None
         return self._held
 
     @property
@@ -169,12 +186,12 @@ class Deferred:
         return f"<Deferred {self.name} [{self._home.queue}:{self.id}] {state}>"
 
     def __getstate__(self) -> tuple[object, ...]:
-        return self._home, self.id, self.name, self.token, self._held
+        return self._home, self.id, self.name, self.token, self.held
 
     def __setstate__(self, state: Any) -> None:
         """What a pickle holds; a broker is found when one is needed. [ENV-API-6]"""
         self._home, self.id, self.name, self.token, self._held = state
-        self._broker = self._seen = None
+        self._broker = self._seen = self._unread = None
 
     def __copy__(self) -> "Deferred":
         copied = Deferred.__new__(Deferred)

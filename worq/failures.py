@@ -1,5 +1,6 @@
 """How a task that ends badly looks to an application. Source: SPEC.md, section 8."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,9 @@ from worq.errors import WorqError
 
 ERROR_CHARS_MAX = 65_536
 CAUSES_MAX = 32
+
+_CUT = re.compile(r"\.\.\. \((\d{1,18}) more characters\)\Z", re.ASCII)
+_CUT_CHARS_MAX = 42
 
 NO_SUCH_TASK = "no such task"
 NOT_AVAILABLE = "result is not available"
@@ -60,10 +64,16 @@ def describe(error: BaseException) -> str:
 
 
 def shorten(text: str, chars_max: int = ERROR_CHARS_MAX) -> str:
-    """The text, or the beginning of it and how much there was."""
-    if len(text) <= chars_max:
+    """The text, or the beginning of it and how many characters more there were. [RUN-2]
+
+    A text that was cut before, as that of a failure which a task raises again, is cut as if it had
+    been whole: it says once what it lacks.
+    """
+    cut = _CUT.search(text, max(0, len(text) - _CUT_CHARS_MAX))
+    there, left_out = (text, 0) if cut is None else (text[: cut.start()], int(cut[1]))
+    if len(there) <= chars_max:
         return text
-    return f"{text[:chars_max]}... ({len(text)} characters)"
+    return f"{there[:chars_max]}... ({left_out + len(there) - chars_max} more characters)"
 
 
 def to_plain(failure: TaskFailure) -> list[list[str]]:

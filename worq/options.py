@@ -21,6 +21,7 @@ class Options(TypedDict, total=False):
     result_timeout: float
     heartrate: float
     attempts: int
+    time_limit: float | None
 
 
 class TaskOptions(NamedTuple):
@@ -31,6 +32,7 @@ class TaskOptions(NamedTuple):
     result_timeout: float = 3600
     heartrate: float = 30
     attempts: int = 1
+    time_limit: float | None = None
 
     def changed(self, given: Mapping[str, object]) -> Self:
         """These options with others in their place.
@@ -68,6 +70,10 @@ class HasOptions:
     def attempts(self) -> int:
         return self.options.attempts
 
+    @property
+    def time_limit(self) -> float | None:
+        return self.options.time_limit
+
 
 def check(name: str, value: object) -> None:
     """Raise what says the name and the value."""
@@ -99,6 +105,7 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "result_timeout": checks.retention,
     "heartrate": checks.positive_seconds,
     "attempts": checks.attempts,
+    "time_limit": checks.limit,
 }
 
 

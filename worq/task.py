@@ -34,6 +34,7 @@ IGNORE_RESULT = default(False)
 RESULT_TIMEOUT: float = default(3600)
 HEARTRATE: float = default(30)
 ATTEMPTS = default(1)
+TIME_LIMIT: float | None = default(None)
 
 DEFAULTS = TaskOptions()
 
@@ -191,6 +192,7 @@ class Task(HasOptions):
         result_timeout: float = RESULT_TIMEOUT,
         heartrate: float = HEARTRATE,
         attempts: int = ATTEMPTS,
+        time_limit: float | None = TIME_LIMIT,
         **unknown: Never,
     ) -> None:
         """Name the task that `queue` stands for. Times are seconds.
@@ -201,7 +203,9 @@ class Task(HasOptions):
         `ignore_result`: no Deferred, and the task is gone from the queue when it is started for the
         last time. `result_timeout`: how long its outcome is kept; infinity: for ever. `heartrate`:
         a worker that is not heard of for 2·heartrate + 5 seconds has lost the task. `attempts`: how
-        often it may be started; more than 1 is for tasks that may run twice.
+        often it may be started; more than 1 is for tasks that may run twice. `time_limit`: how long it
+        may run; then a pool of processes ends it, and it fails (a pool of threads can't end it, and
+        says so [ENV-POOL-22]); None: for ever.
         """
         given: dict[str, object] = {
             "on_error": on_error,
@@ -209,6 +213,7 @@ class Task(HasOptions):
             "result_timeout": result_timeout,
             "heartrate": heartrate,
             "attempts": attempts,
+            "time_limit": time_limit,
             **unknown,
         }
         check("id", id)

@@ -1,8 +1,10 @@
-"""Which queue a URL means. [ENV-API-9]"""
+"""Which queue a URL means. [ENV-API-9] [ENV-API-10]"""
 
 import importlib
 import inspect
-from typing import cast
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, cast
 
 from worq.backend import AbstractTaskQueue
 from worq.masking import masked
@@ -13,8 +15,11 @@ SCHEMES = {
     "redis": "worq.queue.redis",
     "rediss": "worq.queue.redis",
     "unix": "worq.queue.redis",
+    "sqlite": "worq.queue.sqlite",
 }
 PROCESS_LOCAL = frozenset({"memory"})
+GROUP = "worq.backends"
+"""Entry points of other distributions: scheme → their `TaskQueue`."""
 
 
 def open_queue(url: str, name: str, *args: object, **kw: object) -> AbstractTaskQueue:
@@ -23,7 +28,14 @@ def open_queue(url: str, name: str, *args: object, **kw: object) -> AbstractTask
     `args` and `kw` go to the `TaskQueue`. Raises ValueError for a URL that says nothing, and
     ModuleNotFoundError, which says what to install, where a package is missing.
     """
-    scheme = scheme_of(url)
+    backend: Any = _backend(scheme_of(url))
+    _check_options(backend, kw)
+    return cast("AbstractTaskQueue", backend(url, name, *args, **kw))
+
+
+def _backend(scheme: str) -> type[AbstractTaskQueue]:
+    if scheme not in SCHEMES:
+        return _registered_backend(scheme)
     try:
         module = importlib.import_module(SCHEMES[scheme])
     except ModuleNotFoundError as error:
@@ -33,8 +45,28 @@ def open_queue(url: str, name: str, *args: object, **kw: object) -> AbstractTask
             f"url: {scheme}:// needs the package redis, which the extra worq-spec[redis] brings",
             name="redis",
         ) from error
-    _check_options(module.TaskQueue, kw)
-    return cast("AbstractTaskQueue", module.TaskQueue(url, name, *args, **kw))
+    return cast("type[AbstractTaskQueue]", module.TaskQueue)
+
+
+@cache
+def registered() -> dict[str, list[EntryPoint]]:
+    """What other distributions register: scheme → the entry points, of which there ought to be one."""
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=GROUP):
+        if entry.name not in SCHEMES:
+            found.setdefault(entry.name, []).append(entry)
+    return found
+
+
+def _registered_backend(scheme: str) -> type[AbstractTaskQueue]:
+    entries = {entry.value: entry for entry in registered()[scheme]}
+    if len(entries) > 1:
+        raise ValueError(f"url: {scheme}:// is registered more than once: {', '.join(entries)}")
+    (entry,) = entries.values()
+    backend = entry.load()
+    if not (inspect.isclass(backend) and issubclass(backend, AbstractTaskQueue)):
+        raise TypeError(f"url: {scheme}:// is registered as {entry.value}, no AbstractTaskQueue")
+    return backend
 
 
 def _check_options(backend: type, options: dict[str, object]) -> None:
@@ -50,12 +82,15 @@ def scheme_of(url: object) -> str:
     if not isinstance(url, str):
         raise TypeError(f"url: a string is needed, not {url!r}")
     scheme, colon, _ = url.partition("://")
-    if not colon or scheme not in SCHEMES:
-        known = ", ".join(f"{each}://" for each in SCHEMES)
+    if not colon or (scheme not in SCHEMES and scheme not in registered()):
+        known = ", ".join(f"{each}://" for each in (*SCHEMES, *registered()))
         raise ValueError(f"url: one of {known} is needed, not {masked(url)!r}")
     return scheme
 
 
 def is_process_local(url: str) -> bool:
     """Does the URL mean another queue in another process?"""
-    return url.partition("://")[0] in PROCESS_LOCAL
+    scheme = url.partition("://")[0]
+    if scheme in SCHEMES:
+        return scheme in PROCESS_LOCAL
+    return scheme in registered() and _backend(scheme).process_local

@@ -68,10 +68,15 @@ EXPIRED = Outcome("expired")
 
 
 class Submitted(NamedTuple):
-    """The answer to a submit; `argument_id` names the first argument that is unavailable. [SUB-1] [SUB-2] [SUB-3]"""
+    """The answer to a submit. [SUB-1] [SUB-2]
+
+    `argument_id` names the first argument that is unavailable [SUB-3]. `outcome` is that of a task
+    with `ignore_result` which has ended at once, else None [SUB-8].
+    """
 
     status: Literal["accepted", "duplicate", "unavailable"]
     argument_id: str | None = None
+    outcome: Outcome | None = None
 
 
 class Claim(NamedTuple):

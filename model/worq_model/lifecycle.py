@@ -248,7 +248,8 @@ def _call(world: World, action: Call, now_ms: int) -> Seen:
         raised = Raised(_unavailable(world, argument))
         return Seen(world, raised, (*rows, row(Event.CALL, NOTHING, "unavailable")))
     if action.options.ignore_result:
-        return Seen(world, None, (*rows, row(Event.CALL, NOTHING, "accepted, ignore_result")))
+        what = "accepted" if reply.outcome is None else "ended"
+        return Seen(world, None, (*rows, row(Event.CALL, NOTHING, f"{what}, ignore_result")))
     handle = Handle(action.queue, action.id, action.name, action.incarnation)
     world = world._replace(handles=(*world.handles, handle))
     return Seen(world, "a Deferred", (*rows, row(Event.CALL, NOTHING, "accepted")))

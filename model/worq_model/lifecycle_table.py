@@ -85,6 +85,7 @@ ROWS: tuple[Row, ...] = (
     _row(E.CALL, NOTHING, "unavailable", NOTHING, "TaskFailure: result is not available", "CALL-5"),
     _row(E.CALL, NOTHING, "accepted", NOTHING, "a Deferred", "CALL-6"),
     _row(E.CALL, NOTHING, "accepted, ignore_result", NOTHING, "None", "CALL-6"),
+    _row(E.CALL, NOTHING, "ended, ignore_result", NOTHING, "None; it is logged", "CALL-6 CALL-7"),
     _row(E.RUN, NOTHING, "returns", NOTHING, "a result", "RUN-1"),
     _row(E.RUN, NOTHING, "returns a TaskFailure", NOTHING, "a failure", "RUN-1"),
     _row(E.RUN, NOTHING, "raises", NOTHING, "a failure", "RUN-2"),

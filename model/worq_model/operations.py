@@ -104,7 +104,8 @@ Operation = (
 
 class Submitted(NamedTuple):
     status: Literal["accepted", "duplicate", "unavailable"]
-    argument_id: str | None = None
+    argument_id: str | None = None  # the first that is unavailable
+    outcome: Outcome | None = None  # with which a task of no result has ended at once [SUB-8]
 
 
 class Claimed(NamedTuple):
@@ -117,6 +118,11 @@ class Claimed(NamedTuple):
 class Finished(NamedTuple):
     accepted: bool
     dependent_id: str | None = None
+
+
+def is_accepted(reply: Hashable) -> bool:
+    """Whether this answers a submit or a defer that was accepted."""
+    return reply is True or (isinstance(reply, Submitted) and reply.status == "accepted")
 
 
 Reply = Hashable

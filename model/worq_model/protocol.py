@@ -17,7 +17,7 @@ from worq_model.deadlines import NextDeadline, has_deadline_ahead, is_due, later
 from worq_model.graph import System
 from worq_model.invariants import broken
 from worq_model.ledger import Ledger, observe
-from worq_model.operations import Operation, Reply, Submitted
+from worq_model.operations import Operation, Reply, is_accepted
 from worq_model.queue import pass_time, step
 from worq_model.values import COMPLETED, EMPTY, TASK_EXPIRED, Outcome, State, find
 
@@ -240,7 +240,7 @@ def _apply(world: World, operation: Operation) -> tuple[World, Reply]:
     after, reply = ranked(done.state), done.reply
     ledger = observe(ledger, swept, operation, reply, after)
     accepted = world.accepted
-    if isinstance(operation, ops.Submit | ops.Defer) and reply in (True, Submitted("accepted")):
+    if isinstance(operation, ops.Submit | ops.Defer) and is_accepted(reply):
         accepted |= {operation.incarnation}
     popped = world.popped + (isinstance(operation, ops.Pop) and isinstance(reply, Outcome))
     world = world._replace(state=after, accepted=accepted, popped=popped, ledger=ledger)

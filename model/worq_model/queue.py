@@ -236,16 +236,13 @@ def _unavailable(state: State, argument_id: str, incarnation: Hashable) -> str |
 
 def _submit_with(state: State, task: Task, outcome: Outcome, now_ms: int) -> Step:
     """The producer has fetched an argument that failed or expired: the task ends with that. [SUB-4]"""
-    if outcome.kind == "expired":
-        return Step(state, Submitted("accepted"), (row(Event.SUBMIT, ABSENT, "with an expiry"),))
+    what = "an expiry" if outcome.kind == "expired" else "a failure"
     if task.options.ignore_result:
-        return Step(
-            state,
-            Submitted("accepted"),
-            (row(Event.SUBMIT, ABSENT, "with a failure, ignore_result"),),
-        )
-    state = _add(state, _complete(task, outcome, task.options.retention_ms, now_ms))
-    return Step(state, Submitted("accepted"), (row(Event.SUBMIT, ABSENT, "with a failure"),))
+        ended = row(Event.SUBMIT, ABSENT, f"with {what}, ignore_result")
+        return Step(state, Submitted("accepted", outcome=outcome), (ended,))
+    if outcome.kind == "failure":
+        state = _add(state, _complete(task, outcome, task.options.retention_ms, now_ms))
+    return Step(state, Submitted("accepted"), (row(Event.SUBMIT, ABSENT, f"with {what}"),))
 
 
 def _first_failed(state: State, args: list[tuple[str, Hashable]]) -> Task | None:
@@ -259,11 +256,8 @@ def _submit_failed(state: State, task: Task, failed: Task, now_ms: int) -> Step:
     outcome = _of_argument(failed.outcome, failed.id)
     state, rows = _remove(state, failed), (row(Event.TAKE, COMPLETED, "is consumed"),)
     if task.options.ignore_result:
-        return Step(
-            state,
-            Submitted("accepted"),
-            (row(Event.SUBMIT, ABSENT, "an argument failed, ignore_result"), *rows),
-        )
+        ended = row(Event.SUBMIT, ABSENT, "an argument failed, ignore_result")
+        return Step(state, Submitted("accepted", outcome=outcome), (ended, *rows))
     state = _add(state, _complete(task, outcome, task.options.retention_ms, now_ms))
     return Step(
         state, Submitted("accepted"), (row(Event.SUBMIT, ABSENT, "an argument failed"), *rows)

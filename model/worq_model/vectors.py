@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 from worq_model import operations as ops
 from worq_model.asks import STALE
 from worq_model.concrete import concrete
 from worq_model.cover import Walk, cover, pairs
 from worq_model.graph import grow
-from worq_model.operations import Operation, Submitted
+from worq_model.operations import Operation, is_accepted
 from worq_model.programs import Tick, inc
 from worq_model.queue import step
 from worq_model.spaces import Label, Space, labels, system, take
@@ -95,7 +95,7 @@ def _encoded(
         else:
             done = step(state, entry, now_ms=now_ms)
             state, reply = done.state, done.reply
-            names.note(entry, is_accepted=reply in (True, Submitted("accepted")))
+            names.note(entry, is_accepted=is_accepted(reply))
         answer = _compact(_plain(reply, names))
         yield (
             operations.setdefault(operation, len(operations)),
@@ -109,8 +109,8 @@ def _decoded(numbers: list[int], data: dict[str, Any]) -> Iterator[Operation | T
         entry = _value(data["operations"][operation], names)
         reply = data["answers"][answer]
         yield entry
-        accepted = reply is True or reply == {"is": "Submitted", "status": "accepted"}
-        names.note(entry, is_accepted=accepted)
+        accepted = isinstance(reply, dict) and cast("Any", reply).get("status") == "accepted"
+        names.note(entry, is_accepted=reply is True or accepted)
 
 
 class _Names:

@@ -1,61 +1,12 @@
 """Calls that wait, each in a thread of its own, and clocks that know who looked at them."""
 
-import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Generic, TypeVar
 
 from worq.clock import ManualClock
+from worq.testing.calls import PATIENCE_S, Call, falls_asleep
 
-R_co = TypeVar("R_co", covariant=True)
-
-# How long anything may take on a busy machine that should not take any time.
-PATIENCE_S = 20.0
-SAMPLES = 6
-SAMPLED_EVERY_S = 0.01
-
-
-class Call(Generic[R_co]):
-    """A call in a thread of its own, which has begun."""
-
-    def __init__(self, act: Callable[[], R_co]) -> None:
-        self._act = act
-        self._future: Future[R_co] = Future()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._future.set_result(self._act())
-        except BaseException as error:  # noqa: BLE001 (it is raised again where the answer is asked)
-            self._future.set_exception(error)
-
-    def answer(self) -> R_co:
-        """What the call answers, or raises; soon."""
-        return self._future.result(PATIENCE_S)
-
-    def error(self) -> BaseException | None:
-        """What the call raises; soon."""
-        return self._future.exception(PATIENCE_S)
-
-    def sleeps(self) -> bool:
-        """True once its thread does nothing any more, False once it has answered."""
-        seen: list[tuple[int, int] | None] = []
-        until = time.monotonic() + PATIENCE_S
-        while not self._future.done():
-            seen.append(self._place())
-            if seen[-1] is not None and seen[-SAMPLES:] == seen[-1:] * SAMPLES:
-                return True
-            assert time.monotonic() < until, "it neither answers nor sleeps"
-            time.sleep(SAMPLED_EVERY_S)
-        return False
-
-    def _place(self) -> tuple[int, int] | None:
-        frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001 (nothing else tells)
-        return None if frame is None else (id(frame), frame.f_lasti)
+__all__ = ["PATIENCE_S", "Call", "WatchedClock", "falls_asleep"]
 
 
 class WatchedClock(ManualClock):

@@ -8,8 +8,8 @@ import pytest
 
 from tests.backends.conftest import MakeQueue
 from worq.backend import AbstractTaskQueue
-from worq.const import MESSAGE_BYTES_MAX
-from worq.values import EXPIRED, Outcome, Request, Token
+from worq.const import ARGUMENTS_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX
+from worq.values import EXPIRED, Outcome, Request, Submitted, Token
 
 Give = Callable[[AbstractTaskQueue, Any], object]
 
@@ -157,7 +157,7 @@ class TestNames:
             make_queue(name)
 
     @pytest.mark.spec("ENV-BAD-1")
-    @pytest.mark.parametrize("task_id", ["a:b", "{a}", "é\n\0", "*", "x" * 1000], ids=ascii)
+    @pytest.mark.parametrize("task_id", ["a:b", "{a}", "é\n\0", "*", "x" * 980], ids=ascii)
     def test_any_other_string_will_do(self, make_queue: MakeQueue, task_id: str) -> None:
         queue = make_queue()
         other = make_queue(f"{queue.name}:{task_id}")
@@ -166,6 +166,57 @@ class TestNames:
         assert other.size() == 0
         assert queue.get(0) == (task_id, b"m")
         assert queue.discard(task_id)
+
+
+class TestLimits:
+    @pytest.mark.spec("ENV-BAD-6", "ENV-BAD-5")
+    @pytest.mark.parametrize(("argument", "give"), flat(IDS))
+    def test_an_id_is_not_long(self, queue: AbstractTaskQueue, argument: str, give: Give) -> None:
+        value = "é" * (NAME_BYTES_MAX // 2) + "x"
+        with pytest.raises(ValueError, match=f"^{argument}: .* 1025: 'é+\\.\\.\\.é+x'$") as caught:
+            give(queue, value)
+        assert len(str(caught.value)) < 250
+        assert_nothing_has_changed(queue)
+
+    @pytest.mark.spec("ENV-BAD-6")
+    def test_so_is_the_name_of_a_queue(self, make_queue: MakeQueue) -> None:
+        with pytest.raises(ValueError, match=r"^name: at most 1024 bytes of UTF-8"):
+            make_queue("x" * (NAME_BYTES_MAX + 1))
+
+    @pytest.mark.spec("ENV-BAD-6")
+    def test_the_longest_will_do(self, make_queue: MakeQueue) -> None:
+        queue = make_queue("é" * (NAME_BYTES_MAX // 2))
+        task_id = "x" * NAME_BYTES_MAX
+        assert queue.enqueue_task(Request(task_id), b"")
+        assert queue.discard(task_id)
+
+    @pytest.mark.spec("ENV-BAD-6", "ENV-BAD-5")
+    def test_a_task_has_not_too_many_arguments(self, queue: AbstractTaskQueue) -> None:
+        ids = [f"b{n}" for n in range(ARGUMENTS_MAX + 1)]
+        for give in (
+            lambda: queue.submit(Request("z"), b"", dict.fromkeys(ids)),
+            lambda: queue.defer_task(Request("z"), b"", ids),
+        ):
+            with pytest.raises(ValueError, match=r"^args: at most 10000 .* 10001: .*b") as caught:
+                give()
+            assert len(str(caught.value)) < 250
+        assert_nothing_has_changed(queue)
+
+    @pytest.mark.spec("ENV-BAD-6")
+    def test_as_many_as_allowed_will_do(self, queue: AbstractTaskQueue) -> None:
+        ids = [f"b{n}" for n in range(ARGUMENTS_MAX)]
+        refused = queue.submit(Request("z"), b"", dict.fromkeys(ids))
+        assert refused == Submitted("unavailable", "b0")
+        assert queue.defer_task(Request("z"), b"", ids)
+        assert queue.set_argument("z", ids[-1], b"") is False
+        assert queue.discard("z")
+
+    @pytest.mark.spec("ENV-BAD-5")
+    def test_arguments_are_a_mapping(self, queue: AbstractTaskQueue) -> None:
+        args: Any = ["b"]
+        with pytest.raises(TypeError, match=r"^args: .*\['b'\]"):
+            queue.submit(Request("z"), b"", args)
+        assert_nothing_has_changed(queue)
 
 
 class TestTimeouts:
@@ -269,7 +320,7 @@ class TestOptions:
         assert repr(value) in str(caught.value)
         assert_nothing_has_changed(queue)
 
-    @pytest.mark.spec("ENV-BAD-5", "SUB-4")
+    @pytest.mark.spec("ENV-BAD-7", "ENV-BAD-5", "SUB-4")
     @pytest.mark.parametrize(
         ("outcome", "error"),
         [
@@ -277,6 +328,7 @@ class TestOptions:
             (("failure", b"f", "x"), TypeError),
             (Outcome("result", b"r"), ValueError),
             (Outcome("failure", b"f"), TypeError),
+            (Outcome("failure", None, "x"), TypeError),
         ],
     )
     def test_only_a_failure_or_an_expiry_of_an_argument_ends_a_task_at_its_submit(

@@ -183,15 +183,35 @@ def test_fetched_failure_leaves_the_other_arguments_alone(broker: Broker) -> Non
     assert ended.wait(0)
 
 
-@pytest.mark.spec("CALL-3", "RUN-7")
-def test_task_with_ignore_result_that_ends_at_its_call_is_logged(
+@pytest.mark.spec("CALL-3", "CALL-7")
+def test_task_of_no_result_that_ends_at_its_call_with_what_was_fetched_is_logged(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     gone = broker.deferred("a", "gone")
     gone.wait(0)
     assert Task(broker.queue().echo, id="b", ignore_result=True)(gone) is None
     assert work(broker) == 0
-    assert f"echo [{broker.name}:b]" in caplog.text
+    assert f"echo [{broker.name}:b] task expired" in caplog.text
+
+
+@pytest.mark.spec("CALL-7")
+def test_task_of_no_result_that_ends_at_its_call_with_a_failure_in_the_queue_is_logged(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed = call(broker.queue().boom, "a")
+    work(broker)
+    caplog.clear()
+    assert Task(broker.queue().echo, id="b", ignore_result=True)(failed) is None
+    name = broker.name
+    assert f"echo [{name}:b] argument failed: boom [{name}:a] ValueError: boom" in caplog.text
+
+
+@pytest.mark.spec("CALL-7")
+def test_task_of_no_result_that_goes_to_a_worker_is_not_logged(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    Task(broker.queue().echo, id="b", ignore_result=True)(1)
+    assert caplog.text == ""
 
 
 @pytest.mark.spec("CALL-4")
@@ -820,12 +840,18 @@ def test_heartbeat_moves_the_lease(broker: Broker, clock: ManualClock) -> None:
 def test_next_task_has_its_arguments_and_its_options(broker: Broker) -> None:
     argument = call(broker.queue().give, "a", [1])
     work(broker)
-    Task(broker.queue().echo, id="b", heartrate=1.5, attempts=2, result_timeout=float("inf"))(
-        argument, key="value"
-    )
+    Task(
+        broker.queue().echo,
+        id="b",
+        heartrate=1.5,
+        attempts=2,
+        result_timeout=float("inf"),
+        time_limit=60,
+    )(argument, key="value")
     task = take(broker)
     assert (task.name, task.id, task.args, task.kw) == ("echo", "b", ([1],), {"key": "value"})
     assert (task.heartrate, task.attempts, task.result_timeout) == (1.5, 2, float("inf"))
+    assert task.time_limit == 60
     assert task.token.start == 1
     broker.set_result(task, None)
 

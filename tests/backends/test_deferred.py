@@ -503,3 +503,80 @@ def test_brokers_of_one_url_and_name_reach_one_queue(broker: Broker, clock: Manu
         other.tasks.update(broker.tasks)
         work(other)
         assert deferred.value == 1
+
+
+INTERRUPTIONS: list[BaseException] = []
+
+
+def interruptible(value: object) -> object:
+    """What a pickle calls when it is read."""
+    if INTERRUPTIONS:
+        raise INTERRUPTIONS.pop()
+    return Interruptible(value)
+
+
+@dataclasses.dataclass
+class Interruptible:
+    """Reading it is interrupted as often as is said."""
+
+    value: object
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return interruptible, (self.value,)
+
+
+VALUE = Interruptible(7)
+
+
+@pytest.fixture
+def interrupted(broker: Broker) -> Iterator[Deferred]:
+    """A Deferred whose outcome is not in the queue any more, and was not read to the end."""
+    deferred = finished(broker, VALUE)
+    INTERRUPTIONS[:] = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        deferred.wait(0)
+    assert broker.status(deferred) is None
+    yield deferred
+    INTERRUPTIONS.clear()
+
+
+@pytest.mark.spec("ENV-API-12")
+@pytest.mark.parametrize("look", LOOKS)
+def test_outcome_whose_reading_was_interrupted_is_read_again(
+    interrupted: Deferred, look: str
+) -> None:
+    assert LOOKS[look](interrupted) in (True, "success", VALUE)
+    assert (interrupted.value, interrupted.status) == (VALUE, "success")
+
+
+@pytest.mark.spec("ENV-API-12")
+def test_outcome_whose_reading_was_interrupted_is_not_held_and_not_shown(
+    interrupted: Deferred,
+) -> None:
+    assert not interrupted.has_value()
+    assert repr(interrupted).endswith(" incomplete>")
+
+
+@pytest.mark.spec("ENV-API-12")
+def test_outcome_whose_reading_was_interrupted_is_passed_by_value(
+    broker: Broker, interrupted: Deferred
+) -> None:
+    given = call(broker.queue().give, "b", interrupted)
+    work(broker)
+    assert given.value == VALUE
+
+
+@pytest.mark.spec("ENV-API-12")
+def test_outcome_whose_reading_was_interrupted_travels_with_the_deferred(
+    interrupted: Deferred,
+) -> None:
+    assert pickled(interrupted).value == VALUE
+
+
+@pytest.mark.spec("ENV-API-12")
+def test_reading_may_be_interrupted_more_than_once(interrupted: Deferred) -> None:
+    INTERRUPTIONS[:] = [KeyboardInterrupt(), KeyboardInterrupt()]
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            _ = interrupted.status
+    assert interrupted.value == VALUE

@@ -267,6 +267,31 @@ class TestLeases:
         submit(queue, "d")
         assert [claim(queue).id for _ in range(4)] == ["b", "a", "c", "d"]
 
+    @pytest.mark.spec("TIM-2", "SUB-3")
+    def test_ids_are_in_the_order_of_their_code_points(
+        self, queue: AbstractTaskQueue, clock: ManualClock
+    ) -> None:
+        ordered = ["Z", "a", "a\u0301", "\u00e1", "\uffee", "\U0001f600"]
+        for task_id in reversed(ordered):
+            submit(queue, task_id, attempts=2)
+            claim(queue)
+        clock.advance(LEASE_MS)
+        assert [claim(queue).id for _ in ordered] == ordered
+        for task_id in ordered:
+            queue.discard(task_id)
+        for first in range(len(ordered)):
+            args = dict.fromkeys(reversed(ordered[first:]))
+            assert queue.submit(Request("d"), b"", args) == Submitted("unavailable", ordered[first])
+
+    @pytest.mark.spec("TOK-1")
+    def test_of_the_token_of_a_submit_only_the_incarnation_counts(
+        self, queue: AbstractTaskQueue
+    ) -> None:
+        token = Token.new()
+        assert queue.submit(Request("a", token._replace(start=7)), b"") == Submitted("accepted")
+        assert queue.submit(Request("a", token), b"") == Submitted("accepted")
+        assert claim(queue).token == token._replace(start=1)
+
     @pytest.mark.spec("TIM-6", "OUT-3", "TIM-5")
     def test_a_retention_that_begins_with_an_operation_is_counted_from_it(
         self, queue: AbstractTaskQueue, clock: ManualClock
@@ -374,13 +399,29 @@ class TestArguments:
         assert queue.pop("b") is TASK_EXPIRED
         assert queue.pop("c") == Outcome("failure", b"of c")
 
-    @pytest.mark.spec("SUB-4", "OUT-4")
+    @pytest.mark.spec("SUB-5", "SUB-8", "OUT-4")
+    def test_who_submits_is_told_with_what_a_task_of_no_result_ended(
+        self, queue: AbstractTaskQueue
+    ) -> None:
+        completed(queue, "a", failed=True)
+        submit(queue, "b")
+        submit(queue, "c", "b")
+        run(queue, b"of b", failed=True)
+        request = Request("d", Token.new(), ignore_result=True)
+        ended = queue.submit(request, b"", {"a": None})
+        assert ended == Submitted("accepted", outcome=Outcome("failure", b"of a", "a"))
+        handed_on = queue.submit(request._replace(id="e"), b"", {"c": None})
+        assert handed_on == Submitted("accepted", outcome=Outcome("failure", b"of b", "b"))
+        assert [queue.status(task_id) for task_id in "abcde"] == [None] * 5
+
+    @pytest.mark.spec("SUB-4", "SUB-8", "OUT-4")
     @pytest.mark.parametrize(
-        ("outcome", "ignore_result", "popped"),
+        ("outcome", "ignore_result", "told", "popped"),
         [
-            (Outcome("failure", b"f", "x"), False, Outcome("failure", b"f", "x")),
-            (Outcome("failure", b"f", "x"), True, TASK_EXPIRED),
-            (EXPIRED, False, TASK_EXPIRED),
+            (Outcome("failure", b"f", "x"), False, None, Outcome("failure", b"f", "x")),
+            (Outcome("failure", b"f", "x"), True, Outcome("failure", b"f", "x"), TASK_EXPIRED),
+            (EXPIRED, False, None, TASK_EXPIRED),
+            (EXPIRED, True, EXPIRED, TASK_EXPIRED),
         ],
     )
     def test_a_task_ends_at_once_with_the_outcome_of_an_argument_fetched_before(
@@ -388,11 +429,13 @@ class TestArguments:
         queue: AbstractTaskQueue,
         outcome: Outcome,
         ignore_result: bool,  # noqa: FBT001 (a parameter of the test)
+        told: Outcome | None,
         popped: Outcome | Sentinel,
     ) -> None:
         completed(queue, "a")
         request = Request("d", ignore_result=ignore_result)
-        assert queue.submit(request, b"", {"a": None}, outcome=outcome) == Submitted("accepted")
+        submitted = queue.submit(request, b"", {"a": None}, outcome=outcome)
+        assert submitted == Submitted("accepted", outcome=told)
         assert queue.pop("d") == popped
         assert queue.pop("a") == result(b"of a")
 

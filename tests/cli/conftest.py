@@ -63,7 +63,16 @@ def first(redis_url: str) -> Iterator[worq.Broker]:
 @pytest.fixture
 def worker(app: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """Runs `worq worker` with these arguments in this process, where it only says something."""
-    monkeypatch.delenv("WORQ_URL", raising=False)
+    for option in (
+        "URL",
+        "QUEUE",
+        "THREADS",
+        "PROCESSES",
+        "TIME_LIMIT",
+        "DRAIN_TIMEOUT",
+        "LOG_LEVEL",
+    ):
+        monkeypatch.delenv(f"WORQ_{option}", raising=False)
     monkeypatch.setenv("NO_CHAIN", "1")
     monkeypatch.chdir(app)
     monkeypatch.syspath_prepend(str(app))

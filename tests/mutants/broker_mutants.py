@@ -39,6 +39,9 @@ BROKER: tuple[Mutant, ...] = (
                 raise TaskFailure(names[argument_id], self.name, argument_id, NOT_AVAILABLE)
         answer = self._queue.submit(task, message, args, outcome=outcome)
 """, "CALL-4 CALL-5", "broker", "duplicate_comes_before", "enqueue with Deferreds"),
+    Mutant("EndsInSilence", CORE, '            _log.error("not started, and nobody', '            _log.debug("not started, and nobody', "CALL-7", "broker", "ends_at_its_call"),
+    Mutant("OutcomeLostWhileItIsRead", DEFERRED, "            self._held = self._bound().read_outcome(self, self._unread)\n            self._unread = None\n", "            unread, self._unread = self._unread, None\n            self._held = self._bound().read_outcome(self, unread)\n",
+           "ENV-API-12", "broker", "interrupted"),
     # running
     Mutant("ReturnedFailureIsAResult", MESSAGES, 'checks.message("result", message, bytes_max), isinstance(result, TaskFailure)', 'checks.message("result", message, bytes_max), False', "RUN-1", "stories"),
     Mutant("OnlyExceptionsAreCaught", CORE, "except BaseException as error:  # noqa: BLE001 - whatever it raises", "except Exception as error:  # noqa: BLE001 - whatever it raises", "RUN-2", "stories", pitfall="worker errors"),
@@ -56,8 +59,8 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("FailuresAreResults", CORE, "token=task.token, failed=failed\n", "token=task.token\n", "RUN-1 FIN-4", "stories"),
     Mutant("ResultKeptForAnHour", CORE, "task.id, message, task.result_timeout, token", "task.id, message, 3600, token", "FIN-4", "walk of life"),
     # Deferreds
-    Mutant("FetchedTwice", DEFERRED, "        if self._held is None:\n            self._held = self._bound().fetch", "        if True:\n            self._held = self._bound().fetch", "DEF-1 DEF-2", "stories", pitfall="results"),
-    Mutant("FailureIsNoOutcome", DEFERRED, "            self._held = self._bound().fetch(self, timeout_s)\n        return self._held is not None", "            self._held = self._bound().fetch(self, timeout_s)\n        return self._held is not None and self._held.failure is None",
+    Mutant("FetchedTwice", DEFERRED, "        if self.held is None:\n            self._unread = self._bound().fetch", "        self._held = None\n        if True:\n            self._unread = self._bound().fetch", "DEF-1 DEF-2", "stories", pitfall="results"),
+    Mutant("FailureIsNoOutcome", DEFERRED, "        return self.held is not None\n\n    def __bool__", "        return self.held is not None and self.held.failure is None\n\n    def __bool__",
            "DEF-2", "stories"),
     Mutant("ValueReturnsTheFailure", DEFERRED, "            raise failure.with_traceback(None)\n", "            return failure\n", "DEF-3", "stories"),
     Mutant("ValueWithoutOutcomeIsNone", DEFERRED, '            raise AttributeError(f"there is no outcome yet: {self!r}")\n', "            return None\n", "DEF-3", "stories"),
@@ -91,8 +94,10 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("BrokerClosesWhatIsNotItsOwn", CORE, "        if self._is_owner:\n            self._queue.close()\n", "        self._queue.close()\n", "ENV-API-8", "api", pitfall="lifetimes"),
     Mutant("PasswordInThePickle", MASKING, '    if ":" not in user and len(kept) == len(query):\n', "    if True:\n", "ENV-API-6", "broker"),
     # what callers pass in
-    Mutant("IdsAreNotChecked", CHECKS, '    if not isinstance(value, str):\n        raise TypeError(f"{argument}: a string is needed, not {value!r}")\n', "    value = str(value)\n", "ENV-BAD-1", "bad input", pitfall="ids"),
+    Mutant("IdsAreNotChecked", CHECKS, '    if not isinstance(value, str):\n        raise TypeError(f"{argument}: a string is needed, not {SHOWN.repr(value)}")\n', "    value = str(value)\n", "ENV-BAD-1", "bad input", pitfall="ids"),
     Mutant("EmptyNames", CHECKS, '    if not value:\n        raise ValueError(f"{argument}: a name must not be empty: {value!r}")\n', "", "ENV-BAD-1", "bad input", pitfall="ids"),
+    Mutant("NamesOfAnyLength", CHECKS, "(size := len(checked.encode())) > NAME_BYTES_MAX", "(size := len(checked)) > NAME_BYTES_MAX", "ENV-BAD-6", "bad input"),
+    Mutant("AnyNumberOfArguments", CHECKS, "if len(value) > ARGUMENTS_MAX:", "if len(value) > ARGUMENTS_MAX + 1:", "ENV-BAD-6", "bad input"),
     Mutant("NegativeTimeouts", CHECKS, "if not 0 <= value <= TIMEOUT_S_MAX:", "if not value <= TIMEOUT_S_MAX:", "ENV-BAD-2", "bad input", pitfall="timeouts"),
     Mutant("NaNIsATimeout", CHECKS, "if not 0 <= value <= TIMEOUT_S_MAX:", "if value < 0 or value > TIMEOUT_S_MAX:", "ENV-BAD-2", "bad input", pitfall="timeouts"),
     Mutant("InfinityIsANumber", CHECKS, "return None if value is None or value == math.inf else seconds(argument, value)", "return None if value is None else seconds(argument, value)", "ENV-WAIT-1 ENV-BAD-2", "waiting", "waits_for_ever", "timeouts", "threads"),

@@ -19,7 +19,6 @@ import redis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from tests.backends import calls
 from tests.mutants.engines import Engine
 from tests.mutants.mutant import Backend
 from worq.backend import AbstractTaskQueue
@@ -27,7 +26,7 @@ from worq.clock import ManualClock
 from worq.queue import memory
 from worq.queue import redis as redis_queue
 from worq.queue.memory.stores import STORES
-from worq.testing import lifecycle, lockstep, vectors
+from worq.testing import calls, lifecycle, lockstep, vectors
 from worq.testing.bench import Bench
 from worq.testing.exhaustive import THEMES, run_theme
 from worq.testing.interleavings import Interleavings, Stage
@@ -86,7 +85,7 @@ class Place(NamedTuple):
     """
 
     backend: Backend
-    make: Callable[[str, ManualClock], AbstractTaskQueue]
+    make: Callable[[str, ManualClock | None], AbstractTaskQueue]
     left_of: Callable[[AbstractTaskQueue], list[str]]
     left: Callable[[], list[str]]
     url: str | None = None
@@ -167,10 +166,9 @@ def _exhaustive(place: Place, number: int) -> None:
     length_max = 3 if place.only else LENGTHS[place.backend]
     for length in range(1, length_max + 1 - (place.haste > 1)):
         for theme in (theme for theme in THEMES if place.only in theme.name):
-            clock = ManualClock()
-            queue = place.make(f"{theme.name} {length}", clock)
-            run_theme(theme, length, queue, clock)
-            queue.close()
+            bench = Bench(place.make, queues=1, clients=1)
+            run_theme(theme, length, bench)
+            bench.close()
             left = place.left()
             assert not left, f"left behind after {theme.name!r}: {left}"
 

@@ -7,6 +7,7 @@ QUEUE = "queue/memory/taskqueue.py"
 STORES = "queue/memory/stores.py"
 WAITING = "queue/memory/waiting.py"
 DEADLINES = "queue/memory/deadlines.py"
+GUARD = "queue/memory/guard.py"
 
 # fmt: off
 
@@ -64,12 +65,14 @@ RULES: tuple[Mutant, ...] = (
            "            self._end(record, outcome, ticket.retention_ms)\n", "SUB-4", "exhaustive"),
     Mutant("FetchedFailureKeptForEver", TASKS, "self._end(record, outcome, ticket.retention_ms)",
            "self._end(record, outcome, None)", "SUB-4 TIM-5", "exhaustive", "fetched failures"),
-    Mutant("FetchedFailureStarts", TASKS, "        if outcome is not None:  # [SUB-4]\n",
+    Mutant("FetchedFailureStarts", TASKS, "        if outcome is not None:  # [SUB-4] too\n",
            "        if outcome is not None and outcome.kind == 'expired':\n", "SUB-4", "exhaustive"),
-    Mutant("FetchedExpiryStarts", TASKS, "        if outcome is not None:  # [SUB-4]\n",
+    Mutant("FetchedExpiryStarts", TASKS, "        if outcome is not None:  # [SUB-4] too\n",
            "        if outcome is not None and outcome.kind == 'failure':\n", "SUB-4", "exhaustive"),
-    Mutant("LastFailureFirst", TASKS, "return next((a for a in arguments if a.outcome",
-           "return next((a for a in reversed(arguments) if a.outcome", "SUB-5", "exhaustive"),
+    Mutant("EndsInSilence", TASKS, "outcome=outcome) if ticket.ignore_result else", "outcome=outcome) if False else", "SUB-8", "exhaustive"),
+    Mutant("TellsWhatIsKept", TASKS, "outcome=outcome) if ticket.ignore_result else", "outcome=outcome) if True else", "SUB-8", "exhaustive"),
+    Mutant("LastFailureFirst", TASKS, "for argument in arguments)\n    return next(", "for argument in reversed(arguments))\n    return next(",
+           "SUB-5", "exhaustive"),
     Mutant("FailureTakesAllArguments", TASKS, "    if record.ticket.passes_errors:\n        return None\n",
            "    if True:\n        return None\n", "SUB-5", "exhaustive"),
     Mutant("OnlyTheFailedArgumentPassed", TASKS, "    if record.ticket.passes_errors:\n        return None\n", "",
@@ -323,8 +326,8 @@ RULES: tuple[Mutant, ...] = (
     Mutant("ExpiryIsNotPassed", TASKS, 'if outcome.kind == "result" or dependent.ticket.passes_errors:',
            'if outcome.kind == "result" or (dependent.ticket.passes_errors and outcome.kind == "failure"):',
            "OUT-2", "exhaustive", pitfall="arguments"),
-    Mutant("FailureOfTheNeighbour", TASKS, "source_id=outcome.source_id or record.id", "source_id=record.id", "OUT-3", "exhaustive"),
-    Mutant("FailureOfNobody", TASKS, "outcome = outcome._replace(source_id=outcome.source_id or record.id)", "pass",
+    Mutant("FailureOfTheNeighbour", TASKS, 'if outcome.kind != "failure" or outcome.source_id is not None:', 'if outcome.kind != "failure":', "OUT-3", "exhaustive"),
+    Mutant("FailureOfNobody", TASKS, "return outcome._replace(source_id=argument.id)", "return outcome",
            "OUT-3", "exhaustive"),
     Mutant("FailureStopsAtTheFirst", TASKS, "        while (dependent := record.dependent) is not None:\n",
            "        if (dependent := record.dependent) is not None:\n", "OUT-3", "exhaustive"),
@@ -356,16 +359,19 @@ WAITS: tuple[Mutant, ...] = (
     Mutant("AWakeUpIsUsedUp", WAITING, "            waiter.called = False\n            self._called -= 1\n",
            "            waiter.called = False\n", "ENV-WAIT-2 ENV-WAIT-6", "waiting", "TestClaims",
            "wake-ups and reconnects (other queues)", "threads"),
-    Mutant("NobodySettles", QUEUE, "            finally:\n                store.settle()\n", "            finally:\n                pass\n",
+    Mutant("NobodySettles", QUEUE, "        finally:\n            self._store.settle()\n", "        finally:\n            pass\n",
            "ENV-WAIT-2", "waiting", "TestClaims", needs="threads"),
     Mutant("TheWatchIsNotWokenEarlier", WAITING, "            self._watch.until_ms = deadline_ms\n            self._watch.condition.notify()\n",
            "            self._watch.until_ms = deadline_ms\n", "ENV-WAIT-4", "waiting", "TestDeadlines", needs="threads"),
     Mutant("NobodyTakesOver", WAITING, "        if self._watch is waiter:\n            self._watch = None\n", "",
            "ENV-WAIT-4", "unit", "another_takes_over", needs="threads"),
-    Mutant("ClockWakesNobody", STORES, "            self.waiting.wake_overdue(self.tasks.now_ms)\n", "",
+    Mutant("ClockWakesNobody", STORES, "        self.waiting.wake_overdue(self.tasks.now_ms)\n", "",
            "ENV-WAIT-8", "waiting", "very_millisecond", needs="threads"),
-    Mutant("ClockAppliesNothing", STORES, "            self.look()\n            self.waiting.wake_overdue(self.tasks.now_ms)\n            self.settle()\n",
-           "            self.waiting.wake_overdue(self.clock.now_ms())\n", "ENV-WAIT-4 ENV-WAIT-8", "waiting", "TestDeadlines", needs="threads"),
+    Mutant("ClockAppliesNothing", STORES, "        self.look()\n        self.waiting.wake_overdue(self.tasks.now_ms)\n        self.settle()\n",
+           "        self.waiting.wake_overdue(self.clock.now_ms())\n", "ENV-WAIT-4 ENV-WAIT-8", "waiting", "TestDeadlines", needs="threads"),
+    Mutant("HandlersAreLetIn", GUARD, "            if self._is_busy:\n", "            if False:\n", "ENV-WAIT-9", "unit", "handler"),
+    Mutant("HandlersAreKeptOutOfAWait", GUARD, "        self._is_busy = False\n        try:\n            condition.wait", "        try:\n            condition.wait", "ENV-WAIT-9", "unit", "handler"),
+    Mutant("BusyForEver", GUARD, "            finally:\n                self._is_busy = False\n", "            finally:\n                pass\n", "ENV-WAIT-9", "exhaustive"),
     Mutant("WaitingIsPolling", WAITING, "WAIT_MS_MAX = 5_000", "WAIT_MS_MAX = 20", "ENV-WAIT-3", "waiting", "does_not_poll", needs="threads"),
     Mutant("OneMillisecondEarly", STORES, "self.tasks.now_ms + timeout_ms + int(self._flows)", "self.tasks.now_ms + timeout_ms - 1",
            "ENV-WAIT-2", "waiting", "very_millisecond", "timeouts", "threads"),
@@ -382,9 +388,9 @@ WAITS: tuple[Mutant, ...] = (
     # stores
     Mutant("QueueByNameAlone", STORES, "        key = queue.url, queue.name\n", '        key = "memory://", queue.name\n',
            "ENV-API-9", "unit", "say_which_queue"),
-    Mutant("StoreDiesWithItsLastObject", STORES, "            return bool(self.tasks)\n", "            return False\n",
+    Mutant("StoreDiesWithItsLastObject", STORES, "        return bool(self.tasks)\n", "        return False\n",
            "ENV-API-8", "waiting", "nothing_that_was_accepted", "lifetimes"),
-    Mutant("StoreLivesForEver", STORES, "            return bool(self.tasks)\n", "            return True\n", "ENV-API-8", "exhaustive"),
+    Mutant("StoreLivesForEver", STORES, "        return bool(self.tasks)\n", "        return True\n", "ENV-API-8", "exhaustive"),
     Mutant("CloseDropsTheTasks", QUEUE, "        STORES.close(self, self._store)\n",
            "        self._store.tasks.purge()\n        STORES.close(self, self._store)\n", "ENV-WAIT-7 ENV-API-8", "waiting", "nothing_that_was_accepted", "lifetimes"),
 )
@@ -394,7 +400,7 @@ RACES: tuple[Mutant, ...] = (
     Mutant("SubmitWithoutTheLock", QUEUE, "        return self._apply(self._store.tasks.submit, task, message, args, outcome)\n", """\
         self._look()
         submitted = self._store.tasks.submit(task, message, args, outcome)
-        with self._store.lock:
+        with self._store.guard.lock:
             self._store.settle()
         return submitted
 """, "SUB-2 SUB-3", "interleavings", "enqueued", pitfall="check and insert not atomic", needs="threads"),
@@ -499,23 +505,25 @@ RACES: tuple[Mutant, ...] = (
         return answer if before is None else before == {argument_id}
 """, "ARG-4", "interleavings", "wanted", pitfall="last argument counted outside the transaction", needs="threads"),
     Mutant("LooksAndThenSleeps", QUEUE, "            store.sleep(waiter)\n            self._look()\n", """\
-            store.lock.release()
-            store.lock.acquire()
+            store.guard.lock.release()
+            store.guard.lock.acquire()
             store.sleep(waiter)
             self._look()
 """, "ENV-WAIT-2", "interleavings", pitfall="wake-ups and reconnects (other queues)", needs="threads"),
-    Mutant("WhoIsClosedSettlesNothing", QUEUE, "            try:\n                return act(*args, **kwargs)\n            finally:\n                store.settle()\n", """\
-            answer = act(*args, **kwargs)
-            store.settle()
-            return answer
+    Mutant("WhoIsClosedSettlesNothing", QUEUE, "        try:\n            return act()\n        finally:\n            self._store.settle()\n", """\
+        answer = act()
+        self._store.settle()
+        return answer
 """, "ENV-WAIT-6 ENV-WAIT-7", "interleavings", "woken and leaves", pitfall="wake-ups and reconnects (other queues)", needs="threads"),
-    Mutant("ClosedTooLate", QUEUE, '            self._closed = f"{self!r} is closed"\n            self._store.waiting.wake_owned_by(self)\n', """\
-            self._store.waiting.wake_owned_by(self)
+    Mutant("ClosedTooLate", QUEUE, "        if not self._store.guard.run(self._end):\n            return\n", """\
+        if self._closed:
+            return
+        self._store.guard.run(self._store.waiting.wake_owned_by, self)
         self._closed = f"{self!r} is closed"
 """, "ENV-WAIT-7", "interleavings", "woken and leaves", pitfall="pool stop against a task arriving", needs="threads"),
-    Mutant("TwoStoresForOneUrl", STORES, "        key = queue.url, queue.name\n        with self._lock:\n", "        key = queue.url, queue.name\n        if True:\n",
+    Mutant("TwoStoresForOneUrl", STORES, "        return self._guard.run(self._open, queue)\n", "        return self._open(queue)\n",
            "ENV-API-9", "unit", "at_the_same_time_reach", "two queues for one URL", "threads"),
-    Mutant("CloseWithoutTheLock", STORES, "        with self._lock:\n            store.queues.discard(queue)\n", "        if True:\n            store.queues.discard(queue)\n",
+    Mutant("CloseWithoutTheLock", STORES, "        self._guard.run(self._close, queue, store)\n", "        self._close(queue, store)\n",
            "ENV-API-8", "unit", "opened_while_the_last", needs="threads"),
 )
 

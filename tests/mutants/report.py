@@ -25,7 +25,7 @@ from tests.mutants.mutant import Mutant
 from tests.mutants.trials import Laboratory, Verdict
 
 VERDICTS = Path("build/mutants.jsonl")
-BEGIN, END = "<!-- mutants begin -->", "<!-- mutants end -->"  # not those that `make tables` knows
+BEGIN, END = "<!-- mutants: begin -->", "<!-- mutants: end -->"
 # Seeds of the engine that ought to find it, where it draws; of any other engine.
 SEEDS_OF_ITS_OWN = 3
 SEEDS = 1

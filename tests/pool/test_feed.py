@@ -2,14 +2,18 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 import worq
+from tests.backends.conftest import Start, start
 from worq.core import Broker
 from worq.pool.feed import Feed, Ledger
 from worq.pool.thread import WorkerPool
+
+__all__ = ["start"]
 
 SECONDS = 20
 
@@ -63,11 +67,71 @@ def test_the_queue_behind_the_last_is_first_whoever_claims(brokers: list[Broker]
     other.close()
 
 
-def test_idle_workers_wait_for_different_queues() -> None:
+def test_one_idle_worker_waits_for_each_queue() -> None:
     ledger = Ledger(3)
-    assert [ledger.begin_to_wait() for _ in range(4)] == [0, 1, 2, 0]
+    closed = threading.Event()
+    ledger.first = 1
+    assert [ledger.begin_to_wait(closed, 0) for _ in range(4)] == [1, 2, 0, None]
+    assert not ledger.end_to_wait(2)
+    assert ledger.end_to_wait(1)
+    assert ledger.begin_to_wait(closed, 0) == 1
+
+
+def test_another_takes_the_place_of_one_who_got_a_task(start: Start) -> None:
+    ledger = Ledger(2)
+    closed = threading.Event()
+    ledger.begin_to_wait(closed, 0)
+    ledger.begin_to_wait(closed, 0)
+    others = [start(lambda: ledger.begin_to_wait(closed, None)) for _ in range(2)]
+    assert all(other.sleeps() for other in others)
     ledger.end_to_wait(1)
-    assert ledger.begin_to_wait() == 1
+    assert sorted(other.sleeps() for other in others) == [False, True]
+    closed.set()
+    ledger.wake()
+    assert {other.answer() for other in others} == {1, None}
+
+
+def test_no_queue_is_asked_by_more_than_one_idle_worker(
+    brokers: list[Broker], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = Feed(brokers)
+    asking = [0, 0, 0]
+    most = [0, 0, 0]
+    changed = threading.Condition()
+
+    for number, broker in enumerate(brokers):
+
+        def claim(timeout: float, number: int = number, own: Any = broker.claim) -> Any:
+            with changed:
+                asking[number] += timeout > 0
+                most[number] = max(most[number], asking[number])
+                changed.notify_all()
+            try:
+                return own(timeout)
+            finally:
+                with changed:
+                    asking[number] -= timeout > 0
+
+        monkeypatch.setattr(broker, "claim", claim)
+    claims = [start(lambda: feed.claim(None)) for _ in range(6)]
+    with changed:
+        assert changed.wait_for(lambda: asking == [1, 1, 1], SECONDS)
+    for _ in range(2):
+        for broker in brokers:
+            submit(broker, 1)
+    taken = [each.answer() for each in claims]
+    assert None not in taken
+    assert most == [1, 1, 1]
+
+
+def test_closing_ends_all_waiting(brokers: list[Broker], start: Start) -> None:
+    feed = Feed(brokers).clone()
+    claims = [start(lambda: feed.claim(None)) for _ in range(5)]
+    for each in claims[3:]:
+        each.sleeps()
+    feed.close()
+    for each in claims:
+        assert each.error() is None or isinstance(each.error(), worq.QueueClosed)
 
 
 def test_a_burst_waits_for_what_runs_and_for_what_that_makes_ready(brokers: list[Broker]) -> None:

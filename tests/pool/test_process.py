@@ -403,6 +403,20 @@ def test_task_that_hangs_is_ended_by_the_time_limit(
     assert eventually(lambda: "ended: hang [c]: time limit of 0.5 s passed" in caplog.text)
 
 
+@pytest.mark.spec("ENV-POOL-12")
+@pytest.mark.parametrize(
+    ("own", "pools", "shorter"), [(0.3, 1000, 0.3), (1000, 0.3, 0.3), (0.3, None, 0.3)]
+)
+def test_the_shorter_time_limit_counts(
+    memory: Broker, make_pool: MakePool, own: float, pools: float | None, shorter: float
+) -> None:
+    make_pool(memory, time_limit=pools).start()
+    hanging = call(memory.queue().hang, "a", attempts=2, time_limit=own)
+    with pytest.raises(TaskFailure, match=rf"\] time limit of {shorter} s passed$"):
+        value_of(hanging)
+    assert value_of(call(memory.queue().give, "b", 1, time_limit=1000)) == 1
+
+
 @pytest.mark.spec("ENV-POOL-11", "ENV-POOL-12")
 def test_time_limit_is_for_a_worker_that_does_not_begin_too(
     memory: Broker, make_pool: MakePool
@@ -596,6 +610,47 @@ def test_what_runs_is_ended_at_the_drain_deadline_and_its_claim_released(
     assert [once.status, twice.status] == [None, "enqueued"]
     assert "still running at the drain deadline, released: meet_with_gil [a]" in caplog.text
     assert "ended by the pool: meet [c]" in caplog.text
+
+
+@pytest.mark.spec("ENV-POOL-16", "ENV-POOL-23", "REL-1")
+@pytest.mark.parametrize("how", ["abort", "interrupt twice"])
+def test_abort_ends_what_runs_at_once_and_releases_it(
+    make_queue: MakeQueue, make_pool: MakePool, gate: Gate, how: str
+) -> None:
+    broker = Broker(make_queue())
+    pool = make_pool(broker, 2, drain_timeout=float("inf"))
+    pool.interrupt()  # before it is started it does nothing
+    pool.abort()
+    pool.start()
+    once = call(broker.queue().meet, "a", gate.port)
+    twice = call(broker.queue().meet_with_gil, "b", gate.port, attempts=2)
+    visitors = [gate.visitor(), gate.visitor()]
+    if how == "abort":
+        pool.abort()
+        pool.abort()
+    else:
+        pool.interrupt()
+        assert all(visitor.waits() for visitor in visitors)
+        pool.interrupt()
+    pool.join()
+    assert all(visitor.has_ended() for visitor in visitors)
+    assert [once.status, twice.status] == [None, "enqueued"]
+
+
+@pytest.mark.spec("ENV-POOL-16")
+def test_interrupt_stops_a_pool_which_finishes_what_runs(
+    memory: Broker, make_pool: MakePool, gate: Gate
+) -> None:
+    pool = make_pool(memory)
+    pool.start()
+    running = call(memory.queue().meet, "a", gate.port, "whole")
+    visitor = gate.visitor()
+    pool.interrupt()
+    later = call(memory.queue().give, "b")
+    visitor.let_go()
+    pool.join()
+    assert running.value == "whole"
+    assert later.status == "enqueued"
 
 
 @pytest.mark.spec("ENV-POOL-5")

@@ -298,7 +298,7 @@ def test_pauses_get_longer_up_to_a_bound() -> None:
     for _ in range(8):
         lengths.append(pauses.delay_s)
         pauses.pause()
-    assert lengths == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert lengths == [0.1, 0.2, 0.4, 0.8, 1.5, 1.5, 1.5, 1.5]
     pauses.reset()
     assert pauses.delay_s == 0.1
 
@@ -507,6 +507,46 @@ def test_lost_claim_is_logged_and_its_result_dropped(
         _ = lost.value
 
 
+@pytest.mark.spec("ENV-POOL-1")
+def test_ended_task_has_no_heartbeat(
+    queue: AbstractTaskQueue, clock: ManualClock, plant: Plant, make_pool: MakePool
+) -> None:
+    beats = Beats(queue)
+    broker = plant(queue, _heartbeat=beats.method())
+    gate = Gate(broker)
+    make_pool(broker).start()
+    assert value_of(call(broker.queue().give, "a", 1, heartrate=1)) == 1
+    call(broker.queue().gate, "b", heartrate=1)
+    gate.wait()
+    clock.advance(1_000)
+    assert beats.next() == ("b", True)
+    gate.opened.set()
+
+
+@pytest.mark.spec("ENV-POOL-1")
+def test_claim_that_has_just_ended_is_not_said_to_be_lost(
+    queue: AbstractTaskQueue,
+    clock: ManualClock,
+    plant: Plant,
+    make_pool: MakePool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    beats = Beats(queue)
+    own_finish = own(queue, "_finish")
+
+    def finish(self: Any, *args: Any) -> Any:
+        finished = own_finish(self, *args)
+        clock.advance(30_000)
+        assert beats.next() == ("a", False)
+        return finished
+
+    pool = make_pool(plant(queue, _heartbeat=beats.method(), _finish=finish))
+    pool.start()
+    assert value_of(call(Broker(queue).queue().give, "a", 1)) == 1
+    pool.stop()
+    assert "lost" not in caplog.text
+
+
 @pytest.mark.spec("ENV-POOL-1", "ENV-POOL-5")
 def test_heartbeat_that_failed_is_sent_again(
     queue: AbstractTaskQueue,
@@ -515,8 +555,9 @@ def test_heartbeat_that_failed_is_sent_again(
     make_pool: MakePool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO", "worq.pool.keeper")
     failed = threading.Event()
-    trouble = _trouble(LOST)
+    trouble = _trouble(LOST, LOST, RuntimeError("a bug"))
 
     def first_fails() -> None:
         try:
@@ -527,7 +568,8 @@ def test_heartbeat_that_failed_is_sent_again(
     beats = Beats(queue, first_fails)
     broker = plant(queue, _heartbeat=beats.method())
     gate = Gate(broker)
-    make_pool(broker).start()
+    pool = make_pool(broker)
+    pool.start()
     deferred = call(broker.queue().gate, "a", 1)
     gate.wait()
     clock.advance(30_000)
@@ -538,7 +580,61 @@ def test_heartbeat_that_failed_is_sent_again(
     assert beat == ("a", True)
     gate.opened.set()
     assert value_of(deferred) == 1
+    pool.stop()
+    text = "no heartbeat can be sent, trying again every second: nobody there"
+    assert caplog.text.count(text) == 1
     assert "no heartbeat: gate [a]" in caplog.text
+    assert "heartbeats are sent again" in caplog.text
+
+
+@pytest.mark.spec("ENV-POOL-22")
+@pytest.mark.parametrize("ignored", [False, True])
+def test_time_limit_that_passes_is_logged_once_and_ends_nothing(
+    queue: AbstractTaskQueue,
+    clock: ManualClock,
+    plant: Plant,
+    make_pool: MakePool,
+    caplog: pytest.LogCaptureFixture,
+    ignored: bool,  # noqa: FBT001 - as pytest passes it
+) -> None:
+    broker = plant(queue)
+    gate = Gate(broker)
+    pool = make_pool(broker)
+    pool.start()
+    Task(broker.queue().gate, id="a", ignore_result=ignored, time_limit=3)("late")
+    gate.wait()
+    clock.advance(2_999)
+    assert "time limit" not in caplog.text
+    clock.advance(1)
+    while "time limit" not in caplog.text:
+        clock.advance(0)
+    clock.advance(1_000)
+    gate.opened.set()
+    pool.stop()
+    assert (
+        caplog.text.count("its time limit of 3 s has passed, but no thread can be ended: gate [a]")
+        == 1
+    )
+    if not ignored:
+        assert value_of(broker.deferred("a")) == "late"
+
+
+@pytest.mark.spec("ENV-POOL-22")
+def test_time_limit_that_does_not_pass_is_not_logged(
+    queue: AbstractTaskQueue,
+    clock: ManualClock,
+    plant: Plant,
+    make_pool: MakePool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broker = plant(queue)
+    pool = make_pool(broker)
+    pool.start()
+    assert value_of(call(broker.queue().give, "a", 1, time_limit=3)) == 1
+    clock.advance(3_000)
+    assert value_of(call(broker.queue().give, "b", 1, time_limit=float("inf"))) == 1
+    pool.stop()
+    assert "time limit" not in caplog.text
 
 
 # Stopping.
@@ -658,6 +754,31 @@ def test_claims_are_released_at_the_drain_deadline(
     assert "after the drain deadline, dropped: gate [a]" in caplog.text
 
 
+@pytest.mark.spec("ENV-POOL-23", "REL-1")
+@pytest.mark.parametrize("stopped", [False, True])
+def test_abort_releases_what_runs_at_once(
+    queue: AbstractTaskQueue,
+    plant: Plant,
+    make_pool: MakePool,
+    stopped: bool,  # noqa: FBT001 - as pytest passes it
+) -> None:
+    broker = plant(queue)
+    gate = Gate(broker)
+    pool = make_pool(broker, drain_timeout=float("inf"))
+    pool.abort()  # before it is started it does nothing
+    pool.start()
+    once = call(broker.queue().gate, "a", "late")
+    thread = gate.wait()
+    if stopped:
+        pool.stop(join=False)
+    pool.abort()
+    pool.abort()
+    pool.join()
+    assert once.status is None
+    gate.opened.set()
+    thread.join(PATIENCE_S)
+
+
 @pytest.mark.spec("ENV-POOL-1", "ENV-POOL-3")
 def test_heartbeats_go_on_while_a_pool_drains(
     queue: AbstractTaskQueue, clock: ManualClock, plant: Plant, make_pool: MakePool
@@ -699,7 +820,7 @@ def test_claim_that_cannot_be_released_is_left_to_its_lease(
     before = deferred.status
     clock.advance(7_000)
     assert (before, deferred.status) == ("processing", None)
-    assert "not released: gate [a]" in caplog.text
+    assert "not released, left to their leases: gate [a]: nobody there" in caplog.text
     gate.opened.set()
     thread.join(PATIENCE_S)
 

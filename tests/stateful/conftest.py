@@ -1,65 +1,40 @@
-"""The backends that the machines of `worq.testing` run on here."""
+"""Benches of queues on each backend, for what is no part of the conformance kit."""
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import redis
 
 from worq.backend import AbstractTaskQueue
-from worq.clock import ManualClock
+from worq.clock import Clock
 from worq.queue import memory
 from worq.queue import redis as redis_queue
-from worq.testing.bench import Bench, MakeQueue
+from worq.testing.bench import Bench
 from worq.testing.servers import leftover_keys
-
-BACKENDS = ("memory", pytest.param("redis", marks=pytest.mark.redis))
-
-MakeBench = Callable[..., Bench]
+from worq.testing.vectors import CLIENTS
 
 
-@pytest.fixture(params=BACKENDS)
-def make_queue(request: pytest.FixtureRequest) -> MakeQueue:
-    """Makes a queue object on the backend of this test."""
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """One queue of several clients; nothing may be left of it."""
     if request.param == "memory":
-        return lambda name, clock: memory.TaskQueue("memory://stateful", name, clock=clock)
-    url = request.getfixturevalue("redis_url")
-    return lambda name, clock: redis_queue.TaskQueue(url, name, clock=clock)
-
-
-@pytest.fixture
-def left_behind(
-    request: pytest.FixtureRequest,
-) -> Iterator[Callable[[AbstractTaskQueue], Sequence[str]]]:
-    """Says what is left in Redis; a store of memory says it by itself, when it is closed."""
-    if request.node.get_closest_marker("redis") is None:
-        yield lambda queue: ()
+        with closing(Bench(_in_memory, queues=1, clients=CLIENTS)) as bench:
+            yield bench
         return
-    with redis.Redis.from_url(request.getfixturevalue("redis_url")) as client:
-        yield lambda queue: leftover_keys(client)
+    url = request.getfixturevalue("redis_url")
+
+    def on_redis(name: str, clock: Clock | None) -> AbstractTaskQueue:
+        return redis_queue.TaskQueue(url, name, clock=clock)
+
+    with (
+        redis.Redis.from_url(url) as client,
+        closing(
+            Bench(on_redis, lambda _: leftover_keys(client), queues=1, clients=CLIENTS)
+        ) as bench,
+    ):
+        yield bench
 
 
-@pytest.fixture
-def make_bench(
-    make_queue: MakeQueue, left_behind: Callable[[AbstractTaskQueue], Sequence[str]]
-) -> Iterator[MakeBench]:
-    """Makes benches of queues, and closes them."""
-    benches: list[Bench] = []
-
-    def make(**shape: int) -> Bench:
-        benches.append(Bench(make_queue, left_behind, **shape))
-        return benches[-1]
-
-    yield make
-    for bench in benches:
-        bench.close()
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-def length_of_histories() -> int:
-    """How long the exhaustive histories are, by profile."""
-    return {"dev": 3, "ci": 4}.get(os.environ.get("WORQ_PROFILE", "dev"), 5)
+def _in_memory(name: str, clock: Clock | None) -> AbstractTaskQueue:
+    return memory.TaskQueue("memory://stateful", name, clock=clock)

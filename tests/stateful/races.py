@@ -34,7 +34,7 @@ def submit_without_the_lock(patch: pytest.MonkeyPatch) -> None:
         try:
             return tasks_of(self).submit(*args)
         finally:
-            with self._store.lock:
+            with self._store.guard.lock:
                 self._store.settle()
 
     patch.setattr(TaskQueue, "_submit", submit)

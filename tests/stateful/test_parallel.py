@@ -1,4 +1,4 @@
-"""Programs whose lanes run at the same time, in threads and in processes: every history must be linearizable."""
+"""On Redis, programs whose lanes run at the same time, in threads and in processes: the journal says what was right."""
 
 import time
 from collections import Counter
@@ -8,13 +8,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.stateful.profile import by_profile
-from worq.queue import memory
 from worq.testing.parallel import (
     Failure,
     NotLinearizable,
     Parallel,
     Run,
-    ThreadRun,
     examine,
     shrink,
 )
@@ -22,7 +20,6 @@ from worq.testing.parallel_programs import programs
 from worq.testing.redis_runs import Crew, RedisRun
 
 TIMES = 10
-ON_MEMORY = by_profile(20, 300, 2_000)
 ON_REDIS = by_profile(5, 60, 600)  # in threads, and as many in processes
 SHRINK_TIMES = 50
 SHRINK_TRIES = 300
@@ -57,12 +54,6 @@ def explore(run: Run, examples: int) -> None:
     assert counts["unknown"] == 0
     assert counts["holds"] >= TIMES * examples // 2
     assert counts["overlapping"] > counts["holds"] // 4
-
-
-@pytest.mark.timeout(0)
-def test_threads_on_memory() -> None:
-    run = ThreadRun(lambda name, clock: memory.TaskQueue("memory://parallel", name, clock=clock))
-    explore(run, ON_MEMORY)
 
 
 @pytest.mark.timeout(0)

@@ -245,4 +245,4 @@ def test_shortened_failure_still_says_what_it_is() -> None:
     message, _ = write_outcome(Pickle(), failure, ADDRESS, 2_000)
     held = read_outcome(Pickle(), Outcome("failure", message), ADDRESS)
     assert str(held.failure).startswith("f [q:a] ValueError: xxxx")
-    assert str(held.failure).endswith("(50012 characters)")
+    assert str(held.failure).endswith("... (49012 more characters)")

@@ -53,6 +53,11 @@ RIGHT: dict[str, tuple[list[Any], list[Commit]]] = {
         [SUBMIT, (Wait(pop("a"), 50), TASK_EXPIRED, 2, 9), (Do(ops.Discard("a")), True, 3, 4), (submit("a", 2), ACCEPTED, 5, 6)],
         [S, commit(1, "POP", WAIT + inc(1), 0, 1), commit(2, "DISCARD", b".T", 0, 2), commit(3, "SUBMIT", b".A", 0, 3),
          commit(1, "POP", b".X", 0, 4)]),
+    "sent again, and late": (
+        [SUBMIT, (CLAIM, CLAIMED, 2, 3), (LOOK, "processing", 4, 5)], [S, commit(1, "CLAIM", b".T", 0, 2), commit(2, "STATUS", b".W"), S]),
+    "not done, since it was closed": (
+        [(Wait(CLAIM, None), None, 0, None), (submit("a", 1), ACCEPTED, 2, 3), (LOOK, "enqueued", 4, 5)],
+        [commit(0, "CLAIM", WAIT, 0, 1), commit(1, "SUBMIT", b".A", 0, 1), commit(0, "CLAIM", b"<", 0, 2), commit(2, "STATUS", b".E")]),
     "a wait that gave up": ([(Wait(CLAIM, 5), None, 0, 5)], [commit(0, "CLAIM", WAIT, 0, 1), commit(0, "CLAIM", b".N", 5, 2)]),
     "time that passed": (
         [SUBMIT, (CLAIM, CLAIMED, 2, 3), (LOOK, None, 4, 5)],
@@ -71,6 +76,7 @@ WRONG: dict[str, tuple[list[Any], list[Commit], str]] = {
         [SUBMIT, (Wait(CLAIM, 50), CLAIMED, 2, 60)], [S, commit(1, "CLAIM", WAIT, 0, 2), commit(1, "CLAIM", b".T", 0, 3)],
         "found nothing, but the model answers Claimed"),
     "not done": ([SUBMIT], [], "was never done"),
+    "another receipt": ([SUBMIT], [S, commit(0, "SUBMIT", b".D", 0, 1)], "got another answer when it was sent again"),
     "gave up early": ([(Wait(CLAIM, 5), None, 0, 4)], [commit(0, "CLAIM", b".N", 0, 1)], "gave up after 4.0 ms"),
     "from nowhere": ([(pop("a"), RESULT, 0, 1)], [commit(0, "POP", b".O", 0, 1)], "nobody had given it to the queue"),
     "done twice": (

@@ -24,7 +24,7 @@ from worq import (
     TaskSpace,
     WorqError,
 )
-from worq.failures import CAUSES_MAX, ERROR_CHARS_MAX, describe
+from worq.failures import CAUSES_MAX, ERROR_CHARS_MAX, describe, shorten
 
 
 @pytest.fixture
@@ -108,8 +108,28 @@ def test_exception_that_has_no_text_is_described_by_its_type() -> None:
 def test_text_of_an_exception_is_bounded() -> None:
     text = describe(ValueError("x" * (ERROR_CHARS_MAX + 1)))
     assert text.startswith("ValueError: xxx")
-    assert text.endswith(f"... ({ERROR_CHARS_MAX + 1} characters)")
+    assert text.endswith("xxx... (1 more characters)")
     assert len(text) < ERROR_CHARS_MAX + 100
+
+
+@pytest.mark.spec("RUN-2")
+def test_text_that_is_cut_again_says_once_what_it_lacks() -> None:
+    first = describe(ValueError("x" * (ERROR_CHARS_MAX + 1_000)))
+    again = describe(TaskFailure("f", "q", "a", first))
+    total = len("f [q:a] ValueError: ") + ERROR_CHARS_MAX + 1_000
+    assert again.endswith(f"xxx... ({total - ERROR_CHARS_MAX} more characters)")
+    assert again.count("more characters") == 1
+    assert shorten(again, 100).endswith(
+        f"... ({len('TaskFailure: ') + total - 100} more characters)"
+    )
+
+
+@pytest.mark.spec("RUN-2")
+@pytest.mark.parametrize(
+    "text", ["... (5 more characters)", "x... (5 more characters)", "... (5 more characters) x"]
+)
+def test_text_that_fits_stays_as_it_is(text: str) -> None:
+    assert shorten(text, len(text)) == text
 
 
 # Queues.
@@ -230,6 +250,11 @@ def test_queue_is_no_container(q: Queue) -> None:
         ("attempts", 1.0),
         ("attempts", True),
         ("attempts", 1_000_001),
+        ("time_limit", 0),
+        ("time_limit", -1),
+        ("time_limit", nan),
+        ("time_limit", "10"),
+        ("time_limit", True),
         ("id", ""),
         ("id", "\ud800"),
     ],
@@ -271,7 +296,7 @@ def test_task_of_something_else_than_a_queue_is_refused() -> None:
 
 
 def test_task_has_its_options_as_attributes(q: Queue) -> None:
-    task = Task(q.f, "a", Task.PASS, True, inf, 0.5, 3)
+    task = Task(q.f, "a", Task.PASS, True, inf, 0.5, 3, 10)
     assert task.queue is not None
     assert task.id == "a"
     assert task.on_error == Task.PASS == "pass"
@@ -279,6 +304,9 @@ def test_task_has_its_options_as_attributes(q: Queue) -> None:
     assert task.result_timeout == inf
     assert task.heartrate == 0.5
     assert task.attempts == 3
+    assert task.time_limit == 10
+    assert Task(q.f, time_limit=inf).time_limit == inf
+    assert Task(Queue(q.__target__.broker, "f", time_limit=10), time_limit=None).time_limit is None
 
 
 def test_options_have_the_defaults_of_the_reference(q: Queue) -> None:
@@ -289,6 +317,7 @@ def test_options_have_the_defaults_of_the_reference(q: Queue) -> None:
     assert task.result_timeout == 3600
     assert task.heartrate == 30
     assert task.attempts == 1
+    assert task.time_limit is None
 
 
 def test_signature_of_task_shows_the_defaults() -> None:

@@ -3,6 +3,9 @@
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from worq import BackendUnavailable, TaskFailure
 from worq.deferred import Home
 from worq.masking import masked, without_password
 from worq.queue.memory import TaskQueue
-from worq.urls import is_process_local, open_queue
+from worq.urls import is_process_local, open_queue, registered
 
 
 def run_python(code: str) -> str:
@@ -199,3 +202,84 @@ def test_public_names_are_there() -> None:
         assert getattr(worq, name).__module__.startswith("worq")
     assert issubclass(BackendUnavailable, ConnectionError)
     assert issubclass(TaskFailure, worq.WorqError)
+
+
+class OfAnother(TaskQueue):
+    """A backend that another distribution brings."""
+
+    process_local = False
+
+    def __init__(self, url: str, name: str = "default", **options: Any) -> None:
+        super().__init__("memory://another", name, **options)
+        self.url = url
+
+
+@pytest.fixture
+def register(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Installs distributions that register these entry points: scheme → what it names."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "other_backend", ModuleType("other_backend"))
+    monkeypatch.setattr("other_backend.TaskQueue", OfAnother, raising=False)
+    monkeypatch.setattr("other_backend.nothing", 7, raising=False)
+
+    def install(distribution: str = "other", **entries: str) -> None:
+        info = tmp_path / f"{distribution}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
+        )
+        lines = [f"{scheme} = {value}" for scheme, value in entries.items()]
+        (info / "entry_points.txt").write_text("\n".join(["[worq.backends]", *lines, ""]))
+        registered.cache_clear()
+
+    yield install
+    registered.cache_clear()
+
+
+Install = Callable[..., None]
+
+
+@pytest.mark.spec("ENV-API-10")
+def test_a_scheme_of_another_distribution_is_opened_by_what_it_names(register: Install) -> None:
+    register(other="other_backend:TaskQueue")
+    with worq.get_broker("other://place", "q") as broker:
+        assert broker.url == "other://place"
+        assert broker.queue().f(1).status == "enqueued"
+        assert broker.discard_pending_tasks() == 1
+    assert not is_process_local("other://place")
+    with pytest.raises(TypeError, match="colour: there is no such option: 'red'; there are "):
+        worq.get_broker("other://place", colour="red")
+    with pytest.raises(ValueError, match=r"memory://, .*sqlite://, other:// is needed"):
+        worq.get_broker("others://place")
+
+
+@pytest.mark.spec("ENV-API-10")
+def test_a_backend_may_say_that_it_is_of_one_process(
+    register: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(other="other_backend:TaskQueue")
+    monkeypatch.setattr(OfAnother, "process_local", True)
+    assert is_process_local("other://place")
+    assert not is_process_local("unknown://place")
+
+
+@pytest.mark.spec("ENV-API-10")
+def test_the_schemes_of_worq_cannot_be_replaced(register: Install) -> None:
+    register(memory="other_backend:TaskQueue")
+    with worq.get_broker("memory://") as broker:
+        assert broker.url == "memory://"
+
+
+@pytest.mark.spec("ENV-API-10")
+def test_an_entry_point_that_names_no_backend_is_refused(register: Install) -> None:
+    register(other="other_backend:nothing")
+    with pytest.raises(TypeError, match="other:// is registered as other_backend:nothing, no Abs"):
+        worq.get_broker("other://place")
+
+
+@pytest.mark.spec("ENV-API-10")
+def test_a_scheme_that_two_distributions_register_is_refused(register: Install) -> None:
+    register(other="other_backend:TaskQueue")
+    register("another", other="other_backend:nothing")
+    with pytest.raises(ValueError, match="other:// is registered more than once: other_backend:"):
+        worq.get_broker("other://place")

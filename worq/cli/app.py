@@ -2,6 +2,7 @@
 
 import click
 
+from worq.cli.check import check
 from worq.cli.demo import demo
 from worq.cli.exits import TABLE
 from worq.cli.explore import explore
@@ -17,5 +18,5 @@ def worq() -> None:
     """Run worq, a task queue whose behaviour is defined by an executable specification."""
 
 
-for command in (demo, explore, info, purge, result, worker):
+for command in (check, demo, explore, info, purge, result, worker):
     worq.add_command(command)

@@ -1,6 +1,5 @@
 """`worq demo`: a main job on real input, checked against a count without a queue."""
 
-import logging
 import sys
 import uuid
 from collections.abc import Generator, Sequence
@@ -10,8 +9,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-import worq.pool
 from worq import get_broker
+from worq.cli import logs
 from worq.cli.exits import FAILED, SIGNALLED, NoServer
 from worq.cli.progress import progress
 from worq.cli.report import Report
@@ -77,7 +76,11 @@ Examples:
 def demo(paths: Sequence[Path], url: str, workers: int, *, as_json: bool) -> None:
     with stopping() as stop:
         found = _sources(paths)
-        with _broker(url) as broker, _ending_clearly(broker), _pool_unheard():
+        with (
+            logs.unheard("worq.pool", "worq.queue"),
+            _broker(url) as broker,
+            _ending_clearly(broker),
+        ):
             made = _run(broker, found, workers, stop, quiet=as_json)
     if as_json:
         click.echo(made.as_json())
@@ -125,18 +128,6 @@ def _ending_clearly(broker: Broker) -> Generator[None]:
         raise click.ClickException(f"a task failed: {failure}") from failure
     except BackendUnavailable as error:
         raise NoServer(f"{error}; tasks may be left in the queue {broker.name}") from error
-
-
-@contextmanager
-def _pool_unheard() -> Generator[None]:
-    """Leave out what the workers log: if the server is gone, it is said once, at the end."""
-    logger = logging.getLogger(worq.pool.__name__)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _run(broker: Broker, found: Sources, workers: int, stop: Stopping, *, quiet: bool) -> Report:

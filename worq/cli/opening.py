@@ -7,6 +7,7 @@ from typing import TypeVar
 import click
 
 import worq
+from worq.cli import logs
 from worq.cli.exits import needing_a_server
 from worq.core import Broker
 from worq.urls import is_process_local
@@ -29,7 +30,7 @@ def opened(argument: str, url: str, name: str) -> Generator[Broker]:
     except (ValueError, ModuleNotFoundError) as error:
         culprit = "--queue" if str(error).startswith("name: ") else argument
         raise click.UsageError(f"{culprit}: {error}") from error
-    with broker, needing_a_server(argument):
+    with logs.unheard("worq.queue"), broker, needing_a_server(argument):
         yield broker
 
 

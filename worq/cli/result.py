@@ -57,7 +57,7 @@ def _look(broker: Broker, task_id: str, *, take: bool) -> dict[str, Any]:
     if not take or status != COMPLETED:
         return {"status": status or ABSENT}
     sys.path.insert(0, str(Path.cwd()))
-    held = broker.fetch(deferred, 0)
+    held = deferred.held if deferred.wait(0) else None
     if held is None or held.kind == "expired":  # somebody else was faster
         return {"status": ABSENT}
     if held.failure is not None:

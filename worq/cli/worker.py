@@ -21,7 +21,7 @@ from worq.core import Broker
 from worq.masking import masked
 from worq.pool import process, thread
 from worq.pool.arguments import TASKS_MAX, WORKERS_MAX
-from worq.pool.feed import SLICE_S, Ledger
+from worq.pool.feed import Ledger
 
 # A claim that waits is woken by a stop; so this need not be short.
 CLAIM_S = 60.0
@@ -39,8 +39,8 @@ attempts left, or else whoever waits for it is told that it expired. HUP drains 
 the whole command again, with the same process id.
 
 Several queues are served in strict rotation: whoever is free looks first at the queue behind that of
-the last task. Workers that find all of them empty wait for one each, for {1000 * SLICE_S:g} ms; so a task is never
-late if there are at least as many threads as queues.
+the last task. If all are empty, one idle worker waits for each; where there are fewer of these than
+queues, a task may be found up to half a second late.
 
 \b
 Examples:
@@ -127,14 +127,22 @@ class _Plan(NamedTuple):
     "queues",
     metavar="NAME",
     multiple=True,
+    envvar="WORQ_QUEUE",
+    show_envvar=True,
     help="Serve this queue instead of the object's own; can be repeated.",
 )
 @click.option(
-    "--threads", type=click.IntRange(1, WORKERS_MAX), help="Threads that run tasks.  [default: 1]"
+    "--threads",
+    type=click.IntRange(1, WORKERS_MAX),
+    envvar="WORQ_THREADS",
+    show_envvar=True,
+    help="Threads that run tasks; 1 unless told otherwise.",
 )
 @click.option(
     "--processes",
     type=click.IntRange(1, WORKERS_MAX),
+    envvar="WORQ_PROCESSES",
+    show_envvar=True,
     help="Processes that run tasks, instead of threads.",
 )
 @click.option(
@@ -150,7 +158,9 @@ class _Plan(NamedTuple):
     "--time-limit",
     "time_limit_s",
     type=Seconds(above_zero=True),
-    help="End a task that runs so long, which fails; needs --processes.",
+    envvar="WORQ_TIME_LIMIT",
+    show_envvar=True,
+    help="End a task that runs so long, which fails; needs --processes. Its own limit counts if that is shorter.",
 )
 @click.option(
     "--burst",
@@ -161,6 +171,8 @@ class _Plan(NamedTuple):
     "--drain-timeout",
     "drain_s",
     type=Seconds(),
+    envvar="WORQ_DRAIN_TIMEOUT",
+    show_envvar=True,
     default=25.0,
     show_default=True,
     help="How long what runs may take to end after a signal; inf: for ever.",
@@ -175,6 +187,8 @@ class _Plan(NamedTuple):
     "--log-level",
     "level",
     type=click.Choice(logs.LEVELS, case_sensitive=False),
+    envvar="WORQ_LOG_LEVEL",
+    show_envvar=True,
     default="info",
     show_default=True,
     help="What worq says on standard error.",
@@ -190,6 +204,7 @@ def worker(
     url: str | None,
     **asked: object,
 ) -> None:
+    _prefer_the_command_line(context, asked)
     is_default = context.get_parameter_source("url") is not ParameterSource.COMMANDLINE
     plan = _Plan(url=url, url_is_default=is_default, **asked)  # type: ignore[arg-type]
     plan.check()
@@ -210,10 +225,19 @@ def worker(
     _end(ending, folder)
 
 
+def _prefer_the_command_line(context: click.Context, asked: dict[str, object]) -> None:
+    """Of --threads and --processes, which exclude one another, what was typed beats what a variable says."""
+    kinds = ("threads", "processes")
+    if any(context.get_parameter_source(kind) is ParameterSource.COMMANDLINE for kind in kinds):
+        for kind in kinds:
+            if context.get_parameter_source(kind) is ParameterSource.ENVIRONMENT:
+                asked[kind] = None
+
+
 def _check(plan: _Plan) -> None:
     brokers = plan.brokers()
     for broker in brokers:
-        with needing_a_server("--url"):
+        with logs.unheard("worq.queue"), needing_a_server("--url"):
             waiting = len(broker)
         click.echo(f"{masked(broker.url)} [{broker.name}]: {waiting:,} waiting")
     click.echo("tasks:")

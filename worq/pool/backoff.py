@@ -3,7 +3,8 @@
 from typing import Protocol
 
 FIRST_S = 0.1
-LAST_S = 5.0
+# With the pauses of a queue object, which is told so when its server is back: two seconds at most.
+LAST_S = 1.5
 
 
 class Until(Protocol):

@@ -1,16 +1,18 @@
 """What a pool claims from: several queues in turn, or only so many tasks, or until there are none."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 from weakref import WeakSet
 
 from worq.core import Broker
+from worq.failures import TaskFailure
 from worq.introspection import Sign
 from worq.task import FunctionTask
 from worq.values import Claim, Token
 
-# How long a worker that found no task waits for one of a single queue before it looks at all again.
+# How long a worker waits for a task of one queue before it sees whether others are left without anybody who waits.
 SLICE_S = 0.25
 # How often a burst looks whether the tasks that still run have made others ready.
 BURST_S = 0.1
@@ -52,7 +54,9 @@ class Ledger:
         self.is_burst = burst
         self.turn = threading.Lock()
         self.first = 0
-        self._waiting = [0] * queues
+        self.looked_s = float("-inf")
+        self._queues = range(queues)
+        self._waited_for: set[int] = set()
         self._left = tasks_max
         self._unclaimed = tasks_max
         self._tell = spent
@@ -104,6 +108,7 @@ class Ledger:
 
     def found_nothing(self) -> None:
         """All queues are empty. `turn` is held."""
+        self.looked_s = time.monotonic()
         if self.is_burst:
             with self._changed:
                 if not self._running:
@@ -115,18 +120,38 @@ class Ledger:
             if not self._is_spent:
                 self._changed.wait(BURST_S)
 
-    def begin_to_wait(self) -> int:
-        """The queue that the fewest wait for, and of these the one whose turn it is."""
+    def begin_to_wait(self, closed: threading.Event, timeout: float | None) -> int | None:
+        """A queue that nobody waits for, as soon as there is one: of several the one whose turn it is.
+
+        None if there is none within the timeout, or nobody is to wait any longer.
+        """
         with self._changed:
-            count = len(self._waiting)
-            order = [(self.first + step) % count for step in range(count)]
-            queue = min(order, key=lambda each: self._waiting[each])
-            self._waiting[queue] += 1
+            self._changed.wait_for(
+                lambda: closed.is_set() or self._is_spent or self._left_alone, timeout
+            )
+            left_alone = self._left_alone
+            if closed.is_set() or self._is_spent or not left_alone:
+                return None
+            queue = min(left_alone, key=lambda each: (each - self.first) % len(self._queues))
+            self._waited_for.add(queue)
             return queue
 
-    def end_to_wait(self, queue: int) -> None:
+    def end_to_wait(self, queue: int) -> bool:
+        """Was there a queue that nobody waited for?"""
         with self._changed:
-            self._waiting[queue] -= 1
+            were_left_alone = bool(self._left_alone)
+            self._waited_for.discard(queue)
+            self._changed.notify_all()
+            return were_left_alone
+
+    def wake(self) -> None:
+        """Have who waits for a queue that nobody waits for look whether it was closed."""
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def _left_alone(self) -> set[int]:
+        return set(self._queues) - self._waited_for
 
     def _spend(self) -> None:
         if not self._is_spent:
@@ -139,8 +164,9 @@ class Feed(Broker):
     """A broker of several queues, for one pool: it claims from them in strict rotation.
 
     Each claim begins to look at the queue behind the one that gave the last task, whichever worker
-    got that. If all are empty, each worker waits for one of them, for a moment; so with as many idle
-    workers as queues a task is claimed as soon as it is there, and else at most `SLICE_S` later.
+    got that. If all are empty, one worker waits for each, as far as there are enough, and the others
+    for one of these to get a task. So with as many idle workers as queues a task is claimed as soon
+    as it is there. With fewer each looks at all, when it has waited for `SLICE_S`.
     """
 
     def __init__(self, brokers: Sequence[Broker], ledger: Ledger | None = None) -> None:
@@ -157,6 +183,10 @@ class Feed(Broker):
     def name(self) -> str:
         return ", ".join(self._by_name)
 
+    @property
+    def queue_count(self) -> int:
+        return len(self._brokers)
+
     def clone(self, *, url: str | None = None, name: str | None = None) -> Self:
         assert url is None
         assert name is None
@@ -171,6 +201,7 @@ class Feed(Broker):
 
     def close(self) -> None:
         self._closed.set()
+        self._ledger.wake()
         for broker in self._brokers:
             broker.close()
 
@@ -190,8 +221,11 @@ class Feed(Broker):
                 self._ledger.not_claimed()
         return claim
 
-    def _look(self) -> Claim | None:
+    def _look(self, *, is_first: bool = True) -> Claim | None:
+        """The next task that is there. Unless it is the first look, one of somebody else a moment ago will do."""
         with self._ledger.turn:
+            if not is_first and time.monotonic() - self._ledger.looked_s < SLICE_S / 2:
+                return None
             count = len(self._brokers)
             for step in range(count):
                 index = (self._ledger.first + step) % count
@@ -205,17 +239,27 @@ class Feed(Broker):
         if self._ledger.is_burst:
             self._ledger.rest()
             return None
-        if len(self._brokers) > 1:
-            timeout = SLICE_S if timeout is None else min(timeout, SLICE_S)
-        index = self._ledger.begin_to_wait()
+        end_s = float("inf") if timeout is None else time.monotonic() + timeout
+        claim = None
+        while claim is None and (left_s := end_s - time.monotonic()) > 0:
+            index = self._ledger.begin_to_wait(self._closed, None if timeout is None else left_s)
+            if index is None:
+                break
+            claim = self._wait_for(index, left_s)
+        return claim
+
+    def _wait_for(self, index: int, left_s: float) -> Claim | None:
+        """Wait for a task of one queue, and then look at all if some are left without anybody who waits."""
+        were_left_alone = False
+        timeout = left_s if len(self._brokers) == 1 else min(left_s, SLICE_S)
         try:
             claim = self._brokers[index].claim(timeout)
         finally:
-            self._ledger.end_to_wait(index)
-        if claim is None:
-            return None
-        with self._ledger.turn:
-            return self._claimed(claim, index)
+            were_left_alone = self._ledger.end_to_wait(index)
+        if claim is not None:
+            with self._ledger.turn:
+                return self._claimed(claim, index)
+        return self._look(is_first=False) if were_left_alone else None
 
     def _claimed(self, claim: Claim, index: int) -> Claim:
         self._ledger.first = (index + 1) % len(self._brokers)
@@ -242,9 +286,9 @@ class Feed(Broker):
         finally:
             self._ledger.ended(task.token)
 
-    def fail(self, task: FunctionTask, reason: str) -> bool:
+    def fail(self, task: FunctionTask, reason: str, *, again: bool = False) -> bool:
         try:
-            return self._home(task.token).fail(task, reason)
+            return self._home(task.token).fail(task, reason, again=again)
         finally:
             self._ledger.ended(task.token)
 
@@ -254,9 +298,22 @@ class Feed(Broker):
     def perform(self, claim: Claim) -> tuple[bytes, bool]:
         return self._home(claim.token).perform(claim)
 
-    def finish(self, task: FunctionTask, message: bytes, failed: bool) -> bool:  # noqa: FBT001 - as in Broker
+    def unpack(self, claim: Claim) -> tuple[FunctionTask, TaskFailure | None]:
+        return self._home(claim.token).unpack(claim)
+
+    def outcome(self, task: FunctionTask, failure: TaskFailure | None) -> tuple[bytes, bool]:
+        return self._home(task.token).outcome(task, failure)
+
+    def finish(
+        self,
+        task: FunctionTask,
+        message: bytes,
+        failed: bool,  # noqa: FBT001 - as in Broker
+        *,
+        again: bool = False,
+    ) -> bool:
         try:
-            return self._home(task.token).finish(task, message, failed)
+            return self._home(task.token).finish(task, message, failed, again=again)
         finally:
             self._ledger.ended(task.token)
 

@@ -6,11 +6,13 @@ Source: SPEC.md, section 9.
 import logging
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from worq import checks
+from worq.bounds import calls_within
 from worq.clock import Clock
 from worq.core import Broker
+from worq.errors import BackendUnavailable
 from worq.pool.presence import Presence
 from worq.task import FunctionTask
 
@@ -19,17 +21,32 @@ if TYPE_CHECKING:
 
 # A heartbeat that failed is sent again after this, if its heartrate is not shorter.
 RETRY_MS = 1_000
+# When a heartbeat is due its lease stands for 5 s at least: so long that one over a connection that has gone silent
+# is sent twice, and once more after it was given up. [ENV-POOL-21]
+BEAT_S = 2.0
+# All of them together, at the drain deadline.
+RELEASES_S = 2.0
+# Of claims that could not be released.
+SHOWN_MAX = 10
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Held:
-    """A claim that a worker holds, and when its next heartbeat is due."""
+    """A claim that a worker holds, and when its next heartbeat is due. `is_ending`: its outcome is being stored."""
 
     task: FunctionTask
     rate_ms: int
     due_ms: int
+    is_ending: bool = False
+
+
+class _Limited(NamedTuple):
+    """A task that nothing can end, and when its time limit passes."""
+
+    task: FunctionTask
+    late_ms: int
 
 
 class Keeper:
@@ -46,10 +63,21 @@ class Keeper:
         self._clock = clock
         self._workers = workers
         self._held: dict[Token, _Held] = {}
+        self._limited: dict[Token, _Limited] = {}
         self._drain_at_ms: int | None = None
+        self._is_out_of_contact = False
         self._changed = threading.Condition()
 
     # What workers say.
+
+    def limit(self, task: FunctionTask) -> None:
+        """A worker that can't be ended has begun a task: say so when its time limit passes. [ENV-POOL-22]"""
+        limit_s = checks.limit("time_limit", task.time_limit)
+        if limit_s is not None:
+            late_ms = self._clock.now_ms() + checks.milliseconds(limit_s)
+            with self._changed:
+                self._limited[task.token] = _Limited(task, late_ms)
+                self._changed.notify()
 
     def hold(self, task: FunctionTask) -> None:
         """A worker has begun a task."""
@@ -60,10 +88,17 @@ class Keeper:
             self._held[task.token] = _Held(task, rate_ms, self._clock.now_ms() + rate_ms)
             self._changed.notify()
 
+    def ending(self, task: FunctionTask) -> None:
+        """A worker is about to store its outcome, and to say so if the claim is lost."""
+        with self._changed:
+            if (held := self._held.get(task.token)) is not None:
+                held.is_ending = True
+
     def drop(self, task: FunctionTask) -> None:
         """A worker has ended it."""
         with self._changed:
             self._held.pop(task.token, None)
+            self._limited.pop(task.token, None)
 
     def leave(self) -> None:
         """A worker has ended itself."""
@@ -86,19 +121,23 @@ class Keeper:
         unsubscribe = self._clock.subscribe(self._look_again)
         try:
             while (due := self._wait()) is not None:
-                for held in due:
-                    self._beat(held)
-                self._sign()
+                if self._beat_all(due):
+                    self._sign()
         finally:
             unsubscribe()
             self._presence.leave()
 
     def release_all(self) -> None:
-        """Give back what workers still hold."""
+        """Give back what workers still hold, as far as the server can be reached soon. [ENV-POOL-3]"""
         with self._changed:
             left = [held.task for held in self._held.values()]
-        for task in left:
-            self._release(task)
+        try:
+            with calls_within(RELEASES_S):
+                while left:
+                    self._release(left[-1])
+                    left.pop()
+        except BackendUnavailable as error:
+            _log.warning("not released, left to their leases: %s: %s", _names(left), error)
 
     def _look_again(self) -> None:
         with self._changed:
@@ -114,6 +153,7 @@ class Keeper:
                 due = [held for held in self._held.values() if held.due_ms <= now_ms]
                 for held in due:
                     held.due_ms = now_ms + held.rate_ms
+                self._say_late(now_ms)
                 if due or self._presence.is_due(now_ms):
                     return due
                 self._changed.wait(self._seconds_to_sleep(now_ms))
@@ -124,11 +164,23 @@ class Keeper:
 
     def _seconds_to_sleep(self, now_ms: int) -> float | None:
         times_ms = [held.due_ms for held in self._held.values()]
+        times_ms += [limited.late_ms for limited in self._limited.values()]
         if self._drain_at_ms is not None:
             times_ms.append(self._drain_at_ms)
         if self._presence.due_ms is not None:
             times_ms.append(self._presence.due_ms)
         return (min(times_ms) - now_ms) / 1000 if times_ms else None
+
+    def _say_late(self, now_ms: int) -> None:
+        for token, (task, late_ms) in list(self._limited.items()):
+            if late_ms <= now_ms:
+                del self._limited[token]
+                _log.warning(
+                    "its time limit of %g s has passed, but no thread can be ended: %s [%s]",
+                    task.time_limit,
+                    task.name,
+                    task.id,
+                )
 
     def _sign(self) -> None:
         """Leave a sign of life, if one is due: after the heartbeats."""
@@ -138,21 +190,63 @@ class Keeper:
                 tasks = [held.task for held in self._held.values()]
             self._presence.sign(now_ms, tasks)
 
+    def _beat_all(self, due: list[_Held]) -> bool:
+        """Send these heartbeats. Could the server be reached? If not, none waits for it behind the first."""
+        for number, held in enumerate(due):
+            with self._changed:
+                if self._is_over(self._clock.now_ms()):
+                    break
+            try:
+                with calls_within(BEAT_S):
+                    self._beat(held)
+            except BackendUnavailable as error:
+                self._put_off(due[number:], error)
+                return False
+            if self._is_out_of_contact:
+                self._is_out_of_contact = False
+                _log.info("heartbeats are sent again")
+        return True
+
+    def _put_off(self, unsent: list[_Held], error: BackendUnavailable) -> None:
+        """Have these heartbeats sent again soon, and say so once."""
+        retry_at_ms = self._clock.now_ms() + RETRY_MS
+        for held in unsent:
+            held.due_ms = min(held.due_ms, retry_at_ms)
+        if not self._is_out_of_contact:
+            self._is_out_of_contact = True
+            _log.warning("no heartbeat can be sent, trying again every second: %s", error)
+
     def _beat(self, held: _Held) -> None:
         try:
             if not self._broker.heartbeat(held.task):
-                _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)
-                self.drop(held.task)
+                self._lost(held)
+        except BackendUnavailable:
+            raise
         except Exception:  # noqa: BLE001 - it is logged, and the other claims need theirs
             _log.exception("no heartbeat: %s [%s]", held.task.name, held.task.id)
             held.due_ms = min(held.due_ms, self._clock.now_ms() + RETRY_MS)
 
+    def _lost(self, held: _Held) -> None:
+        with self._changed:
+            self._held.pop(held.task.token, None)
+            if held.is_ending:
+                return  # most likely it has just ended
+        _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)
+
     def _release(self, task: FunctionTask) -> None:
         try:
             self._broker.release(task)
+        except BackendUnavailable:
+            raise
         except Exception:  # noqa: BLE001 - it is logged; the lease does the same, later
             _log.exception("not released: %s [%s]", task.name, task.id)
         else:
             _log.warning(
                 "still running at the drain deadline, released: %s [%s]", task.name, task.id
             )
+
+
+def _names(tasks: list[FunctionTask]) -> str:
+    shown = ", ".join(f"{task.name} [{task.id}]" for task in tasks[:SHOWN_MAX])
+    more = len(tasks) - SHOWN_MAX
+    return f"{shown} and {more} more" if more > 0 else shown

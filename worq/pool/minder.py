@@ -193,7 +193,7 @@ class Minder:
                 _log.error("its worker process has died: %s [%s]: %s", task.name, task.id, how)
                 self._claims.release(task)
             case _Ending.LATE:
-                reason = f"time limit of {self._terms.time_limit_s:g} s passed"
+                reason = f"time limit of {self._limit_s(task):g} s passed"
                 _log.error("ended: %s [%s]: %s", task.name, task.id, reason)
                 self._claims.fail(task, reason)
             case _Ending.OVER:
@@ -203,7 +203,7 @@ class Minder:
     def _follow(self, worker: Worker, job: Job) -> Message | _Ending:
         """Hand the task over and wait for what comes of it."""
         job.begun = False
-        deadline_s = self._deadline_s()
+        deadline_s = time.monotonic() + self._limit_s(job.task)
         if self._desk.is_over():
             return _Ending.OVER
         try:
@@ -217,14 +217,15 @@ class Minder:
                     continue
                 if message.kind != BEGUN:
                     return message
-                job.begun, deadline_s = True, self._deadline_s()
+                job.begun, deadline_s = True, time.monotonic() + self._limit_s(job.task)
         except EOFError:
             return _Ending.GONE
         return _Ending.OVER
 
-    def _deadline_s(self) -> float:
-        limit_s = self._terms.time_limit_s
-        return math.inf if limit_s is None else time.monotonic() + limit_s
+    def _limit_s(self, task: FunctionTask) -> float:
+        """How long the task may run: the shorter of its own limit and the pool's. [ENV-POOL-12]"""
+        limits_s = (task.time_limit, self._terms.time_limit_s)
+        return min((limit_s for limit_s in limits_s if limit_s is not None), default=math.inf)
 
     def _hear(self, worker: Worker, timeout_s: float) -> Message | None:
         """The worker's next message; None if the bell was rung, or after a while.

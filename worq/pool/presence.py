@@ -6,12 +6,15 @@ import secrets
 import socket
 from collections.abc import Sequence
 
+from worq.bounds import calls_within
 from worq.clock import Clock
 from worq.core import Broker
 from worq.introspection import Sign
 from worq.task import FunctionTask
 
 SIGN_MS = 10_000
+# Heartbeats wait meanwhile.
+CALL_S = 1.0
 # One that is late, or lost, does no harm.
 KEPT_MS = 3 * SIGN_MS + 5_000
 TASKS_SHOWN_MAX = 100
@@ -42,7 +45,8 @@ class Presence:
         self.due_ms = now_ms + SIGN_MS
         sign = self._sign._replace(running_ms=now_ms - self._began_ms)
         try:
-            self._broker.sign(sign, tasks[:TASKS_SHOWN_MAX], KEPT_MS)
+            with calls_within(CALL_S):
+                self._broker.sign(sign, tasks[:TASKS_SHOWN_MAX], KEPT_MS)
         except Exception as error:  # noqa: BLE001 - whatever it is, heartbeats matter more
             _log.debug("no sign of life: %r", error)
 
@@ -51,6 +55,7 @@ class Presence:
         if self.due_ms is None:
             return
         try:
-            self._broker.sign_off(self._sign.id)
+            with calls_within(CALL_S):
+                self._broker.sign_off(self._sign.id)
         except Exception as error:  # noqa: BLE001 - as above
             _log.debug("the sign of life is left: %r", error)

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from worq import checks
 from worq.core import Broker
-from worq.pool.arguments import TASKS_MAX, WORKERS_MAX, count, positive_seconds_or_forever
+from worq.pool.arguments import TASKS_MAX, WORKERS_MAX, count
 from worq.pool.crew import Crew
 from worq.pool.labour import Recipe
 from worq.pool.minder import Terms
@@ -77,7 +77,7 @@ class WorkerPool:
             None
             if max_worker_tasks is None
             else count("max_worker_tasks", max_worker_tasks, TASKS_MAX),
-            positive_seconds_or_forever("time_limit", time_limit),
+            checks.limit("time_limit", time_limit),
         )
         self._lock = threading.Lock()
         self._crew: Crew | None = None
@@ -91,7 +91,7 @@ class WorkerPool:
         `handle_sigterm`: while it runs, TERM stops it as `stop()` does, and a second one ends what
         runs [ENV-POOL-16]; this needs the main thread, in any other it does nothing.
         """
-        timeout_s = positive_seconds_or_forever("timeout", timeout)
+        timeout_s = checks.limit("timeout", timeout)
         with self._lock:
             if self._crew is not None and self._crew.is_running():
                 raise RuntimeError(f"{self!r} was started already")
@@ -111,7 +111,7 @@ class WorkerPool:
             self.join()
 
     def abort(self) -> None:
-        """Stop, if it does not yet, and have the drain deadline pass now. Idempotent."""
+        """Stop, if it does not yet, and have the drain deadline pass now. Idempotent. [ENV-POOL-23]"""
         if self._crew is not None:
             self._crew.abort()
 

@@ -10,6 +10,7 @@ from worq import checks
 from worq.backend import LEASE_MARGIN_S
 from worq.core import Broker
 from worq.errors import BackendUnavailable, QueueClosed
+from worq.failures import TaskFailure
 from worq.pool.backoff import Backoff
 from worq.pool.keeper import Keeper
 from worq.pool.presence import Presence
@@ -167,33 +168,38 @@ class Shift:
     def _perform(self, claim: Claim) -> None:
         """Run a task. Whatever happens, the worker goes on. [ENV-POOL-4]"""
         try:
-            task = self._work.read(claim)
-            if task is not None:
-                self._run(task)
+            self._run(*self._work.unpack(claim))
         except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
             _log.exception("given up: %s", claim.id)
 
-    def _run(self, task: FunctionTask) -> None:
+    def _run(self, task: FunctionTask, failure: TaskFailure | None) -> None:
         self._keeper.hold(task)
+        self._keeper.limit(task)
         try:
-            result = self._work.invoke(task, return_result=True)
-            self._store(task, lambda: self._work.set_result(task, result))
+            message, failed = self._work.outcome(task, failure)
+            self._store(task, lambda again: self._work.finish(task, message, failed, again=again))
         finally:
             self._keeper.drop(task)
 
-    def _store(self, task: FunctionTask, act: Callable[[], object]) -> None:
-        """Store an outcome, and try again for as long as the claim may stand without a heartbeat."""
+    def _store(self, task: FunctionTask, act: Callable[[bool], object]) -> None:
+        """Store an outcome, and try again for as long as the claim may stand without a heartbeat.
+
+        `act` is told whether a try before may have done it.
+        """
+        self._keeper.ending(task)
+        again = False
         backoff = Backoff(self._over)
         lease_ms = checks.milliseconds(2 * task.heartrate + LEASE_MARGIN_S)
         deadline_ms = self._clock.now_ms() + lease_ms
         while True:
             try:
-                act()
+                act(again)
             except QueueClosed:
                 _log.warning("after the drain deadline, dropped: %s [%s]", task.name, task.id)
             except BackendUnavailable as error:
                 if self._over.is_set() or deadline_ms <= self._clock.now_ms():
                     raise
+                again = again or error.outcome == "unknown"
                 _log_trouble("stored", error, backoff)
                 backoff.pause()
                 continue

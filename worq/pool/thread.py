@@ -5,7 +5,7 @@ from typing import Self
 
 from worq import checks
 from worq.core import Broker
-from worq.pool.arguments import WORKERS_MAX, count, positive_seconds_or_forever
+from worq.pool.arguments import WORKERS_MAX, count
 from worq.pool.shift import Shift
 
 
@@ -48,7 +48,7 @@ class WorkerPool:
         `timeout`: how many seconds a worker waits for a task before it looks whether it should stop
         (None: for ever). It need not be short: `stop` wakes all of them at once.
         """
-        timeout_s = positive_seconds_or_forever("timeout", timeout)
+        timeout_s = checks.limit("timeout", timeout)
         with self._lock:
             if self._shift is not None and self._shift.is_running():
                 raise RuntimeError(f"{self!r} was started already")
@@ -71,7 +71,7 @@ class WorkerPool:
             shift.join()
 
     def abort(self) -> None:
-        """Stop, if it does not yet, and have the drain deadline pass now. Idempotent."""
+        """Stop, if it does not yet, and have the drain deadline pass now. Idempotent. [ENV-POOL-23]"""
         if self._shift is not None:
             self._shift.abort()
 

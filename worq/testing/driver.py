@@ -81,7 +81,8 @@ def _submit(queue: AbstractTaskQueue, op: ops.Submit) -> ops.Reply:
     )
     answer = queue.submit(_request(op), _bytes(op.message), args, outcome=outcome)
     assert type(answer) is Submitted, answer
-    return ops.Submitted(*answer)
+    ended = answer.outcome and values.Outcome(*answer.outcome)
+    return ops.Submitted(answer.status, answer.argument_id, ended)
 
 
 def _claim(queue: AbstractTaskQueue, op: ops.Claim) -> ops.Reply:

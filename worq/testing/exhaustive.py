@@ -8,11 +8,11 @@ from collections import Counter
 from itertools import product
 from typing import NamedTuple
 
-from worq.backend import AbstractTaskQueue
-from worq.clock import ManualClock
+from worq.testing.bench import Bench
 from worq.testing.driver import Do, Program, Tick
 from worq.testing.lockstep import Lockstep
 from worq.testing.programs import inc
+from worq.testing.shortest import raise_shortest
 from worq_model import operations as ops
 from worq_model.queue import step
 from worq_model.table import Row
@@ -51,30 +51,37 @@ def model_rows(theme: Theme, length: int) -> set[Row]:
     return rows
 
 
-def run_theme(
-    theme: Theme, length: int, queue: AbstractTaskQueue, clock: ManualClock
-) -> Counter[Row]:
-    """Run every history of `length` letters after the prefix on an empty queue, in lockstep with the model.
+def run_theme(theme: Theme, length: int, bench: Bench) -> Counter[Row]:
+    """Run every history of `length` letters after the prefix on empty queues, in lockstep with the model.
 
     Shorter histories are the beginnings of these. Each is looked at from outside once: by the one
-    of its continuations that goes on with the first letter of the alphabet only.
+    of its continuations that goes on with the first letter of the alphabet only. What goes wrong is raised by the
+    shortest part of a history that makes it go wrong.
     """
     rows: Counter[Row] = Counter()
-    first = theme.alphabet[0]
     for letters in product(theme.alphabet, repeat=length):
-        lockstep = Lockstep([[queue]], clock)
-        lockstep.run(theme.prefix, observe=False)
-        for position, letter in enumerate(letters):
-            observe = all(other == first for other in letters[position + 1 :])
-            if not isinstance(letter, Tick):
-                lockstep.do(letter, observe=observe)
-                continue
-            lockstep.tick(letter.ms)
-            if observe:  # what has passed is only seen by the next operation
-                lockstep.do(SIZE)
-        lockstep.wind_up()
+        lockstep = bench.lockstep()
+        try:
+            _run_history(lockstep, theme, letters)
+            bench.done(lockstep)
+        except AssertionError:
+            raise_shortest(bench, lockstep)
+            raise
         rows += lockstep.rows
     return rows
+
+
+def _run_history(lockstep: Lockstep, theme: Theme, letters: Program) -> None:
+    first = theme.alphabet[0]
+    lockstep.run(theme.prefix, observe=False)
+    for position, letter in enumerate(letters):
+        observe = all(other == first for other in letters[position + 1 :])
+        if not isinstance(letter, Tick):
+            lockstep.do(letter, observe=observe)
+            continue
+        lockstep.tick(letter.ms)
+        if observe:  # what has passed is only seen by the next operation
+            lockstep.do(SIZE)
 
 
 def submit(
@@ -188,7 +195,8 @@ THEMES: tuple[Theme, ...] = (
         Do(ops.Submit("f", inc(7), b"m", (("a", inc(9)),), None, KEEP)), discard("b"))),
     Theme("fetched failures", (submit("a", 1),), (
         submit("b", 2, "a", outcome=Outcome("failure", b"f", "x")), submit("b", 2, "a", outcome=EXPIRED),
-        submit("b", 2, options=IGNORE, outcome=Outcome("failure", b"f", "x")), pop("b"), Tick(RETENTION_MS), CLAIM)),
+        submit("b", 2, options=IGNORE, outcome=Outcome("failure", b"f", "x")), submit("b", 2, options=IGNORE, outcome=EXPIRED), pop("b"),
+        Tick(RETENTION_MS))),
     Theme("submit again, in each state", (submit("x", 9), submit("a", 1, "x")), (
         submit("a", 1, "x"), submit("a", 2), CLAIM, finish("x"), finish("a"), defer("a", 3, "x"))),
     Theme("defer again, in each state", (defer("a", 1, "x"),), (

@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from worq import clock as clock_module
 from worq.clock import ManualClock, MonotonicClock
-from worq.queue.memory import deadlines, stores, taskqueue, tasks, waiting
+from worq.queue.memory import deadlines, guard, stores, taskqueue, tasks, waiting
 from worq.testing.driver import Tick
 from worq.testing.histories import Close, Event, Lane, as_lanes
 from worq.testing.linearizability import Verdict, check
@@ -36,7 +36,7 @@ from worq.testing.scheduler import (
 
 URL: Final = "memory://interleavings"
 FILES: Final = tuple(
-    m.__file__ for m in (deadlines, stores, taskqueue, tasks, waiting) if m.__file__
+    m.__file__ for m in (deadlines, guard, stores, taskqueue, tasks, waiting) if m.__file__
 )
 TICKS_MS: Final = (
     10,
@@ -95,9 +95,9 @@ class Stage:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        assert vars(stores)["threading"] is threading, "one stage at a time"
+        assert vars(guard)["threading"] is threading, "one stage at a time"
         self._stack.callback(self._scheduler.close)
-        for module in (stores, clock_module):
+        for module in (guard, clock_module):
             self._stack.enter_context(patch.object(module, "threading", self._scheduler.threading))
         for module in (stores, taskqueue):
             self._stack.enter_context(patch.object(module, "STORES", stores.Stores()))

@@ -50,6 +50,8 @@ redis.call('PEXPIRE', key, %d)
 return reply
 """
 FIELDS: Final = 5
+UNDONE: Final = (b"~", b"<", b"v")
+"""How replies begin of what was not done: yet, since its queue object was closed, in that format."""
 
 label: Final = threading.local()
 """Its `text` names the operation that this thread carries out."""
@@ -149,7 +151,7 @@ class _Follower:
         self.done: list[int] = []
         self._calls = {name_of(call): call for call in calls}
         self._state = EMPTY
-        self._seen: set[tuple[str, bytes]] = set()
+        self._receipts: dict[tuple[str, bytes], bytes] = {}
         self._pinned: dict[str, bytes] = {}
         self._replies: dict[str, Reply] = {}
 
@@ -157,22 +159,29 @@ class _Follower:
         """What is wrong."""
         latest = now_ms = 0
         for commit in commits:
-            call = self._calls[commit.label]
-            if call.returned is not None and call.returned < latest:
-                yield f"{as_code(call.act)} was done after one that was called when it had returned"
             if commit.now_ms < now_ms:
                 yield f"the server's clock ran back, from {now_ms} to {commit.now_ms}"
-            latest, now_ms = max(latest, call.called), commit.now_ms
+            now_ms = commit.now_ms
+            if commit.script == "SETTLE" or commit.reply[:1] in UNDONE:
+                continue
+            call = self._calls[commit.label]
+            operation = (commit.label, commit.number)
+            if (
+                commit.number.strip(b"0") and operation in self._receipts
+            ):  # that may come at any time
+                if self._receipts[operation] != commit.reply:
+                    yield f"{as_code(call.act)} got another answer when it was sent again"
+                continue
+            self._receipts[operation] = commit.reply
+            if call.returned is not None and call.returned < latest:
+                yield f"{as_code(call.act)} was done after one that was called when it had returned"
+            latest = max(latest, call.called)
             yield from self._commit(call, commit)
         for call in self._calls.values():
             if call.returned is not None:
                 yield from self._answer(call, call.returned)
 
     def _commit(self, call: Call, commit: Commit) -> Iterator[str]:
-        is_again = commit.number.strip(b"0") and (commit.label, commit.number) in self._seen
-        if commit.script == "SETTLE" or commit.reply[:1] == b"~" or is_again:
-            return
-        self._seen.add((commit.label, commit.number))
         done = step(self._state, self._operation(call, commit), now_ms=commit.now_ms)
         body = commit.reply[1:]
         if (

@@ -7,6 +7,7 @@ and attributes; error texts of which SPEC.md gives only some words are cut to th
 import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from worq.backend import AbstractTaskQueue
@@ -22,6 +23,7 @@ from worq.task import (
     TaskFailure,
     TaskSpace,
 )
+from worq.testing.capabilities import IN_LOCKSTEP, MANUAL_CLOCK, Capabilities, unhurried
 from worq.testing.lockstep import Disagreement
 from worq.testing.programs import as_code
 from worq.values import Request, Token
@@ -68,9 +70,14 @@ class LifecycleLockstep:
     """A broker on each queue, `workers` pairs of hands, and the world of the model beside them."""
 
     def __init__(
-        self, queues: Sequence[AbstractTaskQueue], clock: ManualClock, workers: int = 2
+        self,
+        queues: Sequence[AbstractTaskQueue],
+        clock: ManualClock,
+        workers: int = 2,
+        claimed: Capabilities = IN_LOCKSTEP,
     ) -> None:
         self.clock = clock
+        self._claimed = claimed
         self.queues = queues
         self.brokers = [Broker(queue) for queue in queues]
         for broker in self.brokers:
@@ -83,22 +90,25 @@ class LifecycleLockstep:
 
     def tick(self, ms: int) -> None:
         """Let time pass."""
-        self._log.append(f"tick({ms})")
-        self.clock.advance(ms)
+        if MANUAL_CLOCK in self._claimed:
+            self._log.append(f"tick({ms})")
+            self.clock.advance(ms)
 
     def act(self, action: Action) -> None:
         """Do it on both sides, and compare what the caller sees."""
+        if isinstance(action, Call) and MANUAL_CLOCK not in self._claimed:
+            action = action._replace(options=unhurried(action.options))
         seen = model.act(self.world, action, now_ms=self.clock.now_ms())
         clauses = " ".join(sorted({clause for row in seen.rows for clause in row.clauses}))
         self._log.append(f"{as_code(action)}  # {as_code(seen.reply)}  [{clauses}]")
         try:
             got = _DO[type(action)](self, action)
         except Exception as error:
-            raise Disagreement(self._report(seen.reply, error)) from error
+            raise self._disagreement(seen, error) from error
         if got != seen.reply or type(got) is not type(
             seen.reply
         ):  # tuples of several names are equal
-            raise Disagreement(self._report(seen.reply, got))
+            raise self._disagreement(seen, got)
         self.world = seen.world
         self.rows.update(seen.rows)
         for state in self.world.queues:
@@ -121,11 +131,21 @@ class LifecycleLockstep:
         for number, queue in enumerate(self.queues):
             state = self.world.queues[number]
             for last in state.last_starts:
-                self.clock.advance(max(0, last.deadline_ms - self.clock.now_ms()))
+                if MANUAL_CLOCK in self._claimed:
+                    self.clock.advance(max(0, last.deadline_ms - self.clock.now_ms()))
             for task in state.tasks:
                 queue.discard(task.id)
                 state = step(state, ops.Discard(task.id), now_ms=self.clock.now_ms()).state
             assert queue.size() == 0
+
+    def abandon(self) -> None:
+        """End every task that there may be, whatever the queues answer."""
+        for queue in self.queues:
+            for deferred in self._deferreds:
+                with suppress(Exception):
+                    queue.discard(deferred.id)
+            with suppress(Exception):
+                queue.purge()
 
     def history(self) -> str:
         """What was done, with the model's answers."""
@@ -258,15 +278,16 @@ class LifecycleLockstep:
             return self._deferreds[arg.handle]
         return [self._argument(inner) for inner in arg] if type(arg) is tuple else arg
 
-    def _report(self, expected: object, got: object) -> str:
-        return "\n".join(
+    def _disagreement(self, seen: model.Seen, got: object) -> Disagreement:
+        text = "\n".join(
             [
                 "the broker does not do what the model does",
                 self.history(),
-                f"# expected {as_code(expected)}",
+                f"# expected {as_code(seen.reply)}",
                 f"# got      {as_code(got)}",
             ]
         )
+        return Disagreement(text, tuple(dict.fromkeys(c for row in seen.rows for c in row.clauses)))
 
 
 def _value(value: object) -> Any:

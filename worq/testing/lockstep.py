@@ -6,36 +6,62 @@ is a `Disagreement`, which prints the history as a program to paste into a test.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
+from worq.testing.blame import broken_part, for_a_look, for_an_answer
+from worq.testing.capabilities import (
+    IN_LOCKSTEP,
+    MANUAL_CLOCK,
+    REFERENCE,
+    Capabilities,
+    suited,
+)
 from worq.testing.driver import Do, Program, Tick, carry_out, project
 from worq.testing.programs import as_code
 from worq_model import operations as ops
 from worq_model.invariants import broken
-from worq_model.queue import next_deadline_ms, step
+from worq_model.queue import Step, next_deadline_ms, step
 from worq_model.table import Row
 from worq_model.values import EMPTY, State
 
 
 class Disagreement(AssertionError):
-    """The queue did not answer as the model does."""
+    """The queue did not answer as the model does.
+
+    `clauses` are those that this breaks, the likeliest first, and `broken` is the operation that does, or "time".
+    """
+
+    def __init__(self, text: str, clauses: Sequence[str] = (), broken: str = "") -> None:
+        super().__init__(text)
+        self.clauses = tuple(clauses)
+        self.broken = broken
 
 
 class Lockstep:
     """Some queues of one backend, each beside its model, under one manual clock.
 
     Each queue is a sequence of clients: queue objects that reach the same queue. They are empty at
-    first, and belong to the caller; `wind_up` leaves them empty.
+    first, and belong to the caller; `wind_up` leaves them empty. What a backend does not claim is not asked of it:
+    without a manual clock the queues have a time of their own, in which no deadline passes that the model sees.
     """
 
-    def __init__(self, queues: Sequence[Sequence[AbstractTaskQueue]], clock: ManualClock) -> None:
+    def __init__(
+        self,
+        queues: Sequence[Sequence[AbstractTaskQueue]],
+        clock: ManualClock,
+        claimed: Capabilities = IN_LOCKSTEP,
+    ) -> None:
         self.clock = clock
+        self._claimed = claimed
+        self.looks_at_arguments = REFERENCE in claimed
         self.queues = queues
         self.states: list[State] = [EMPTY for _ in self.queues]
         self.rows: Counter[Row] = Counter()
         self._ids: list[dict[str, None]] = [{} for _ in self.queues]
         self._log: list[tuple[Do | Tick, str]] = []
+        self._last: dict[int, tuple[Do, Step]] = {}
 
     def run(self, program: Iterable[Do | Tick], *, observe: bool = True) -> None:
         for do in program:
@@ -46,11 +72,13 @@ class Lockstep:
 
     def tick(self, ms: int) -> None:
         """Let time pass; what is due happens with the next operation, or to those who wait."""
-        self._log.append((Tick(ms), ""))
-        self.clock.advance(ms)
+        if MANUAL_CLOCK in self._claimed:
+            self._log.append((Tick(ms), ""))
+            self.clock.advance(ms)
 
     def do(self, do: Do, *, observe: bool = True) -> ops.Reply:
         """Carry out one operation on both sides; the model's answer. `observe`: look at all there is afterwards."""
+        do = do._replace(operation=suited(do.operation, self._claimed))
         reply = self._compare(do)
         if observe:
             for look in self._looks(do.queue):
@@ -64,12 +92,25 @@ class Lockstep:
 
     def wind_up(self) -> None:
         """End every task as a client would, so that nothing may be left of any queue."""
-        for queue, state in enumerate(self.states):
+        for queue in range(len(self.states)):
+            while self._compare(Do(ops.Claim(), queue)) is not None:
+                pass  # all that wait, in their order
+            state = self.states[queue]
             for start in state.last_starts:
                 self.tick(max(0, start.deadline_ms - self.clock.now_ms()))
             for task in state.tasks:
                 self._compare(Do(ops.Discard(task.id), queue))
+                self._compare(Do(ops.Status(task.id), queue), log=False)
             self._compare(Do(ops.Size(), queue))
+
+    def abandon(self) -> None:
+        """End every task that there may be, whatever the queues answer: one of them does not do as the model does."""
+        for clients, ids in zip(self.queues, self._ids, strict=True):
+            for task_id in ids:
+                with suppress(Exception):
+                    clients[0].discard(task_id)
+            with suppress(Exception):
+                clients[0].purge()
 
     @property
     def program(self) -> Program:
@@ -90,12 +131,15 @@ class Lockstep:
         note = f"{as_code(expected)}  [{' '.join(sorted(done.clauses))}]"
         if log:
             self._log.append((do, note))
+        if log:
+            self._last[do.queue] = do, done
+            self._ids[do.queue].update(dict.fromkeys(_submitted(do.operation)))
         try:
-            got = carry_out(self.queues[do.queue][do.client], do)
+            got: object = carry_out(self.queues[do.queue][do.client], do)
         except Exception as error:
-            raise Disagreement(self._report(do, expected, error, log=log)) from error
+            raise self._disagreement(do, done, expected, error, log=log) from error
         if got != expected or type(got) is not type(expected):
-            raise Disagreement(self._report(do, expected, got, log=log))
+            raise self._disagreement(do, done, expected, got, log=log)
         self._note(do, done.state, done.rows)
         return done.reply
 
@@ -104,29 +148,40 @@ class Lockstep:
         assert not violated, f"the model itself breaks {violated}:\n{self.history()}"
         self.states[do.queue] = state
         self.rows.update(rows)
-        for task in state.tasks:
-            self._ids[do.queue].setdefault(task.id)
 
     def _looks(self, queue: int) -> Iterable[Do]:
+        yield from (Do(ops.Status(task_id), queue) for task_id in self._ids[queue])
         yield Do(ops.Size(), queue)
-        for task_id in self._ids[queue]:
-            yield Do(ops.Status(task_id), queue)
-            yield Do(ops.GetArguments(task_id), queue)
+        if self.looks_at_arguments:
+            yield from (Do(ops.GetArguments(task_id), queue) for task_id in self._ids[queue])
 
-    def _report(self, do: Do, expected: object, got: object, *, log: bool) -> str:
+    def _disagreement(
+        self, do: Do, done: Step, expected: object, got: object, *, log: bool
+    ) -> Disagreement:
+        clauses, culprit = for_an_answer(done, do.operation, expected, got), do
+        if not log and do.queue in self._last:
+            culprit, before = self._last[do.queue]
+            clauses = (*for_a_look(before, culprit.operation, do.operation, expected), *clauses)
         where = "it answered" if log else f"afterwards {as_code(do)} answered"
-        clauses = " ".join(
-            sorted(step(self.states[do.queue], do.operation, now_ms=self.clock.now_ms()).clauses)
-        )
-        return "\n".join(
+        text = "\n".join(
             [
-                f"the queue does not do what the model does [{clauses}]",
+                f"the queue does not do what the model does [{' '.join(dict.fromkeys(clauses))}]",
                 self.history(),
                 f"# after the last operation {where}:",
                 f"# expected {as_code(expected)}",
-                f"# got      {as_code(got)}",
+                f"# got      {_shown(got)}",
             ]
         )
+        return Disagreement(text, clauses, broken_part(clauses, culprit.operation))
+
+
+def _shown(got: object) -> str:
+    return f"{type(got).__name__}: {got}" if isinstance(got, Exception) else as_code(got)
+
+
+def _submitted(operation: ops.Operation) -> Iterable[str]:
+    """The ids that may be there after it and were not before."""
+    return (operation.id,) if isinstance(operation, ops.Submit | ops.Defer) else ()
 
 
 def replay(

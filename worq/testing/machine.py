@@ -29,7 +29,7 @@ from worq_model.values import (
     find,
 )
 
-IDS = ("a", "b", "\N{SNOWMAN}:{a} b")
+IDS = ("a", "b", "\N{SNOWMAN}:{a} b", "c", "d")
 RETENTIONS_MS = (1, 3, 5002, None)
 LEASES_MS = (5002, 5004)  # the shortest there are: 2·heartrate + 5 s
 USUAL = Options(lease_ms=5004, retention_ms=5002, attempts=2)
@@ -154,7 +154,7 @@ class Machine(RuleBasedStateMachine):
         elif wanted in (PROCESSING, COMPLETED) and self._ids_in(queue, [ENQUEUED]):
             self.do(ops.Claim(), place)
         elif wanted == PENDING and free:
-            others = tuple(task_id for task_id in IDS if task_id != free[-1])
+            others = tuple(task_id for task_id in IDS if task_id != free[-1])[:2]
             self.do(ops.Defer(free[-1], self.fresh(queue, free[-1]), b"m", others, USUAL), place)
         elif free:
             self.do(ops.Submit(free[0], self.fresh(queue, free[0]), b"m", (), None, USUAL), place)

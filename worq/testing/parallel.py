@@ -4,6 +4,7 @@ Every operation has an answer in every state, so whatever is cut out of a progra
 answers were is a history, and `worq.testing.linearizability` says whether it is a right one.
 """
 
+import secrets
 import sys
 import threading
 import time
@@ -16,6 +17,14 @@ from typing import Final, NamedTuple, TypeAlias
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
 from worq.testing.bench import MakeQueue
+from worq.testing.capabilities import (
+    IN_LOCKSTEP,
+    MANUAL_CLOCK,
+    REFERENCE,
+    Capabilities,
+    is_claimed,
+    suited,
+)
 from worq.testing.driver import Do, Tick
 from worq.testing.histories import (
     Act,
@@ -137,25 +146,47 @@ class ThreadRun:
     """Runs parallel programs in threads, each on new queues of one backend. Time is a manual clock.
 
     Waits have their timeouts on that clock too: when nobody does anything else any more, it is advanced.
+    What a backend does not claim is left out; without a manual clock that is all that has to do with time.
     """
 
-    def __init__(self, make_queue: MakeQueue) -> None:
+    def __init__(self, make_queue: MakeQueue, claimed: Capabilities = IN_LOCKSTEP) -> None:
         self._make_queue = make_queue
+        self._claimed = claimed
+        self._name = f"parallel {secrets.token_hex(6)}"  # of no other run on the same server
         self._names = count(1)
 
     def __call__(self, program: Parallel) -> Tried:
         clock = ManualClock()
+        program = as_claimed(program, self._claimed)
 
         def make(name: str) -> AbstractTaskQueue:
-            return self._make_queue(name, clock)
+            return self._make_queue(name, clock if MANUAL_CLOCK in self._claimed else None)
 
-        with opened(make, f"parallel {next(self._names)}", queues_of(program)) as clients:
+        with opened(make, f"{self._name} {next(self._names)}", queues_of(program)) as clients:
             recorder = Recorder(clients, clock)
             for act in program.prefix:
                 recorder.do("prefix", act)
-            run_lanes(recorder, program.lanes, pump=True)
-            look_after(recorder, program)
+            if program.lanes:
+                run_lanes(recorder, program.lanes, pump=True)
+            look_after(recorder, program, self._claimed)
             return Tried(recorder.history, check(recorder.history))
+
+
+def as_claimed(program: Parallel, claimed: Capabilities) -> Parallel:
+    """What of a program can be asked of a backend with these capabilities."""
+    lanes = (tuple(_as_claimed(lane, claimed)) for lane in program.lanes)
+    return Parallel(tuple(_as_claimed(program.prefix, claimed)), tuple(filter(None, lanes)))
+
+
+def _as_claimed(lane: Lane, claimed: Capabilities) -> Iterator[Act]:
+    for act in lane:
+        do = act.do if isinstance(act, Wait) else act
+        if isinstance(do, Do) and is_claimed(do.operation, claimed):
+            do = do._replace(operation=suited(do.operation, claimed))
+            can_wait = isinstance(act, Wait) and MANUAL_CLOCK in claimed
+            yield act._replace(do=do) if can_wait and isinstance(act, Wait) else do
+        elif not isinstance(do, Do) and MANUAL_CLOCK in claimed:
+            yield act
 
 
 def queues_of(program: Parallel) -> int:
@@ -181,21 +212,21 @@ def run_lanes(recorder: Recorder, lanes: tuple[Lane, ...], *, pump: bool) -> Non
     _Lanes(recorder, lanes).run(pump=pump)
 
 
-def look_after(recorder: Recorder, program: Parallel) -> None:
+def look_after(recorder: Recorder, program: Parallel, claimed: Capabilities = IN_LOCKSTEP) -> None:
     """Look at all that is left, and work it off, so that nothing stays hidden and nothing is left."""
     acts = [act for lane in (program.prefix, *program.lanes) for act in lane]
     for queue in sorted({queue for act in acts if (queue := queue_of(act)) is not None}):
         ids = sorted({task_id for act in acts if queue_of(act) == queue for task_id in ids_of(act)})
-        _work_off(recorder, queue, ids)
+        _work_off(recorder, queue, ids, claimed)
 
 
-def _work_off(recorder: Recorder, queue: int, ids: Sequence[str]) -> None:
+def _work_off(recorder: Recorder, queue: int, ids: Sequence[str], claimed: Capabilities) -> None:
     def ask(operation: ops.Operation) -> Reply:
         return recorder.do("after", Do(operation, queue, OBSERVER))
 
     ask(ops.Size())
     there = [task_id for task_id in ids if ask(ops.Status(task_id)) is not None]
-    for task_id in ids:
+    for task_id in ids if REFERENCE in claimed else ():
         ask(ops.GetArguments(task_id))
     started = there
     for turn in range(len(ids) + 1):  # what was ready, and then what that made ready

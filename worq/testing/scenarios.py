@@ -117,6 +117,9 @@ STORIES: dict[str, Story] = {
     "a fetched failure": (
         call(1, "a", "boom"), *WORK, Wait(0), call(2, "b", "echo", Use(0)), Status(1), Value(1),
         call(3, "c", "echo", Use(0), options=IGNORE), call(4, "d", "echo", Use(1)), Value(2)),
+    "a failed argument of a call whose result is ignored": (
+        call(1, "a", "boom"), call(2, "b", "boom"), *WORK, *WORK,
+        call(3, "c", "echo", Use(1), Use(0), options=IGNORE), Wait(0), Value(1)),
     "a fetched expiry": (
         call(1, "a", "echo"), TaskFailed(0), Wait(0), call(2, "b", "echo", Use(0)), Wait(1), Value(1),
         call(3, "c", "echo", Use(0), options=PASS), *WORK, Value(2)),

@@ -183,7 +183,10 @@ class Scheduler:
 
     def __init__(self, threads: int, files: Collection[str] = ()) -> None:
         self.threading = SimpleNamespace(
-            Lock=partial(Lock, self), Condition=partial(Condition, self)
+            # Nobody takes an RLock again here: that is for what interrupts a thread.
+            Lock=partial(Lock, self),
+            RLock=partial(Lock, self),
+            Condition=partial(Condition, self),
         )
         self.now_ms = 0
         self.errors: list[BaseException] = []

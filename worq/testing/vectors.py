@@ -1,14 +1,30 @@
 """Programs that take every transition of a bounded model, for any backend: from a file, or made on the spot."""
 
 from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from worq.testing.driver import Do, Program, Tick
+from worq_model.catalogue import VECTORS
 from worq_model.operations import Operation
 from worq_model.vectors import Vectors, generate, loads
 
-__all__ = ["CLIENTS", "Vectors", "generate", "loads", "program", "programs"]
+__all__ = ["CLIENTS", "NAMES", "Vectors", "generate", "kept", "loads", "program", "programs"]
 
 CLIENTS = 2
+NAMES = tuple(VECTORS)
+
+
+def kept(name: str) -> Vectors:
+    """The programs of that name, one of `NAMES`, that come with the package."""
+    return loads(packaged(f"vectors/{name}.json").read_text(encoding="utf-8"))
+
+
+def packaged(path: str) -> Traversable:
+    """A file of the model that is no code: beside its package in a checkout, inside it where a wheel was installed."""
+    package = files("worq_model")
+    places = (package.joinpath(path), package.joinpath("..", path), package.joinpath("../..", path))
+    return next(place for place in places if place.is_file())
 
 
 def programs(vectors: Vectors, *, api: bool = False) -> Iterator[Program]:

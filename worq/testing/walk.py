@@ -11,9 +11,9 @@ from random import Random
 from typing import Any
 
 from worq.testing.bench import Bench
-from worq.testing.driver import Program
 from worq.testing.lifecycle_machine import NAMES, make_lifecycle_machine
 from worq.testing.machine import IDS, LEASES_MS, RETENTIONS_MS, RulesMachine, Which, make_machine
+from worq.testing.shortest import raise_shortest
 from worq_model import lifecycle as model
 from worq_model.values import EXPIRED, Options, Outcome
 
@@ -33,7 +33,7 @@ def walk(bench: Bench, random: Random, walks: int) -> None:
         try:
             _take_steps(here, _QUEUE_WEIGHTS, _QUEUE_SAMPLES, random)
         except AssertionError:
-            _raise_shortest(bench, here.lockstep.program)
+            raise_shortest(bench, here.lockstep)
             raise
 
 
@@ -57,32 +57,6 @@ def _take_steps(
 @cache
 def _parameters(rule: Callable[..., None]) -> tuple[str, ...]:
     return tuple(signature(rule).parameters)[1:]
-
-
-def _raise_shortest(bench: Bench, program: Program) -> None:
-    """Leave out what need not be there: halves first, single steps last."""
-    size = len(program)
-    while size:
-        for start in range(0, len(program), size):
-            shorter = program[:start] + program[start + size :]
-            if _failure_of(bench, shorter):
-                program = shorter
-                break
-        else:
-            size //= 2
-    failure = _failure_of(bench, program)
-    if failure is not None:
-        raise failure
-
-
-def _failure_of(bench: Bench, program: Program) -> AssertionError | None:
-    lockstep = bench.lockstep()
-    try:
-        lockstep.run(program)
-        bench.done(lockstep)
-    except AssertionError as failure:
-        return failure
-    return None
 
 
 def _one_of(*values: Any) -> Sample:

@@ -35,7 +35,7 @@ class Proxy:
         self._changed = threading.Condition()
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._held: list[tuple[bytes, socket.socket]] = []
-        self._stalled = False
+        self._stalled: set[socket.socket] | None = set()
         self.scripts = 0
         self.connections = 0
         self.faults: deque[Fault] = deque()
@@ -59,7 +59,12 @@ class Proxy:
 
     def stall(self) -> None:
         """Forward nothing any more, as a server that has stopped."""
-        self._stalled = True
+        self._stalled = None
+
+    def stall_open(self) -> None:
+        """Forward nothing any more over the connections that there are, as a network that has forgotten them."""
+        with self._changed:
+            self._stalled = {client for client, _ in self._pairs}
 
     def deliver(self) -> None:
         """Let the server have what was held back, and wait for what it says to that."""
@@ -86,6 +91,10 @@ class Proxy:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Cut all connections that there are."""
         with self._changed:
             pairs = list(self._pairs)
         for pair in pairs:
@@ -115,7 +124,7 @@ class Proxy:
                     data = ready.recv(BYTES_MAX)
                     if not data:
                         raise ConnectionError
-                    if self._stalled:
+                    if self._stalled is None or client in self._stalled:
                         continue
                     if ready is server:
                         self.before_reply()

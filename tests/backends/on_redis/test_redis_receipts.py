@@ -14,6 +14,10 @@ from worq.errors import BackendUnavailable, BackendUnsupported
 from worq.queue.redis import TaskQueue
 from worq.values import Outcome
 
+GROWING = [
+    CASES[name]
+    for name in ("submit", "submit with an argument", "defer", "reserve_argument", "set_argument")
+]
 EACH_CASE = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
@@ -47,6 +51,19 @@ class TestReceipts:
         case.act(through)
         look()
         assert seen[1] == seen[2]
+
+    @EACH_CASE
+    @pytest.mark.spec("ENV-RETRY-1")
+    def test_redis_py_sends_nothing_again_by_itself(
+        self, case: Case, queue: TaskQueue, proxy: Proxy
+    ) -> None:
+        case.prepare(queue)
+        url = f"{proxy.url}?retry_on_timeout=true&retry_on_error=ConnectionError,TimeoutError"
+        with closing(TaskQueue(url, clock=queue.clock, retry_deadline_s=0)) as once:
+            proxy.faults.append("after")
+            with pytest.raises(BackendUnavailable):
+                case.act(once)
+        assert (proxy.scripts, proxy.connections) == (1, 1)
 
     @pytest.mark.spec("ENV-RETRY-1")
     def test_what_others_do_meanwhile_does_not_change_the_answer(
@@ -102,8 +119,8 @@ class TestReceipts:
     def test_a_receipt_outlives_the_last_retry(self, through: TaskQueue, raw: Any) -> None:
         submit(through, "a")
         (receipt,) = raw.keys(f"{KEY}:session:*")
-        # The retry deadline, and twice the time after which a reply counts as lost.
-        assert 30_000 < raw.pttl(receipt) <= 90_000
+        # The retry deadline, and twice the time after which a try counts as lost; and not for ever.
+        assert 10_000 + 2 * 15_000 < raw.pttl(receipt) <= 120_000
         through.discard("a")
 
 
@@ -174,6 +191,26 @@ class TestRetries:
         finally:
             raw.config_set(*make_it_work)
         assert call.answer().status == "accepted"
+
+    @EACH_CASE
+    @pytest.mark.spec("ENV-REDIS-9")
+    def test_a_full_server_refuses_only_what_adds_to_it(
+        self, case: Case, redis_url: str, raw: Any, queue: TaskQueue
+    ) -> None:
+        case.prepare(queue)
+        raw.config_set("maxmemory", "1")
+        try:
+            with closing(TaskQueue(redis_url, clock=queue.clock, retry_deadline_s=0)) as hasty:
+                if case not in GROWING:
+                    assert case.act(hasty) == case.answer
+                    return
+                before = state(raw)
+                with pytest.raises(BackendUnavailable) as caught:
+                    case.act(hasty)
+                assert caught.value.outcome == "not_sent"
+                assert state(raw) == before
+        finally:
+            raw.config_set("maxmemory", "0")
 
     def test_what_the_server_calls_a_mistake_is_not_tried_again(
         self, raw: Any, queue: TaskQueue

@@ -10,12 +10,118 @@ import redis
 
 from tests.backends.calls import PATIENCE_S
 from worq.errors import BackendUnavailable, BackendUnsupported
+from worq.masking import masked
 from worq.queue.redis import TaskQueue
 from worq.queue.redis.keys import keys_of
+from worq.queue.redis.url import BLOCK_MS_MAX, target
+from worq.queue.redis.waiting import _seconds
 from worq.values import Request
 
 
 class TestUrls:
+    @pytest.mark.spec("ENV-API-11")
+    @pytest.mark.parametrize(
+        ("url", "reason"),
+        [
+            ("http://host", "scheme: redis://, rediss:// or unix:// is needed, not 'http'"),
+            ("redis:host", "scheme: redis://, rediss:// or unix:// is needed, not 'redis:host'"),
+            ("redis://", "host: one is needed"),
+            ("redis:///0", "host: one is needed"),
+            ("redis://me:secret@", "host: one is needed"),
+            ("redis://:secret@[host/0", "host: it can't be told from the rest"),
+            ("redis://host:port", "port: a number from 1 to 65535 is needed"),
+            ("redis://host:65536", "port: a number from 1 to 65535 is needed"),
+            ("redis://host:0", "port: a number from 1 to 65535 is needed"),
+            ("redis://host:-1", "port: a number from 1 to 65535 is needed"),
+            ("redis://:sec/ret@host", "password: a / ? or # in it must be percent-encoded"),
+            (
+                "redis://me:12?db=secret@host",
+                "password: a / ? or # in it must be percent-encoded",
+            ),
+            ("unix://:12#secret@/path", "password: a / ? or # in it must be percent-encoded"),
+            ("redis://host/first", "path: the number of a database is needed"),
+            ("redis://host/1/2", "path: the number of a database is needed"),
+            ("redis://host/-1", "path: the number of a database is needed"),
+            ("redis://host/1?db=2", "db: the path has another number of a database than '2'"),
+            ("redis://host?db=first", "db: a whole number of 0 or more is needed, not 'first'"),
+            ("redis://host?db=-1", "db: a whole number of 0 or more is needed, not '-1'"),
+            ("redis://host?db=", "db: a whole number of 0 or more is needed, not ''"),
+            ("redis://host?db=1&db=2", "db: it is there twice"),
+            ("redis://host#part", "fragment: none is allowed"),
+            (
+                "redis://host?max_connections=0",
+                "max_connections: a whole number of 1 or more is needed, not '0'",
+            ),
+            (
+                "redis://host?max_connections=1.5",
+                "max_connections: a whole number of 1 or more is needed, not '1.5'",
+            ),
+            ("redis://host?protocol=4", "protocol: 2 or 3 is needed, not '4'"),
+            (
+                "redis://host?socket_keepalive=maybe",
+                "socket_keepalive: true or false is needed, not 'maybe'",
+            ),
+            (
+                "redis://host?socket_timeout=soon",
+                "socket_timeout: a number of seconds is needed, not 'soon'",
+            ),
+            (
+                "redis://host?socket_connect_timeout=-1",
+                "socket_connect_timeout: a number of seconds is needed, not '-1'",
+            ),
+            (
+                "redis://host?socket_connect_timeout=nan",
+                "socket_connect_timeout: a number of seconds is needed, not 'nan'",
+            ),
+            (
+                "redis://host?socket_timeout=6",
+                "socket_timeout: a finite number of more than 6.0 s is needed, not 6.0",
+            ),
+            (
+                "rediss://host?ssl_check_hostname=",
+                "ssl_check_hostname: true or false is needed, not ''",
+            ),
+            (
+                "rediss://host?ssl_cert_reqs=some",
+                "ssl_cert_reqs: none, optional or required is needed, not 'some'",
+            ),
+            ("unix://", "path: that of a socket is needed"),
+            ("unix://run/redis.sock", "host: none is allowed; the path begins with a third /"),
+        ],
+    )
+    def test_the_error_says_which_part_is_wrong(self, url: str, reason: str) -> None:
+        with pytest.raises(ValueError, match=r"^url: ") as caught:
+            TaskQueue(url)
+        assert str(caught.value).startswith(f"url: {reason}")
+        assert str(caught.value).endswith(f": {masked(url)!r}")
+
+    @pytest.mark.spec("ENV-API-11")
+    @pytest.mark.parametrize(
+        "url",
+        ["redis://host?password=secret&nonsense=1", "redis://host?ssl_keyfile=x", "redis://host?x"],
+    )
+    def test_an_unknown_option_is_named_with_those_that_there_are(self, url: str) -> None:
+        name = url.rpartition("?")[2].rpartition("&")[2].partition("=")[0]
+        with pytest.raises(
+            ValueError, match=f"^url: {name}: there is no such option; there are db, .*timeout"
+        ):
+            TaskQueue(url)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "redis://host",
+            "redis://host/",
+            "redis://host:6380/15",
+            "redis://[::1]:6380/1?db=1",
+            "rediss://me:p%2Fss@host/0?ssl_cert_reqs=none&ssl_check_hostname=false",
+            "redis://host?socket_keepalive=yes&max_connections=3&protocol=3&socket_connect_timeout=0.5",
+            "unix://me:secret@/run/redis.sock?db=2",
+        ],
+    )
+    def test_a_good_one_is_understood(self, url: str) -> None:
+        TaskQueue(url).close()
+
     @pytest.mark.parametrize(
         "url",
         [
@@ -37,6 +143,17 @@ class TestUrls:
             TaskQueue(url)
         assert "secret" not in str(caught.value)
         assert caught.value.__suppress_context__
+
+    @pytest.mark.spec("ENV-RETRY-5", "ENV-BAD-5")
+    def test_a_socket_timeout_that_a_wait_may_outlast_is_refused(self) -> None:
+        with pytest.raises(
+            ValueError,
+            match=r"url: socket_timeout: a finite number of more than 6\.0 s .* not 6\.0:",
+        ):
+            TaskQueue("redis://host?socket_timeout=6")
+        longest_s = float(_seconds(BLOCK_MS_MAX))
+        assert target("redis://host?socket_timeout=6.001").options["socket_timeout"] > longest_s
+        assert target("redis://host").options["socket_timeout"] > longest_s
 
     def test_a_password_is_not_shown_by_repr(self) -> None:
         queue = TaskQueue("redis://me:secret@host:1/2", "jobs")

@@ -1,6 +1,8 @@
 """Those who wait, and what else may happen just then: each found by a mutant that nothing else showed."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -10,8 +12,25 @@ from tests.backends.on_redis.cases import KEY, claim, complete, submit
 from tests.backends.on_redis.proxy import Proxy
 from worq.const import TASK_EXPIRED
 from worq.errors import QueueClosed
-from worq.queue.redis import TaskQueue
+from worq.queue.redis import TaskQueue, scripts
 from worq.values import Outcome
+
+
+@contextmanager
+def sleeper(queue: TaskQueue) -> Iterator[Callable[[], int]]:
+    """Ask as one who waits for a task, and for ever; the answer is how many ms to block."""
+    link = queue._link  # pyright: ignore[reportPrivateUsage] # noqa: SLF001
+    channel = link.take(waits=True)
+    try:
+        yield lambda: int.from_bytes(link.perform(channel, scripts.CLAIM, (b"-1", b"0"))[1:], "big")
+        link.perform(channel, scripts.CLAIM, (b"0", b"1"))
+    finally:
+        link.give(channel)
+
+
+def server_ms(raw: Any) -> int:
+    seconds, microseconds = raw.time()
+    return int(seconds * 1000 + microseconds // 1000)
 
 
 def a_claimed(queue: TaskQueue, task_id: str) -> None:
@@ -46,6 +65,35 @@ def test_a_claim_that_is_woken_for_nothing_goes_on_to_its_timeout(
     raw.rpush(f"{KEY}:wake", "1")
     assert call.answer() is None
     assert time.monotonic() - began >= 0.5
+
+
+@pytest.mark.spec("ENV-WAIT-3")
+def test_a_wait_looks_again_after_5_s(timed: TaskQueue) -> None:
+    with sleeper(timed) as look:
+        assert look() == 5_000
+
+
+@pytest.mark.spec("ENV-WAIT-3", "ENV-WAIT-4")
+def test_one_sleeper_looks_when_the_lease_passes_and_each_other_a_little_later(
+    timed: TaskQueue, raw: Any
+) -> None:
+    a_claimed(timed, "a")
+    timed.heartbeat("a", 3)
+    with sleeper(timed) as first, sleeper(timed) as second, sleeper(timed) as third:
+        began_ms = server_ms(raw)
+        blocks = first(), second(), third()
+        took_ms = server_ms(raw) - began_ms
+    assert blocks[0] <= 3_000
+    assert blocks[1] >= blocks[0] + 250 - took_ms
+    assert blocks[2] >= blocks[1] + 250 - took_ms
+
+
+@pytest.mark.spec("ENV-WAIT-4")
+def test_a_wait_whose_timeout_has_passed_is_no_sleeper_any_more(timed: TaskQueue, raw: Any) -> None:
+    a_claimed(timed, "a")
+    timed.heartbeat("a", 3)
+    assert timed.claim(0.05) is None
+    assert not raw.exists(f"{KEY}:session:wait:sleepers", f"{KEY}:session:wait:alarm")
 
 
 @pytest.mark.spec("ENV-WAIT-5", "POP-1")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from worq.clock import MonotonicClock
+from worq.queue.memory.guard import Guard
 from worq.queue.memory.tasks import Tasks
 from worq.queue.memory.waiting import Waiter, Waiting
 
@@ -22,7 +22,7 @@ TIDIED_AT_ONCE = 2
 
 
 class Store:
-    """One queue: its tasks and those who wait, behind one lock, on one clock."""
+    """One queue: its tasks and those who wait, behind one guard, on one clock."""
 
     def __init__(self, clock: Clock | None) -> None:
         self.clock = MonotonicClock() if clock is None else clock
@@ -32,11 +32,11 @@ class Store:
         self._unsubscribe = self.clock.subscribe(self._clock_advanced)
 
     def _empty(self) -> None:
-        self.lock = threading.Lock()
-        self.waiting = Waiting(flows=self._flows)
+        self.guard = Guard()
+        self.waiting = Waiting(self.guard, flows=self._flows)
         self.tasks = Tasks(self.waiting.tell)
 
-    # Under the lock, which is held until `settle`.
+    # Behind the guard, until `settle`.
 
     def look(self) -> None:
         """Begin an operation: its time, and the deadlines that have passed by then."""
@@ -54,7 +54,7 @@ class Store:
             # Of the present millisecond of a clock that flows a part is gone, so it does not
             # count: or the wait would end before its timeout. [ENV-WAIT-2]
             limit_ms = self.tasks.now_ms + timeout_ms + int(self._flows)
-        return Waiter(threading.Condition(self.lock), owner, record, limit_ms)
+        return Waiter(self.guard.condition(), owner, record, limit_ms)
 
     def is_over(self, waiter: Waiter) -> bool:
         """Whether its timeout has passed."""
@@ -65,7 +65,7 @@ class Store:
         tasks = self.tasks
         self.waiting.sleep(waiter, tasks.now_ms, tasks.ready, tasks.next_deadline_ms())
 
-    # Without the lock.
+    # Outside it.
 
     def runs_on(self, clock: Clock) -> bool:
         """Whether it is this clock; all monotonic ones are the same."""
@@ -73,11 +73,11 @@ class Store:
 
     def is_needed(self) -> bool:
         """Whether a queue object is open, or a task there. [ENV-API-8]"""
-        if self.queues:
-            return True
-        with self.lock:
-            self.look()
-            return bool(self.tasks)
+        return bool(self.queues) or self.guard.run(self._has_tasks)
+
+    def _has_tasks(self) -> bool:
+        self.look()
+        return bool(self.tasks)
 
     def let_go(self) -> None:
         """Leave the clock."""
@@ -91,10 +91,12 @@ class Store:
 
     def _clock_advanced(self) -> None:
         """Apply the deadlines in the thread that advances the clock. [ENV-WAIT-8]"""
-        with self.lock:
-            self.look()
-            self.waiting.wake_overdue(self.tasks.now_ms)
-            self.settle()
+        self.guard.run(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self.look()
+        self.waiting.wake_overdue(self.tasks.now_ms)
+        self.settle()
 
 
 class Stores:
@@ -104,34 +106,40 @@ class Stores:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._guard = Guard()
         self._stores: OrderedDict[tuple[str, str], Store] = OrderedDict()
 
     def held(self) -> list[tuple[str, str]]:
         """The (URL, name) of each store that is needed."""
-        with self._lock:
-            self._tidy(len(self._stores))
-            return list(self._stores)
+        return self._guard.run(self._held)
+
+    def _held(self) -> list[tuple[str, str]]:
+        self._tidy(len(self._stores))
+        return list(self._stores)
 
     def open(self, queue: TaskQueue) -> Store:
         """The store of a queue object. If it must be made, it runs on that object's clock."""
+        return self._guard.run(self._open, queue)
+
+    def _open(self, queue: TaskQueue) -> Store:
         key = queue.url, queue.name
-        with self._lock:
-            self._tidy(TIDIED_AT_ONCE)
-            self._free_unless_needed(key)
-            store = self._stores.get(key)
-            if store is None:
-                store = self._stores[key] = Store(queue.clock)
-            elif queue.clock is not None and not store.runs_on(queue.clock):
-                raise ValueError(f"clock: {queue!r} runs on another one than {queue.clock!r}")
-            store.queues.add(queue)
-            return store
+        self._tidy(TIDIED_AT_ONCE)
+        self._free_unless_needed(key)
+        store = self._stores.get(key)
+        if store is None:
+            store = self._stores[key] = Store(queue.clock)
+        elif queue.clock is not None and not store.runs_on(queue.clock):
+            raise ValueError(f"clock: {queue!r} runs on another one than {queue.clock!r}")
+        store.queues.add(queue)
+        return store
 
     def close(self, queue: TaskQueue, store: Store) -> None:
         """Count a queue object as closed."""
-        with self._lock:
-            store.queues.discard(queue)
-            self._free_unless_needed((queue.url, queue.name))
+        self._guard.run(self._close, queue, store)
+
+    def _close(self, queue: TaskQueue, store: Store) -> None:
+        store.queues.discard(queue)
+        self._free_unless_needed((queue.url, queue.name))
 
     def disown(self) -> None:
         """Begin anew in a forked child, which shares nothing with its parent.
@@ -139,7 +147,7 @@ class Stores:
         What it inherited may be half done, and locked by a thread that is not there any more.
         """
         stores, self._stores = self._stores, OrderedDict()
-        self._lock = threading.Lock()
+        self._guard = Guard()
         for store in stores.values():
             store.disown()
 

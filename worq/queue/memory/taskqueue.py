@@ -31,6 +31,8 @@ class TaskQueue(AbstractTaskQueue):
     shares nothing: what it inherited is closed there, and what it opens is empty.
     """
 
+    process_local = True
+
     def __init__(
         self,
         url: str,
@@ -48,26 +50,32 @@ class TaskQueue(AbstractTaskQueue):
 
     def close(self) -> None:
         """Unblock whoever waits on this object. Idempotent. [ENV-WAIT-7]"""
-        with self._store.lock:
-            if self._closed:
-                return
-            self._closed = f"{self!r} is closed"
-            self._store.waiting.wake_owned_by(self)
+        if not self._store.guard.run(self._end):
+            return
         STORES.close(self, self._store)
+
+    def _end(self) -> bool:
+        if self._closed:
+            return False
+        self._closed = f"{self!r} is closed"
+        self._store.waiting.wake_owned_by(self)
+        return True
 
     def disown(self) -> None:
         """Belong to a forked child, where this object can't reach what its parent does."""
         self._closed = self._closed or f"{self!r} was opened before the fork: open it in the child"
 
     def _apply(self, act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """One operation: deadlines first [TIM-2], then what it does, then whom it concerns."""
-        store = self._store
-        with store.lock:
-            self._look()
-            try:
-                return act(*args, **kwargs)
-            finally:
-                store.settle()
+        """One operation, as `_operate` does it: one at a time."""
+        return self._store.guard.run(self._operate, partial(act, *args, **kwargs))
+
+    def _operate(self, act: Callable[[], R]) -> R:
+        """Deadlines first [TIM-2], then what it does, then whom it concerns."""
+        self._look()
+        try:
+            return act()
+        finally:
+            self._store.settle()
 
     def _look(self) -> None:
         if self._closed:

@@ -119,7 +119,7 @@ class Tasks:
         args: Mapping[str, bytes | None],
         outcome: Outcome | None,
     ) -> Submitted:
-        """`args`: argument id → incarnation, or None. [SUB-1] to [SUB-7]"""
+        """`args`: argument id → incarnation, or None. [SUB-1] to [SUB-8]"""
         present = self._records.get(ticket.id)
         if present is not None:
             return ACCEPTED if present.ticket.incarnation == ticket.incarnation else DUPLICATE
@@ -130,14 +130,15 @@ class Tasks:
                 return Submitted("unavailable", argument_id)
             arguments.append(argument)
         record = self._accept(ticket, message)
-        if outcome is not None:  # [SUB-4]
+        if outcome is None and (failed := _first_failed(record, arguments)) is not None:  # [SUB-5]
+            outcome = _seen_from_dependent(*failed)
+            self._remove(failed[0])
+        if outcome is not None:  # [SUB-4] too
             self._end(record, outcome, ticket.retention_ms)
-        elif (failed := _first_failed(record, arguments)) is not None:  # [SUB-5]
-            self._reserve(record, failed)
-        else:
-            self._place(record, args)
-            for argument in arguments:
-                self._reserve(record, argument)
+            return Submitted("accepted", outcome=outcome) if ticket.ignore_result else ACCEPTED
+        self._place(record, args)
+        for argument in arguments:
+            self._reserve(record, argument)
         return ACCEPTED
 
     def claim(self) -> Claim | None:
@@ -334,8 +335,7 @@ class Tasks:
             if outcome.kind == "result" or dependent.ticket.passes_errors:
                 self._supply(dependent, record.id, outcome)
                 return
-            if outcome.kind == "failure":
-                outcome = outcome._replace(source_id=outcome.source_id or record.id)
+            outcome = _seen_from_dependent(record, outcome)
             record, retention_ms = dependent, dependent.ticket.retention_ms
         if outcome.kind == "expired" or record.ticket.ignore_result:
             self._remove(record)
@@ -407,8 +407,16 @@ def _is_free(argument: Record) -> bool:
     return not argument.ticket.ignore_result and argument.dependent is None
 
 
-def _first_failed(record: Record, arguments: list[Record]) -> Record | None:
-    """The argument, if any, whose failure is that of the task too."""
+def _first_failed(record: Record, arguments: list[Record]) -> tuple[Record, Outcome] | None:
+    """The argument, if any, whose failure is that of the task too, and that failure."""
     if record.ticket.passes_errors:
         return None
-    return next((a for a in arguments if a.outcome and a.outcome.kind == "failure"), None)
+    outcomes = ((argument, argument.outcome) for argument in arguments)
+    return next(((a, o) for a, o in outcomes if o is not None and o.kind == "failure"), None)
+
+
+def _seen_from_dependent(argument: Record, outcome: Outcome) -> Outcome:
+    """The same outcome; a failure says which task it first happened to. [OUT-3]"""
+    if outcome.kind != "failure" or outcome.source_id is not None:
+        return outcome
+    return outcome._replace(source_id=argument.id)

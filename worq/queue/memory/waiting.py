@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from threading import Condition
 
+    from worq.queue.memory.guard import Guard
     from worq.queue.memory.tasks import Record
 
 WAIT_MS_MAX = 5_000
@@ -30,13 +31,14 @@ class Waiter:
 
 
 class Waiting:
-    """Who sleeps on one queue. Every method is called under the queue's lock.
+    """Who sleeps on one queue. Every method is called behind the queue's guard.
 
     On a clock that flows, one of those who sleep keeps watch: it wakes at the queue's next
     deadline, for all. Any other clock is advanced by somebody, who does that in its stead.
     """
 
-    def __init__(self, *, flows: bool) -> None:
+    def __init__(self, guard: Guard, *, flows: bool) -> None:
+        self._guard = guard
         self._flows = flows
         self._sleepers: dict[Waiter, None] = {}  # in the order in which they came, as all here
         self._claims: OrderedDict[Waiter, None] = OrderedDict()  # not called, longest first
@@ -53,7 +55,7 @@ class Waiting:
             self._join(waiter)
             self._plan(waiter, now_ms, deadline_ms)
             self.settle(ready, deadline_ms)
-            waiter.condition.wait((waiter.until_ms - now_ms) / 1000)
+            self._guard.wait(waiter.condition, (waiter.until_ms - now_ms) / 1000)
         finally:  # whatever woke it, an exception in this thread too
             self._leave(waiter)
 

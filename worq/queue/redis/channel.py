@@ -1,8 +1,10 @@
 """A connection with its session."""
 
 import secrets
+import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol, cast
 
 import hiredis
@@ -34,7 +36,8 @@ class Channel:
     receipt; one with a lower number is no longer done. [ENV-RETRY-1]
     """
 
-    def __init__(self, connection: Connection, prefix: str) -> None:
+    def __init__(self, connection: Connection, prefix: str, *, is_prompt: bool = False) -> None:
+        self.is_prompt = is_prompt
         self._connection = connection
         self._number = 0
         self._used_at = 0.0
@@ -83,5 +86,15 @@ class Channel:
             self._connection.disconnect()
 
     def disconnect(self) -> None:
-        """Also from another thread: whoever reads gets an error."""
         self._connection.disconnect()
+
+    def interrupt(self) -> None:
+        """From another thread: whoever reads gets an error, and disconnects.
+
+        To close a socket that another thread reads would free its number for the next one to be opened, and the
+        reader, once woken, would look at that and sleep on.
+        """
+        sock: socket.socket | None = getattr(self._connection, "_sock", None)
+        if sock is not None:
+            with suppress(OSError):  # not connected any more
+                sock.shutdown(socket.SHUT_RDWR)

@@ -10,12 +10,14 @@ from typing import Any, Final
 
 from redis.exceptions import NoScriptError, RedisError
 
+from worq import bounds
 from worq.clock import Clock
-from worq.errors import BackendUnsupported, QueueClosed, WorqError
+from worq.errors import BackendUnavailable, BackendUnsupported, QueueClosed, WorqError
 from worq.queue.redis import scripts
 from worq.queue.redis.channel import Channel
+from worq.queue.redis.contact import Contact
 from worq.queue.redis.keys import prefix
-from worq.queue.redis.retry import Tries
+from worq.queue.redis.retry import Tries, meaning
 from worq.queue.redis.scripts import Script
 from worq.queue.redis.server import check_server
 from worq.queue.redis.url import BLOCK_MS_MAX, Target
@@ -24,13 +26,15 @@ RECEIPT_MARGIN_MS: Final = 60_000
 IDLE_MAX: Final = 64
 """Connections that are kept open while no call uses them."""
 CONTROL_TIMEOUT_S: Final = 0.5
+LAST_WORD_TIMEOUT_S: Final = 2.0
 WAKE_TIMEOUT_S: Final = 1.0
+PROMPT_TIMEOUT_S: Final = 1.0
+"""How long a try may wait for a connection, or for a reply, where calls are bounded. [ENV-RETRY-3]"""
 CLOSE_WAIT_S: Final = 0.08
 """How long `close` waits for calls under way, before it cuts their connections. [ENV-WAIT-7]"""
 NO_NUMBER: Final = b"0" * 16
 
-# AttributeError: from redis-py, when close() takes a connection away under it.
-_LOST: Final = (RedisError, OSError, AttributeError)
+_LOST: Final = (RedisError, OSError)
 
 _links: "weakref.WeakSet[Link]" = weakref.WeakSet()
 
@@ -47,9 +51,9 @@ class Link:
         self._name = name
         self._key = self.prefix.encode()
         self._retry_deadline_s = retry_deadline_s
-        # A try may come so late after the first: it failed after one time-out, was repeated until the deadline, and
-        # the last one waits another time-out for its reply.
-        kept_ms = 1000 * (retry_deadline_s + 2 * target.socket_timeout_s) + RECEIPT_MARGIN_MS
+        # A try may come so late after the first: it failed after its time-outs, was repeated until the deadline, and
+        # the last one waits as long again.
+        kept_ms = 1000 * (retry_deadline_s + 2 * target.try_s) + RECEIPT_MARGIN_MS
         self._receipt_ms = b"%d" % kept_ms
         self._checked = False
         self._begin()
@@ -58,7 +62,8 @@ class Link:
     def _begin(self) -> None:
         """With no connection: at first, and in a forked child."""
         self.closed = threading.Event()
-        self._idle: list[Channel] = []
+        self._contact = Contact(self._where)
+        self._idle: dict[bool, list[Channel]] = {False: [], True: []}  # by `Channel.is_prompt`
         self._busy: set[Channel] = set()
         self._changed = threading.Condition()
         limit = self._target.connections_max
@@ -118,22 +123,38 @@ class Link:
             except NoScriptError:
                 whole = True
             except _LOST as error:
+                if self.closed.is_set() and channel.waits:
+                    if tries is None and not channel.may_be_done:
+                        raise self._closed() from error
+                    return self._last_word(channel, number)
                 self._lost(channel, error)
-                tries = tries or Tries(self._where, deadline_s, self.closed)
+                tries = tries or Tries(self._where, deadline_s, bounds.until_s(), self.closed)
                 tries.failed(error, may_be_done=channel.may_be_done and script.changes)
+                if meaning(error) == "lost":
+                    self._contact.lost(error)
             else:
+                self._contact.made()
                 if reply[:1] in b".+":
                     return bytes(reply)
+                if reply == b"<" and tries is not None:
+                    return self._last_word(channel, number)
                 self._heed(reply)
                 whole = False
             block = None
+
+    def _last_word(self, channel: Channel, number: bytes) -> bytes:
+        """The reply of an operation that `close` cut off, if it was done: then it counts. [ENV-WAIT-7]"""
+        if number != NO_NUMBER:
+            with suppress(*_LOST):  # then nobody knows; a lease or a retention passes
+                receipt = self._fence([channel.session], LAST_WORD_TIMEOUT_S)
+                if receipt.startswith(number):
+                    return receipt[len(number) :]
+        raise self._closed()
 
     def _lost(self, channel: Channel, error: Exception) -> None:
         """Drop the connection; raise if that was `close`."""
         if self.closed.is_set() and channel.waits:
             raise self._closed() from error
-        if isinstance(error, AttributeError) and not self.closed.is_set():
-            raise error
         channel.disconnect()
 
     def block(self, channel: Channel, command: Sequence[Any]) -> None:
@@ -187,28 +208,44 @@ class Link:
     # Channels. One that waits doesn't count for the limit, or a few that wait would keep all others out.
 
     def take(self, *, waits: bool = False) -> Channel:
+        until_s = None if waits else bounds.until_s()
         if self._slots is not None and not waits:
-            self._slots.acquire()
+            self._take_slot(self._slots, until_s)
         with self._changed:
             if self.closed.is_set():
                 if self._slots is not None and not waits:
                     self._slots.release()
                 raise self._closed()
-            idle = self._idle
-            channel = idle.pop() if idle else Channel(self._target.connection(), self.prefix)
+            is_prompt = until_s is not None
+            idle = self._idle[is_prompt]
+            channel = idle.pop() if idle else self._channel(is_prompt=is_prompt)
             channel.waits = waits
             self._busy.add(channel)
         return channel
+
+    def _take_slot(self, slots: threading.Semaphore, until_s: float | None) -> None:
+        left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
+        if not slots.acquire(timeout=left_s):
+            raise BackendUnavailable(f"{self._where}: all connections are in use", "not_sent")
+
+    def _channel(self, *, is_prompt: bool) -> Channel:
+        """A new one. `is_prompt`: for calls that are bounded; it never waits."""
+        if not is_prompt:
+            return Channel(self._target.connection(), self.prefix)
+        return Channel(
+            self._target.prompt_connection(PROMPT_TIMEOUT_S), self.prefix, is_prompt=True
+        )
 
     def give(self, channel: Channel) -> None:
         if self._slots is not None and not channel.waits:
             self._slots.release()
         with self._changed:
             self._busy.discard(channel)
-            if self.closed.is_set() or len(self._idle) >= IDLE_MAX:
+            idle = self._idle[channel.is_prompt]
+            if self.closed.is_set() or len(idle) >= IDLE_MAX:
                 channel.disconnect()
             else:
-                self._idle.append(channel)
+                idle.append(channel)
             if self.closed.is_set():
                 self._changed.notify_all()
 
@@ -219,7 +256,7 @@ class Link:
         with self._changed:
             keys = [channel.wait_key for channel in self._busy if channel.waits]
         if keys:
-            with suppress(RedisError, OSError):  # they look again anyway, a little later
+            with suppress(*_LOST):  # they look again anyway, a little later
                 self._control(WAKE_TIMEOUT_S, _nudges(keys))
 
     def close(self) -> None:
@@ -228,38 +265,45 @@ class Link:
             if self.closed.is_set():
                 return
             self.closed.set()
-            idle, self._idle = self._idle, []
+            idle = self._all_idle()
+            self._idle = {False: [], True: []}
             sessions = [channel.session for channel in self._busy if channel.waits]
         for channel in idle:
             channel.disconnect()
         if sessions:
-            self._fence(sessions)
+            with suppress(*_LOST):  # then their connections are cut
+                self._fence(sessions, CONTROL_TIMEOUT_S)
         give_up_at = time.monotonic() + CLOSE_WAIT_S
         with self._changed:
             while self._busy and (left_s := give_up_at - time.monotonic()) > 0:
                 self._changed.wait(left_s)
             for channel in self._busy:
-                channel.disconnect()
+                channel.interrupt()
 
-    def _fence(self, sessions: Sequence[str]) -> None:
-        """Wake them so that the claim that each has sent behind its block is not done, or nobody would get the task."""
+    def _all_idle(self) -> list[Channel]:
+        return [channel for idle in self._idle.values() for channel in idle]
+
+    def _fence(self, sessions: Sequence[str], timeout_s: float) -> bytes:
+        """Wake them so that the claim that each has sent behind its block is not done, or nobody would get the task.
+
+        The answer is the last receipt of the first of them.
+        """
         key = (b"2", self._key, self._key + b":session:")
         arguments = (self.now_ms(), NO_NUMBER, self._receipt_ms, *sessions)
-        with suppress(RedisError, OSError):  # then their connections are cut
-            self._control(CONTROL_TIMEOUT_S, [(b"EVAL", scripts.CLOSE.text, *key, *arguments)])
+        reply = self._control(timeout_s, [(b"EVAL", scripts.CLOSE.text, *key, *arguments)])
+        return bytes(reply[1:])
 
-    def _control(self, timeout_s: float, commands: Iterable[Sequence[object]]) -> None:
-        """Send commands over a connection of their own, since the others are in use."""
-        options = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
-        channel = Channel(self._target.connection(**options), self.prefix)
+    def _control(self, timeout_s: float, commands: Iterable[Sequence[object]]) -> Any:
+        """The reply to the last of some commands, over a connection of their own, since the others are in use."""
+        channel = Channel(self._target.prompt_connection(timeout_s), self.prefix)
         try:
-            channel.exchange(*commands)
+            return channel.exchange(*commands)
         finally:
             channel.disconnect()
 
     def forked(self) -> None:
         """In a child: its parent goes on with these sockets and sessions."""
-        for channel in (*self._idle, *self._busy):
+        for channel in (*self._all_idle(), *self._busy):
             channel.disconnect()
         was_closed = self.closed.is_set()
         self._begin()

@@ -89,9 +89,16 @@ class TaskQueue(AbstractTaskQueue, Introspective):
             )
             more = (ids, wanted, b"" if outcome is None else records.packed_outcome(outcome))
         reply = self._link.call(scripts.SUBMIT, task.id, record, *more)
-        if reply == b"A":
-            return _ACCEPTED
-        return _DUPLICATE if reply == b"D" else Submitted("unavailable", reply[1:].decode())
+        match reply[:1]:
+            case b"A":
+                return _ACCEPTED
+            case b"D":
+                return _DUPLICATE
+            case b"U":
+                return Submitted("unavailable", reply[1:].decode())
+            case _:  # an outcome of its own is not sent back
+                ended = records.outcome(reply[1:]) if len(reply) > 1 else outcome
+                return Submitted("accepted", outcome=ended)
 
     def _defer(self, task: Ticket, message: bytes, args: frozenset[str]) -> bool:
         ids = records.packed_ids(args)

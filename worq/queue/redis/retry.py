@@ -9,7 +9,7 @@
 | any other error that the server answers | a bug | the error of redis-py |
 
 Sending again is harmless: the operation keeps its number, and the session's receipt has its answer. [ENV-RETRY-1]
-The first try after a failure follows at once, the next after 50 ms, then twice as long each time up to 2 s, until
+The first try after a failure follows at once, the next after 50 ms, then twice as long each time up to 1 s, until
 the retry deadline has passed, counted from the first failure. After a refusal the connection is made anew, since
 the server may have lost its role to another.
 """
@@ -25,7 +25,7 @@ import redis.exceptions as redis_errors
 from worq.errors import BackendUnavailable, QueueClosed
 
 DELAY_S_MIN = 0.05
-DELAY_S_MAX = 2.0
+DELAY_S_MAX = 1.0
 REFUSALS = (
     "BUSY",
     "CLUSTERDOWN",
@@ -72,9 +72,13 @@ def meaning(error: Exception) -> Meaning:
 class Tries:
     """The tries of one operation. `closed` ends the pauses between them."""
 
-    def __init__(self, where: str, deadline_s: float, closed: threading.Event) -> None:
+    def __init__(
+        self, where: str, deadline_s: float, until_s: float | None, closed: threading.Event
+    ) -> None:
+        """`deadline_s`: the retry deadline, from the first failure on. `until_s`: a moment that ends them too."""
         self._where = where
         self._deadline_s = deadline_s
+        self._until_s = until_s
         self._closed = closed
         self._give_up_at: float | None = None
         self._delay_s = 0.0
@@ -90,6 +94,8 @@ class Tries:
         now = time.monotonic()
         if self._give_up_at is None:
             self._give_up_at = now + self._deadline_s
+            if self._until_s is not None:
+                self._give_up_at = min(self._give_up_at, self._until_s)
         if means == "final" or now >= self._give_up_at:
             raise BackendUnavailable(f"{self._where}: {error}", self._outcome) from error
         pause_s = min(self._delay_s * random.uniform(0.5, 1), self._give_up_at - now)  # noqa: S311

@@ -1,14 +1,13 @@
 """From a URL to connections. It is read as `redis.from_url` does, and checked before anything is opened."""
 
-import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
-from urllib.parse import urlsplit
 
 import redis.connection
 
 from worq.masking import masked
 from worq.queue.redis.channel import Connection
+from worq.queue.redis.urlparts import UrlError, check_parts
 
 BLOCK_MS_MAX = 5_000
 """The longest that a connection blocks on the server. [ENV-WAIT-3]"""
@@ -17,9 +16,6 @@ SOCKET_TIMEOUT_S_MIN = BLOCK_MS_MAX / 1000 + 1
 CONNECT_TIMEOUT_S = 5.0
 
 _parse_url = cast("Callable[[str], dict[str, Any]]", redis.connection.parse_url)
-
-
-_DATABASE = re.compile(r"(/\d*)?")
 
 
 class Target(NamedTuple):
@@ -34,48 +30,49 @@ class Target(NamedTuple):
         """A new one, which connects when it is used."""
         return cast("Connection", self.connection_class(**{**self.options, **options}))
 
+    def prompt_connection(self, timeout_s: float) -> Connection:
+        """One that waits no longer than that, for a connection as for a reply."""
+        return self.connection(
+            socket_timeout=min(timeout_s, self.options["socket_timeout"]),
+            socket_connect_timeout=min(timeout_s, self.options["socket_connect_timeout"]),
+        )
+
     @property
-    def socket_timeout_s(self) -> float:
-        timeout_s: float = self.options["socket_timeout"]
-        return timeout_s
+    def try_s(self) -> float:
+        """How long a try takes at most: to connect, and to wait for the reply."""
+        timeouts_s: tuple[float, float] = (
+            self.options["socket_connect_timeout"],
+            self.options["socket_timeout"],
+        )
+        return sum(timeouts_s)
 
 
 def target(url: str) -> Target:
-    """What `url` says; ValueError with the URL, its password masked, if that makes no sense."""
+    """What `url` says; ValueError with the URL, its password masked, if that makes no sense. [ENV-API-11]"""
     try:
+        check_parts(url)
         found = _target(masked(url), _parse_url(url))
         found.connection()
     except (ValueError, TypeError, redis.RedisError) as error:
         # The reasons of others may show the password.
-        reason = str(error) if isinstance(error, _UrlError) else "no URL of a Redis server"
+        reason = str(error) if isinstance(error, UrlError) else "redis-py does not understand it"
         raise ValueError(f"url: {reason}: {masked(url)!r}") from None
     return found
-
-
-class _UrlError(ValueError):
-    pass
 
 
 def _target(url: str, options: dict[str, Any]) -> Target:
     connection_class = options.pop("connection_class", redis.connection.Connection)
     connections_max = options.pop("max_connections", None)
-    if connections_max is not None and connections_max < 1:
-        raise _UrlError(f"max_connections of at least 1 is needed, not {connections_max!r}")
     options.pop("timeout", None)  # of a pool
     options.setdefault("socket_timeout", SOCKET_TIMEOUT_S)
     options.setdefault("socket_connect_timeout", CONNECT_TIMEOUT_S)
     options.setdefault("protocol", 2)
     if not SOCKET_TIMEOUT_S_MIN < options["socket_timeout"] < float("inf"):
         # Or a wait would be taken for a server that does not answer.
-        raise _UrlError(
-            f"a finite socket_timeout of more than {SOCKET_TIMEOUT_S_MIN} s is needed, "
+        raise UrlError(
+            f"socket_timeout: a finite number of more than {SOCKET_TIMEOUT_S_MIN} s is needed, "
             f"not {options['socket_timeout']!r}"
         )
-    if connection_class is redis.connection.UnixDomainSocketConnection:
-        if not options.get("path"):
-            raise _UrlError("the path of a socket is needed")
-    elif not _DATABASE.fullmatch(urlsplit(url).path):  # which redis-py would ignore
-        raise _UrlError("the number of a database is needed after the host")
     # Retries and checks of health are this backend's own.
     options.update(retry=None, retry_on_timeout=False, retry_on_error=[], health_check_interval=0)
     options.update(decode_responses=False)

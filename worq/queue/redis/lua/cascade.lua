@@ -34,7 +34,7 @@ local function cascade()
     end
     call('HDEL', keys.waiting, id)
     queue.changed = queue.changed + 1
-    if state == 'E' then leave_fifo(id) end
+    if state == 'E' then leave_fifo(incarnation(record) .. id) end
     if not has_arguments(record) then return '' end
     call('HDEL', keys.args, incarnation(record))
     return start == 0 and body(record) or ''
@@ -54,7 +54,7 @@ local function cascade()
     withdraw(id, record)
     call('HSET', keys.waiting, id, 'E' .. sub(record, 2)) -- [TIM-3]
     if arguments then call('HSET', keys.args, incarnation(record), arguments) end
-    enqueue(id)
+    enqueue(id, incarnation(record))
   end
 
   -- Apply the deadlines that have passed. Retentions concern nobody but the task, so they go in bulk. [TIM-2]
@@ -84,7 +84,7 @@ local function cascade()
     end
     call('HDEL', keys.args, inc)
     call('HSET', keys.waiting, dependent, 'E' .. sub(call('HGET', keys.waiting, dependent), 2))
-    enqueue(dependent)
+    enqueue(dependent, inc)
   end
 
   function steps.arrive(id, dependent, inc, kind, source, message)

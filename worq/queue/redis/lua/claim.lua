@@ -9,9 +9,9 @@
 
 local wait_ms, slept = tonumber(ARGV[4]), ARGV[5] == '1'
 
-local id
+local entry
 if not queue.stale then
-  id = call('LPOP', keys.ready)
+  entry = call('LPOP', keys.ready)
 else
   -- include: stale
   repeat
@@ -20,13 +20,15 @@ else
       return '~'
     end
     queue.changed = queue.changed + 1
-    id = call('LPOP', keys.front)
-    if not id and queue.stale == 0 then call('HDEL', META, 'stale') end
-    id = id or call('LPOP', keys.ready)
-  until not id or queue.stale == 0 or not is_stale(id)
+    entry = call('LPOP', keys.front)
+    if not entry then
+      if call('EXISTS', keys.stale) == 0 then call('HDEL', META, 'stale') end
+      entry = call('LPOP', keys.ready)
+    end
+  until not entry or not is_stale(entry)
 end
 
-if not id then
+if not entry then
   if wait_ms == 0 and not slept then return answer('N') end
   -- include: wait
   if wait_ms ~= 0 then return answer('W' .. pack('>I4', sleep(wait_ms))) end
@@ -34,6 +36,7 @@ if not id then
   return answer('N')
 end
 
+local id = sub(entry, 17)
 local record = call('HGET', keys.waiting, id)
 local inc, start, attempts, lease = incarnation(record), numbers(record)
 local list, message = body(record)

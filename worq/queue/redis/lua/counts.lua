@@ -5,7 +5,7 @@
 -- include: prelude begin
 
 local enqueued = call('LLEN', keys.ready)
-if queue.stale then enqueued = enqueued + call('LLEN', keys.front) - queue.stale end
+if queue.stale then enqueued = enqueued + call('LLEN', keys.front) - call('SCARD', keys.stale) end
 local processing = call('ZCARD', keys.leases)
 
 return answer(table.concat({

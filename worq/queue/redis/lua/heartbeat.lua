@@ -12,6 +12,7 @@ local id, token, lease = ARGV[4], ARGV[5], tonumber(ARGV[6])
 if not claimed(id, token) then return answer('F') end
 
 queue.changed = queue.changed + 1
+call('ZREM', keys.leases, id) -- a server that is full refuses to begin with a ZADD [ENV-REDIS-9]
 call('ZADD', keys.leases, queue.now + lease, id)
 if lease < BLOCK_MS_MAX and not queue.manual then -- sooner than those who wait would look
   -- include: wait

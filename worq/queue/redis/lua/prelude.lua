@@ -19,9 +19,9 @@ local call, sub, pack, unpack_at = redis.call, string.sub, struct.pack, struct.u
 local keys = {
   waiting = META .. ':waiting', -- id → record, PENDING and ENQUEUED
   claimed = META .. ':claimed', -- id → record, PROCESSING and COMPLETED
-  ready = META .. ':ready', -- the FIFO of ids
+  ready = META .. ':ready', -- the FIFO: of each task its incarnation (16 bytes) and its id
   front = META .. ':front', -- what comes before it
-  stale = META .. ':stale', -- id → how many entries of the FIFO are of tasks that have ended
+  stale = META .. ':stale', -- the set of those entries of the FIFO whose tasks have ended
   leases = META .. ':leases', -- id, by deadline
   retained = META .. ':retained', -- id, by deadline
   args = META .. ':args', -- arguments of tasks that wait
@@ -38,7 +38,7 @@ local queue = {
   epoch = tonumber(meta[2] or 0), -- how many tasks were deferred
   kept = tonumber(meta[3] or 0), -- claimed records that would not expire by themselves
   ttl = meta[4], -- the keys have physical TTLs
-  stale = tonumber(meta[5]), -- entries of the FIFO; nil while there are none, and nothing in `front`
+  stale = meta[5], -- there may be stale entries of the FIFO, or some in `front`
   work = meta[6], -- the work list is not empty
   manual = ARGV[1] ~= '',
   now = tonumber(ARGV[1]),
@@ -86,6 +86,9 @@ end
 local function answer(text) -- and keep it as the session's receipt, for when it is asked again [ENV-RETRY-1]
   if queue.changed > 0 then seal() end
   local reply = (queue.work and '+' or '.') .. text
-  if NUMBER ~= '0000000000000000' then call('SET', SESSION, NUMBER .. reply, 'PX', ARGV[3]) end
+  if NUMBER ~= '0000000000000000' then
+    if queue.changed == 0 then call('DEL', SESSION) end -- a server that is full refuses to begin with a SET [ENV-REDIS-9]
+    call('SET', SESSION, NUMBER .. reply, 'PX', ARGV[3])
+  end
   return reply
 end

@@ -4,7 +4,7 @@ local function wake_claim() -- also when a marker was taken by one that died: so
   if call('LLEN', keys.wake) == 0 then call('RPUSH', keys.wake, '1') end
 end
 
-local function enqueue(id)
-  call('RPUSH', keys.ready, id)
+local function enqueue(id, inc)
+  call('RPUSH', keys.ready, inc .. id)
   wake_claim()
 end

@@ -1,4 +1,4 @@
--- Accept a task and reserve its arguments. [SUB-1] to [SUB-7]
+-- Accept a task and reserve its arguments. [SUB-1] to [SUB-8]
 --
 -- ARGV[4]  id
 -- ARGV[5]  record, with state E and epoch 0
@@ -6,6 +6,7 @@
 -- ARGV[7]  for each of them 17 bytes: '=' and the incarnation it must have, or '*' and 16 bytes of no meaning
 -- ARGV[8]  outcome: kind, length of source (4 bytes), source, message; empty for none
 -- Reply    A accepted | D duplicate | U and the id of the argument that is unavailable
+--          E, ended with the outcome that it was given | E and the outcome of an argument, as above
 --
 -- include: prelude begin records ready
 
@@ -17,14 +18,12 @@ if there then return answer(incarnation(there) == inc and 'A' or 'D') end
 
 if queue.epoch > 0 then record = sub(record, 1, 38) .. pack('>I5', queue.epoch) .. sub(record, 44) end
 
-local function end_with(packed, source) -- a failure: length of its source, source, message
-  if ignores(record) then return answer('A') end -- [OUT-4]
+local function end_with(source, message) -- a failure
   -- include: kept
-  local own_source, message_at = unpack_at('>I4c0', packed)
   local _, _, _, retention = numbers(record)
   if not queue.format then call('HSET', META, 'format', FORMAT) end
   queue.changed = queue.changed + 1
-  complete(id, record, 'f', own_source ~= '' and own_source or source, sub(packed, message_at), retention) -- [OUT-5]
+  complete(id, record, 'f', source, message, retention) -- [OUT-5]
   return answer('A')
 end
 
@@ -44,11 +43,19 @@ if list ~= '' then
   end
   if failed and outcome == '' then -- [SUB-5]
     consume(failed)
-    return end_with(failure, failed)
+    local source, message_at = unpack_at('>I4c0', failure)
+    if source == '' then source = failed end
+    local message = sub(failure, message_at)
+    if ignores(record) then return answer('Ef' .. pack('>I4', #source) .. source .. message) end -- [OUT-4] [SUB-8]
+    return end_with(source, message)
   end
 end
-if sub(outcome, 1, 1) == 'x' then return answer('A') end -- [SUB-4]
-if outcome ~= '' then return end_with(sub(outcome, 2), '') end -- [SUB-4]
+if outcome ~= '' then -- [SUB-4]
+  if ignores(record) then return answer('E') end -- [OUT-4] [SUB-8]
+  if sub(outcome, 1, 1) == 'x' then return answer('A') end
+  local source, message_at = unpack_at('>I4c0', outcome, 2)
+  return end_with(source, sub(outcome, message_at))
+end
 
 if not queue.format then call('HSET', META, 'format', FORMAT) end
 queue.changed = queue.changed + 1
@@ -56,7 +63,7 @@ call('HSET', keys.waiting, id, missing > 0 and 'P' .. sub(record, 2) or record)
 if missing > 0 then
   call('HSET', keys.args, inc, (fails and '-' or 'p') .. decimal(missing))
 else
-  enqueue(id)
+  enqueue(id, inc)
 end
 if list ~= '' then
   local binding = cascade()

@@ -1,0 +1,29 @@
+"""How long the calls of a block may take together, whatever the server does. [ENV-RETRY-3]"""
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_until_s: ContextVar[float | None] = ContextVar("worq_calls_until_s", default=None)
+
+
+@contextmanager
+def calls_within(seconds: float) -> Generator[None]:
+    """Have calls of this thread that do not wait give up after so many seconds, counted from here.
+
+    Each gives up at its own retry deadline, or then if that is earlier, and raises BackendUnavailable.
+    Of blocks within one another the earliest moment counts.
+    """
+    until_s = time.monotonic() + seconds
+    outer_s = _until_s.get()
+    before = _until_s.set(until_s if outer_s is None else min(outer_s, until_s))
+    try:
+        yield
+    finally:
+        _until_s.reset(before)
+
+
+def until_s() -> float | None:
+    """The moment at which calls give up, by `time.monotonic`; None if there is none."""
+    return _until_s.get()

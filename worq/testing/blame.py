@@ -1,0 +1,116 @@
+"""Whose fault it is: the clauses that a wrong answer breaks, the likeliest first."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from worq_model import operations as ops
+from worq_model.operations import Operation, Reply
+from worq_model.queue import Step
+from worq_model.table import Event, Row
+from worq_model.values import ABSENT, Outcome
+
+EVENTS: Final[dict[type[Operation], Event]] = {
+    ops.Submit: Event.SUBMIT,
+    ops.Claim: Event.CLAIM,
+    ops.Finish: Event.FINISH,
+    ops.Heartbeat: Event.HEARTBEAT,
+    ops.Release: Event.RELEASE,
+    ops.Pop: Event.POP,
+    ops.Discard: Event.DISCARD,
+    ops.Purge: Event.PURGE,
+    ops.Size: Event.SIZE,
+    ops.Status: Event.STATUS,
+    ops.Defer: Event.DEFER,
+    ops.Undefer: Event.UNDEFER,
+    ops.ReserveArgument: Event.RESERVE,
+    ops.SetArgument: Event.SET_ARGUMENT,
+    ops.GetArguments: Event.GET_ARGUMENTS,
+}
+OF_TIME: Final = (Event.LEASE, Event.RETENTION)
+TIME: Final = "time"
+"""What is broken where a deadline is."""
+
+# Said of many rows, so it says little of one.
+GENERAL: Final = frozenset({"TIM-1", "TIM-2", "TIM-6", "TIM-7", "TOK-1", "TOK-2", "TOK-3"})
+STALE: Final = ("stale token", "an argument is of another incarnation", "argument of another incarnation")  # fmt: skip
+ARGUMENTS: Final = (Event.ARRIVE, Event.SET_ARGUMENT, Event.RESERVE, Event.TAKE)
+
+
+def operation_name(operation: Operation) -> str:
+    """As SPEC.md has it."""
+    return EVENTS[type(operation)].value
+
+
+def for_an_answer(
+    step: Step, operation: Operation, expected: Reply, got: object
+) -> tuple[str, ...]:
+    """The clauses that say what an operation should have answered. `step`: what the model does."""
+    of_time = [row for row in step.rows if row.event in OF_TIME]
+    own = [row for row in step.rows if row.event is EVENTS[type(operation)]]
+    if isinstance(operation, ops.SetArgument) and any("ARG-4" in row.clauses for row in own):
+        # What is answered; ARG-3 says what becomes of the task.
+        return _distinct(["ARG-4", *_clauses(own)])
+    rows = [*of_time, *own, *step.rows]
+    return _distinct([*_of_fields(expected, got), *(c for row in rows for c in _clauses([row]))])
+
+
+def for_a_look(
+    step: Step, operation: Operation, look: Operation, expected: Reply
+) -> tuple[str, ...]:
+    """The clauses by which an operation should have left something else to be seen.
+
+    `look` sees it; the state of each task is looked at first, so if that is right, the size and the arguments are not.
+    """
+    likely: Sequence[Row] = ()
+    match look:
+        case ops.Status(task_id):
+            there = ABSENT if expected is None else expected
+            ended = [row for row in step.rows if row.becomes == there]
+            own = [row for row in ended if row.event is EVENTS[type(operation)]]
+            others = [row for row in ended if row.event is not EVENTS[type(operation)]]
+            is_own = getattr(operation, "id", task_id) == task_id
+            likely = [*own, *others] if is_own else [*others, *own]
+            likely = sorted(likely, key=lambda row: row.state == row.becomes)
+        case ops.GetArguments():
+            likely = [row for row in step.rows if row.event in ARGUMENTS]
+        case _:
+            return ()
+    changing = [row for row in step.rows if row.state != row.becomes]
+    return _distinct([*_clauses(likely), *_clauses(changing), *_clauses(step.rows)])
+
+
+def broken_part(clauses: Sequence[str], operation: Operation) -> str:
+    """The operation that can't be relied on any more, or time."""
+    return TIME if clauses and clauses[0].startswith("TIM-") else operation_name(operation)
+
+
+def _of_fields(expected: Reply, got: object) -> Iterable[str]:
+    """Answers of one kind that differ in a field about which there is a clause."""
+    match expected, got:
+        case ops.Claimed(), ops.Claimed():
+            if expected.id != got.id or expected.message != got.message:
+                yield "CLM-1"
+            if expected.arguments != got.arguments:
+                yield "CLM-4"
+            if expected.token != got.token:
+                yield "TOK-3"
+        case ops.Finished(), ops.Finished() if expected.accepted and got.accepted:
+            yield "FIN-2"
+        case Outcome(), Outcome() if expected.source_id != got.source_id:
+            yield "OUT-3"
+        case _:
+            pass
+
+
+def _clauses(rows: Iterable[Row]) -> list[str]:
+    """Of these rows: what is special comes first, but for a token that is stale."""
+    found: list[str] = []
+    for row in rows:
+        if row.case in STALE:
+            found.append("TOK-1")
+        found += [clause for clause in row.clauses if clause not in GENERAL]
+    return [*found, *(clause for row in rows for clause in row.clauses)]
+
+
+def _distinct(clauses: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(clauses))

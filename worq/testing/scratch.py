@@ -1,0 +1,85 @@
+"""Queues on somebody's server that are nobody else's: made by URL, under names of this process's own, and removed."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Final, cast
+
+from worq.backend import AbstractTaskQueue
+from worq.clock import Clock
+from worq.testing.bench import nothing
+from worq.testing.capabilities import ALL, CONTRACT, MANUAL_CLOCK, REFERENCE, RETRIES, Capability
+from worq.testing.kit import Effort, Kit, Lossy, Subject
+from worq.testing.stages import all_checks
+from worq.urls import SCHEMES, open_queue, scheme_of
+
+ON_A_SERVER: Final = Effort(length=1, every=20, examples=15, walks=5, programs=5, times=3)
+"""For a server that may be far away."""
+
+
+RETRY_S: Final = 3.0
+"""Somebody is looking on."""
+
+
+class Scratch:
+    """Where a kit may work on what a URL means. It touches no queue whose name does not begin with its own.
+
+    Close it at the end; what is left then is removed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.name = f"worq check {secrets.token_hex(8)}"
+        self._scheme = scheme_of(url)
+
+    def queue(self, name: str, clock: Clock | None = None) -> AbstractTaskQueue:
+        """A queue object; its name is put behind that of this place."""
+        options = {"retry_deadline_s": RETRY_S} if self._is_redis else {}
+        return open_queue(self.url, f"{self.name} {name}", clock=clock, **options)
+
+    def kit(self, effort: Effort) -> Kit:
+        """The kit, for the capabilities that this backend says or shows that it has."""
+        subject = Subject(self.queue, nothing, self._claimed(), effort, self._lossy)
+        return Kit(subject, all_checks())
+
+    def _lossy(self, name: str, clock: Clock | None) -> AbstractContextManager[Lossy]:
+        from worq.testing.proxy import lossy_queue
+
+        return lossy_queue(
+            self.url, lambda url: open_queue(url, f"{self.name} {name}", clock=clock)
+        )
+
+    def _claimed(self) -> frozenset[Capability]:
+        if self._is_redis:
+            return ALL - {RETRIES} if self._scheme == "rediss" else ALL
+        if self._scheme == "memory":
+            return frozenset({CONTRACT, REFERENCE, MANUAL_CLOCK})
+        return self._shown()
+
+    def _shown(self) -> frozenset[Capability]:
+        """Those that a backend shows which says nothing of them."""
+        probes = [check for check in all_checks() if check.probe]
+        subject = Subject(self.queue, nothing, frozenset({CONTRACT}), ON_A_SERVER)
+        kit = Kit(subject, probes)
+        shown = (probe.needs for probe in probes if kit.verdict(probe).answer == "works")
+        return frozenset({CONTRACT}).union(*shown)
+
+    @property
+    def _is_redis(self) -> bool:
+        return SCHEMES.get(self._scheme) == "worq.queue.redis"
+
+    def close(self) -> list[str]:
+        """Remove what is left; the names of the keys that ought not to have been there. [ENV-REDIS-5]"""
+        return sorted(self._removed()) if self._is_redis else []
+
+    def _removed(self) -> Iterator[str]:
+        import redis
+
+        from worq.queue.redis.keys import SESSION, prefix
+
+        begin = prefix(self.name).removesuffix("}")
+        with redis.Redis.from_url(self.url) as client:
+            for key in cast("Iterator[bytes]", cast("Any", client).scan_iter(f"{begin}*", count=1000)):  # fmt: skip
+                if f"}}{SESSION}".encode() not in key:
+                    yield key.decode(errors="replace")
+                client.delete(key)

@@ -1,0 +1,291 @@
+"""Waiting: what ends it, who is told, and what closing does. SPEC.md, section 7.
+
+With a manual clock or without; what needs one says so in `stages`. Nothing here measures how long something takes.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from typing import Any
+
+from worq.backend import AbstractTaskQueue
+from worq.clock import ManualClock
+from worq.const import RESERVED, TASK_EXPIRED
+from worq.errors import QueueClosed
+from worq.testing import calls
+from worq.testing.calls import Call
+from worq.testing.capabilities import MANUAL_CLOCK
+from worq.testing.kit import Broken, Subject
+from worq.values import Claim, Outcome, Request
+
+LONG_S = 1000.0
+SHORT_S = 0.05
+RESULT = Outcome("result", b"r")
+LEASE_MS = 65_000  # at the default heartrate
+
+
+class Place:
+    """Two queue objects of one queue, and calls that wait on them."""
+
+    def __init__(self, subject: Subject, stack: ExitStack) -> None:
+        self.clock = ManualClock()
+        clock = self.clock if MANUAL_CLOCK in subject.claimed else None
+        self._again = partial(subject.make_queue, subject.name(), clock)
+        self.queue, self.other = self._again(), self._again()
+        self._calls: list[Call[Any]] = []
+        stack.callback(self._end)
+
+    def submit(self, task_id: str, *args: str, attempts: int = 1) -> None:
+        self.queue.submit(Request(task_id, attempts=attempts), b"m", dict.fromkeys(args))
+
+    def claim(self) -> Claim:
+        claim = self.queue.claim(0)
+        if claim is None:
+            raise Broken("a task is ready, and claim(0) answers None", "CLM-1")
+        return claim
+
+    def call(self, act: Callable[[], Any], clause: str) -> Call[Any]:
+        """A call that must sleep."""
+        self._calls.append(call := Call(act))
+        if not call.sleeps():
+            said = call.error() or call.answer()
+            raise Broken(f"a call ought to wait, and ends at once: {said!r}", clause)
+        return call
+
+    def _end(self) -> None:
+        for queue in (self.other, self.queue):
+            for task_id in "abcd":
+                _ignoring(partial(queue.discard, task_id))
+            queue.close()
+        waiting = [call for call in self._calls if not call.ended(calls.PATIENCE_S)]
+        if waiting:
+            self._free(waiting)
+
+    def _free(self, waiting: Sequence[Call[Any]]) -> None:
+        """End the claims that the queue does not end by being closed."""
+        with closing(self._again()) as queue:
+            for number, call in enumerate(waiting):
+                queue.submit(Request(f"end {number}", ignore_result=True), b"")
+                call.ended(calls.PATIENCE_S)
+            queue.purge()
+
+
+def _ignoring(act: Callable[[], object]) -> None:
+    try:
+        act()
+    except Exception:  # noqa: BLE001 (it is thrown away, and may be closed)
+        return
+
+
+@contextmanager
+def _place(subject: Subject) -> Generator[Place]:
+    with ExitStack() as stack:
+        yield Place(subject, stack)
+
+
+def _answers(call: Call[Any], expected: object, what: str, clause: str) -> None:
+    """The call ends soon, with this answer."""
+    try:
+        got = call.answer()
+    except TimeoutError:
+        raise Broken(f"{what}: it still waits after {calls.PATIENCE_S} s", clause) from None
+    if got != expected:
+        raise Broken(f"{what}: expected {expected!r}, got {got!r}", clause)
+
+
+def zero_looks_once(subject: Subject) -> Iterator[str]:
+    """A timeout of 0 does not block."""
+    with _place(subject) as place:
+        place.submit("a")
+        place.claim()
+        _answers(
+            Call(lambda: place.queue.claim(0)), None, "claim(0) of an empty queue", "ENV-WAIT-1"
+        )
+        _answers(Call(lambda: place.queue.pop("a", 0)), None, "pop(id, 0) too early", "ENV-WAIT-1")  # fmt: skip
+    yield "ENV-WAIT-1"
+
+
+def no_wait_ends_early(subject: Subject) -> Iterator[str]:
+    """On the backend's own clock a wait lasts at least as long as its timeout."""
+    with _place(subject._replace(claimed=frozenset())) as place:
+        place.submit("a")
+        place.claim()
+        waits: dict[str, Callable[[], object]] = {
+            "claim": lambda: place.queue.claim(SHORT_S),
+            "pop": lambda: place.queue.pop("a", SHORT_S),
+        }
+        for operation, wait in waits.items():
+            began = time.monotonic()
+            answer = wait()
+            lasted_s = time.monotonic() - began
+            if answer is not None or lasted_s < SHORT_S:
+                raise Broken(
+                    f"{operation} with a timeout of {SHORT_S} s answers {answer!r} after {lasted_s:.3f} s",
+                    "ENV-WAIT-2",
+                )
+    yield "ENV-WAIT-2"
+
+
+MAKES_READY: dict[str, Callable[[AbstractTaskQueue], object]] = {
+    "submit": lambda queue: queue.submit(Request("c"), b"m"),
+    "finish": lambda queue: queue.finish("a", b"r", LONG_S),
+    "release": lambda queue: queue.release("b"),
+}
+
+
+def claims_end(subject: Subject) -> Iterator[str]:
+    """A claim that waits for ever ends as soon as a task is ready, whoever made it so."""
+    for operation, act in MAKES_READY.items():
+        with _place(subject) as place:
+            place.submit("a")
+            place.submit("b", attempts=2)
+            place.claim()
+            place.claim()
+            place.submit("d", "a")
+            call = place.call(lambda place=place: bool(place.other.claim(None)), "ENV-WAIT-1")  # type: ignore[misc]
+            act(place.queue)
+            _answers(call, True, f"a claim waits, then comes {operation}", "ENV-WAIT-2")
+    yield from ("ENV-WAIT-1", "ENV-WAIT-2")
+
+
+TELLS: dict[str, tuple[Callable[[AbstractTaskQueue], object], object]] = {
+    "finish": (lambda queue: queue.finish("a", b"r", LONG_S), RESULT),
+    "discard": (lambda queue: queue.discard("a"), TASK_EXPIRED),
+    "release": (lambda queue: queue.release("a"), TASK_EXPIRED),
+    "submit of a dependent": (lambda queue: queue.submit(Request("b"), b"m", {"a": None}), RESERVED),
+}  # fmt: skip
+
+
+def pops_end(subject: Subject) -> Iterator[str]:
+    """Who waits for a task is told what became of it, and of several who wait one gets the outcome."""
+    for operation, (act, expected) in TELLS.items():
+        with _place(subject) as place:
+            place.submit("a")
+            place.claim()
+            call = place.call(partial(place.other.pop, "a", None), "ENV-WAIT-1")
+            act(place.queue)
+            _answers(call, expected, f"a pop waits, then comes {operation}", "ENV-WAIT-5")
+    with _place(subject) as place:
+        place.submit("a")
+        call = place.call(partial(place.other.pop, "a", None), "ENV-WAIT-1")
+        place.queue.purge()
+        _answers(call, TASK_EXPIRED, "a pop waits, then comes purge", "ENV-WAIT-5")
+    _one_of_two_gets_it(subject)
+    yield from ("ENV-WAIT-2", "ENV-WAIT-5")
+
+
+def _one_of_two_gets_it(subject: Subject) -> None:
+    with _place(subject) as place:
+        place.submit("a")
+        place.claim()
+        pops = [place.call(partial(place.other.pop, "a", None), "ENV-WAIT-1") for _ in range(2)]
+        place.queue.finish("a", b"r", LONG_S)
+        for call in pops:
+            if not call.ended(calls.PATIENCE_S):
+                raise Broken("two pops wait, then comes finish: one still waits", "ENV-WAIT-5")
+        got = sorted(repr(call.answer()) for call in pops)
+        if got != sorted([repr(RESULT), repr(TASK_EXPIRED)]):
+            raise Broken(f"two pops wait, then comes finish: they are told {got}", "ENV-WAIT-5")
+
+
+def a_pop_waits_for_one_incarnation(subject: Subject) -> Iterator[str]:
+    """A pop without a token waits for the incarnation that it first saw."""
+    with _place(subject) as place:
+        place.submit("a")
+        call = place.call(partial(place.other.pop, "a", None), "ENV-WAIT-1")
+        place.queue.discard("a")
+        place.submit("a")
+        place.claim()
+        place.queue.finish("a", b"r", LONG_S)
+        _answers(call, TASK_EXPIRED, "a pop waits, and its id comes back", "ENV-WAIT-5")  # fmt: skip
+    yield "ENV-WAIT-5"
+
+
+def deadlines_wake(subject: Subject) -> Iterator[str]:
+    """A deadline that passes while nobody calls is applied by those who wait."""
+    with _place(subject) as place:
+        place.submit("a", attempts=2)
+        place.submit("b")
+        place.claim()
+        place.claim()
+        claim = place.call(lambda: bool(place.other.claim(None)), "ENV-WAIT-1")
+        pop = place.call(partial(place.other.pop, "b", None), "ENV-WAIT-1")
+        place.clock.advance(LEASE_MS)
+        _answers(claim, True, "a claim waits, and the lease of a task passes", "ENV-WAIT-4")  # fmt: skip
+        _answers(pop, TASK_EXPIRED, "a pop waits, and the lease of its task passes", "ENV-WAIT-4")
+    yield "ENV-WAIT-4"
+
+
+def timeouts_follow_the_clock(subject: Subject) -> Iterator[str]:
+    """With a clock given a wait ends at the very millisecond of that clock, and not before."""
+    with _place(subject) as place:
+        place.submit("a")
+        place.claim()
+        waits = (partial(place.other.claim, 1.25), partial(place.other.pop, "a", 1.25))
+        calls = [place.call(wait, "ENV-WAIT-8") for wait in waits]
+        place.clock.advance(1249)
+        for call in calls:
+            if not call.sleeps():
+                raise Broken("a wait of 1.25 s ends after 1.249 s of its clock", "ENV-WAIT-8")
+        place.clock.advance(1)
+        for call in calls:
+            _answers(call, None, "a wait of 1.25 s, and 1.25 s have passed", "ENV-WAIT-8")
+    yield "ENV-WAIT-8"
+
+
+def leases_are_real(subject: Subject) -> Iterator[str]:
+    """On the backend's own clock leases and retentions pass: the same as on a manual one, in short real times."""
+    with _place(subject._replace(claimed=frozenset())) as place:
+        place.submit("a")
+        place.submit("b", attempts=2)
+        place.submit("c")
+        for _ in "abc":
+            place.claim()
+        place.queue.heartbeat("a", SHORT_S)
+        place.queue.heartbeat("b", SHORT_S)
+        place.queue.finish("c", b"r", SHORT_S)
+        time.sleep(2 * SHORT_S)  # what is tested is that they pass by themselves
+        states = [place.queue.status(task_id) for task_id in "abc"]
+        wrong = {
+            "TIM-4": states[0] is not None,
+            "TIM-3": states[1] != "enqueued",
+            "TIM-5": states[2] is not None,
+        }
+        for clause, is_wrong in wrong.items():
+            if is_wrong:
+                raise Broken(
+                    f"three deadlines of {SHORT_S} s, and {2 * SHORT_S} s later the states are {states}",
+                    clause,
+                )
+    yield from ("TIM-3", "TIM-4", "TIM-5")
+
+
+def close_unblocks(subject: Subject) -> Iterator[str]:
+    """Closing ends the waits of that object alone, and loses nothing."""
+    with _place(subject) as place:
+        place.submit("a")
+        place.claim()
+        closed = [
+            place.call(partial(place.other.claim, None), "ENV-WAIT-1"),
+            place.call(partial(place.other.pop, "a", None), "ENV-WAIT-1"),
+        ]
+        stays = place.call(partial(place.queue.pop, "a", None), "ENV-WAIT-1")
+        place.other.close()
+        for call in closed:
+            _raises_closed(call, "a wait on a queue object that is closed")
+        _raises_closed(Call(place.other.size), "size() of a closed queue object")
+        place.queue.finish("a", b"r", LONG_S)
+        _answers(stays, RESULT, "another queue object was closed", "ENV-WAIT-7")
+        place.other.close()  # again
+    yield "ENV-WAIT-7"
+
+
+def _raises_closed(call: Call[Any], what: str) -> None:
+    try:
+        error = call.error()
+    except TimeoutError:
+        raise Broken(f"{what}: it still waits after {calls.PATIENCE_S} s", "ENV-WAIT-7") from None
+    if not isinstance(error, QueueClosed):
+        said = repr(error) if error is not None else repr(call.answer())
+        raise Broken(f"{what}: QueueClosed is needed, not {said}", "ENV-WAIT-7")
