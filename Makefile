@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test deep soak check lint format coverage oldest tables vectors mutants sweep wheel wheel-test clean
+.PHONY: help demo test deep soak check lint format coverage oldest tables vectors servers mutants sweep wheel wheel-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -66,7 +66,10 @@ tables: $(VENV)/with-test ## write the tables of SPEC.md from the model
 vectors: $(VENV)/with-test ## write the programs of model/vectors from the model
 	$(BIN)/python scripts/vectors.py model/vectors
 
-mutants: $(VENV)/with-test ## try all mutants on all engines, for docs/verification.md: two hours; ARGS=--anew
+servers: $(VENV)/with-test ## run worq check on the servers that there are, for docs/servers.md: minutes
+	$(BIN)/python scripts/servers.py docs/servers.md
+
+mutants: $(VENV)/with-test ## have several engines hunt each mutant, for docs/verification.md; ARGS='--anew --seeds 3'
 	$(BIN)/python -m tests.mutants.report docs/verification.md $(ARGS)
 
 # ARGS: files of worq, or of the model if they begin with model/; `queue/memory/deadlines.py` for one that is quick.

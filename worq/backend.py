@@ -319,6 +319,7 @@ class AbstractTaskQueue(ABC):
     ) -> dict[str, bytes | Literal[Sentinel.TASK_EXPIRED]]: ...
 
     def _check_outcome(self, outcome: object) -> None:
+        """[ENV-BAD-7]"""
         if not isinstance(outcome, Outcome):
             raise TypeError(f"outcome: an Outcome is needed, not {outcome!r}")
         if outcome.kind not in ("failure", "expired"):

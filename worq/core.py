@@ -133,6 +133,11 @@ class Broker:
         return self._queue.name
 
     @property
+    def queue_count(self) -> int:
+        """How many queues it claims from."""
+        return 1
+
+    @property
     def clock(self) -> Clock:
         """Where waiting and heartbeats read the time."""
         return self._queue.clock or MonotonicClock()
@@ -244,7 +249,7 @@ class Broker:
 
     def read(self, claim: Claim) -> FunctionTask | None:
         """The second half of `next_task`."""
-        task, failure = self._read(claim)
+        task, failure = self.unpack(claim)
         if failure is None:
             return task
         self.set_result(task, failure)
@@ -282,7 +287,19 @@ class Broker:
 
         Its outcome as a message, and whether that is a failure.
         """
-        task, failure = self._read(claim)
+        return self.outcome(*self.unpack(claim))
+
+    def unpack(self, claim: Claim) -> tuple[FunctionTask, TaskFailure | None]:
+        """The first half of `perform`: the task, and its failure if it can't be read. [RUN-5]"""
+        try:
+            return messages.read_task(self._serializer, self.name, claim), None
+        except messages.Unreadable as error:
+            failure = TaskFailure(*self._address(error.task), error.reason)
+            _log.exception("not started: %s", failure)
+            return error.task, failure
+
+    def outcome(self, task: FunctionTask, failure: TaskFailure | None) -> tuple[bytes, bool]:
+        """The second half of `perform`."""
         return self._write(task, self._run(task) if failure is None else failure)
 
     def finish(
@@ -342,7 +359,7 @@ class Broker:
     def fetch(self, task: TaskId, timeout: float | None) -> Outcome | None:
         """Take the outcome; None if there was none for `timeout` seconds, or it is reserved.
 
-        It is nowhere else then: whoever gets it keeps it until `read_outcome` has returned. [ENV-API-10]
+        It is nowhere else then: whoever gets it keeps it until `read_outcome` has returned. [ENV-API-12]
         """
         popped = self._queue.pop(_checked(task).id, timeout, token=_token(task))
         if popped is TASK_EXPIRED:
@@ -384,15 +401,6 @@ class Broker:
 
     def __repr__(self) -> str:
         return f"<Broker {masked(self.url)} [{self.name}]>"
-
-    def _read(self, claim: Claim) -> tuple[FunctionTask, TaskFailure | None]:
-        """The task, and why it can't be run if it can't."""
-        try:
-            return messages.read_task(self._serializer, self.name, claim), None
-        except messages.Unreadable as error:
-            failure = TaskFailure(*self._address(error.task), error.reason)
-            _log.exception("not started: %s", failure)
-            return error.task, failure
 
     def _write(self, task: FunctionTask, result: object) -> tuple[bytes, bool]:
         """What the task returned as a message, and whether it is a failure. [RUN-1] [RUN-4]"""

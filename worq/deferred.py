@@ -89,7 +89,7 @@ class Deferred:
     `wait`, `value`, `status` and `bool()` may fetch the outcome, which takes it from the queue: one
     consumer gets it [POP-5]. From then on this object holds it and leaves the queue alone [DEF-1].
     If a lost connection makes one of them raise, the Deferred is as it was. An outcome that was
-    fetched stays until it has been read, however often that is interrupted [ENV-API-10].
+    fetched stays until it has been read, however often that is interrupted [ENV-API-12].
     """
 
     __slots__ = (

@@ -1,4 +1,4 @@
-"""Which queue a URL means. [ENV-API-9] [ENV-API-12]"""
+"""Which queue a URL means. [ENV-API-9] [ENV-API-10]"""
 
 import importlib
 import inspect
@@ -15,6 +15,7 @@ SCHEMES = {
     "redis": "worq.queue.redis",
     "rediss": "worq.queue.redis",
     "unix": "worq.queue.redis",
+    "sqlite": "worq.queue.sqlite",
 }
 PROCESS_LOCAL = frozenset({"memory"})
 GROUP = "worq.backends"

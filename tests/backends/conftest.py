@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from string import ascii_lowercase
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
@@ -9,11 +10,13 @@ from uuid import uuid4
 import pytest
 
 from tests.backends.calls import Call
+from tests.sqlite import leftover_rows
 from worq.backend import AbstractTaskQueue
 from worq.clock import Clock, ManualClock
 from worq.queue.memory import TaskQueue as MemoryQueue
 from worq.queue.memory.stores import STORES
 from worq.queue.redis import TaskQueue as RedisQueue
+from worq.queue.sqlite import TaskQueue as SQLiteQueue
 
 R = TypeVar("R")
 
@@ -32,6 +35,15 @@ class Start(Protocol):
     def __call__(self, act: Callable[[], R]) -> Call[R]: ...
 
 
+BACKENDS: dict[str, Callable[..., AbstractTaskQueue]] = {
+    "memory": MemoryQueue,
+    "redis": RedisQueue,
+    "sqlite": SQLiteQueue,
+}
+# No test loses power, so no commit waits for the disk.
+URLS = {"memory": "memory://", "sqlite": "sqlite:///{}/queues.db?synchronous=normal"}
+
+
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Calls end before the test does: closing the queues unblocks those that wait."""
@@ -46,15 +58,15 @@ def start() -> Iterator[Start]:
         call.thread.join(10)
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
-def make_queue(request: pytest.FixtureRequest, start: Start) -> Iterator[MakeQueue]:
-    """On each backend. Afterwards all is closed and nothing is left, in memory or in Redis.
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis), "sqlite"])
+def make_queue(request: pytest.FixtureRequest, start: Start, tmp_path: Path) -> Iterator[MakeQueue]:
+    """On each backend. Afterwards all is closed and nothing is left, in memory, in Redis or in the file.
 
     The ids of tasks are letters, or the test ends them itself.
     """
     del start  # it ends after this
-    backend = MemoryQueue if request.param == "memory" else RedisQueue
-    url = "memory://" if request.param == "memory" else request.getfixturevalue("redis_url")
+    backend, url = BACKENDS[request.param], URLS.get(request.param, "").format(tmp_path)
+    url = url or request.getfixturevalue("redis_url")
     opened: list[AbstractTaskQueue] = []
 
     def make(
@@ -73,6 +85,8 @@ def make_queue(request: pytest.FixtureRequest, start: Start) -> Iterator[MakeQue
                 last.discard(task_id)
             last.purge()
     assert [key for key in STORES.held() if key[1] in {queue.name for queue in opened}] == []
+    if backend is SQLiteQueue:
+        assert leftover_rows(url, last_starts=False) == []
 
 
 @pytest.fixture

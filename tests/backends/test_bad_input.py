@@ -320,7 +320,7 @@ class TestOptions:
         assert repr(value) in str(caught.value)
         assert_nothing_has_changed(queue)
 
-    @pytest.mark.spec("ENV-BAD-5", "SUB-4")
+    @pytest.mark.spec("ENV-BAD-7", "ENV-BAD-5", "SUB-4")
     @pytest.mark.parametrize(
         ("outcome", "error"),
         [
@@ -328,6 +328,7 @@ class TestOptions:
             (("failure", b"f", "x"), TypeError),
             (Outcome("result", b"r"), ValueError),
             (Outcome("failure", b"f"), TypeError),
+            (Outcome("failure", None, "x"), TypeError),
         ],
     )
     def test_only_a_failure_or_an_expiry_of_an_argument_ends_a_task_at_its_submit(

@@ -540,7 +540,7 @@ def interrupted(broker: Broker) -> Iterator[Deferred]:
     INTERRUPTIONS.clear()
 
 
-@pytest.mark.spec("ENV-API-10")
+@pytest.mark.spec("ENV-API-12")
 @pytest.mark.parametrize("look", LOOKS)
 def test_outcome_whose_reading_was_interrupted_is_read_again(
     interrupted: Deferred, look: str
@@ -549,7 +549,7 @@ def test_outcome_whose_reading_was_interrupted_is_read_again(
     assert (interrupted.value, interrupted.status) == (VALUE, "success")
 
 
-@pytest.mark.spec("ENV-API-10")
+@pytest.mark.spec("ENV-API-12")
 def test_outcome_whose_reading_was_interrupted_is_not_held_and_not_shown(
     interrupted: Deferred,
 ) -> None:
@@ -557,7 +557,7 @@ def test_outcome_whose_reading_was_interrupted_is_not_held_and_not_shown(
     assert repr(interrupted).endswith(" incomplete>")
 
 
-@pytest.mark.spec("ENV-API-10")
+@pytest.mark.spec("ENV-API-12")
 def test_outcome_whose_reading_was_interrupted_is_passed_by_value(
     broker: Broker, interrupted: Deferred
 ) -> None:
@@ -566,14 +566,14 @@ def test_outcome_whose_reading_was_interrupted_is_passed_by_value(
     assert given.value == VALUE
 
 
-@pytest.mark.spec("ENV-API-10")
+@pytest.mark.spec("ENV-API-12")
 def test_outcome_whose_reading_was_interrupted_travels_with_the_deferred(
     interrupted: Deferred,
 ) -> None:
     assert pickled(interrupted).value == VALUE
 
 
-@pytest.mark.spec("ENV-API-10")
+@pytest.mark.spec("ENV-API-12")
 def test_reading_may_be_interrupted_more_than_once(interrupted: Deferred) -> None:
     INTERRUPTIONS[:] = [KeyboardInterrupt(), KeyboardInterrupt()]
     for _ in range(2):

@@ -267,6 +267,31 @@ class TestLeases:
         submit(queue, "d")
         assert [claim(queue).id for _ in range(4)] == ["b", "a", "c", "d"]
 
+    @pytest.mark.spec("TIM-2", "SUB-3")
+    def test_ids_are_in_the_order_of_their_code_points(
+        self, queue: AbstractTaskQueue, clock: ManualClock
+    ) -> None:
+        ordered = ["Z", "a", "a\u0301", "\u00e1", "\uffee", "\U0001f600"]
+        for task_id in reversed(ordered):
+            submit(queue, task_id, attempts=2)
+            claim(queue)
+        clock.advance(LEASE_MS)
+        assert [claim(queue).id for _ in ordered] == ordered
+        for task_id in ordered:
+            queue.discard(task_id)
+        for first in range(len(ordered)):
+            args = dict.fromkeys(reversed(ordered[first:]))
+            assert queue.submit(Request("d"), b"", args) == Submitted("unavailable", ordered[first])
+
+    @pytest.mark.spec("TOK-1")
+    def test_of_the_token_of_a_submit_only_the_incarnation_counts(
+        self, queue: AbstractTaskQueue
+    ) -> None:
+        token = Token.new()
+        assert queue.submit(Request("a", token._replace(start=7)), b"") == Submitted("accepted")
+        assert queue.submit(Request("a", token), b"") == Submitted("accepted")
+        assert claim(queue).token == token._replace(start=1)
+
     @pytest.mark.spec("TIM-6", "OUT-3", "TIM-5")
     def test_a_retention_that_begins_with_an_operation_is_counted_from_it(
         self, queue: AbstractTaskQueue, clock: ManualClock

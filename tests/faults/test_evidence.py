@@ -115,7 +115,7 @@ def test_a_planted_mistake_is_found(
     assert script.text.count(text.encode()) == 1
     planted = script.text.replace(text.encode(), instead.encode())
     digest = sha1(planted, usedforsecurity=False).hexdigest().encode()
-    wrong = Script(planted, digest, script.has_receipt)
+    wrong = Script(planted, digest, script.changes)
     monkeypatch.setattr(scripts, which, wrong)
     if which == "CLAIM":
         monkeypatch.setattr(redis_queue._NextTask, "script", wrong)  # noqa: SLF001 (it has the right one)

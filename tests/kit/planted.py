@@ -2,7 +2,6 @@
 """Backends with a mistake: the memory queue with one operation that is wrong, and the clause that it breaks."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from worq.const import ENQUEUED, PENDING, PROCESSING, RESERVED, TASK_EXPIRED
@@ -280,4 +279,13 @@ class TextIsAMessage(TaskQueue):
         return super().submit(result, message, *args, **kw)
 
 
-__all__ = ["MISTAKES", "partial"]
+class AsksAgain(TaskQueue):
+    """Where a reply is lost it asks again, and what it asks happens twice."""
+
+    loses = False
+
+    def _apply(self, *args: Any, **kw: Any) -> Any:
+        if self.loses:
+            self.loses = False
+            super()._apply(*args, **kw)
+        return super()._apply(*args, **kw)

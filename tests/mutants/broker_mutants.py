@@ -41,7 +41,7 @@ BROKER: tuple[Mutant, ...] = (
 """, "CALL-4 CALL-5", "broker", "duplicate_comes_before", "enqueue with Deferreds"),
     Mutant("EndsInSilence", CORE, '            _log.error("not started, and nobody', '            _log.debug("not started, and nobody', "CALL-7", "broker", "ends_at_its_call"),
     Mutant("OutcomeLostWhileItIsRead", DEFERRED, "            self._held = self._bound().read_outcome(self, self._unread)\n            self._unread = None\n", "            unread, self._unread = self._unread, None\n            self._held = self._bound().read_outcome(self, unread)\n",
-           "ENV-API-10", "broker", "interrupted"),
+           "ENV-API-12", "broker", "interrupted"),
     # running
     Mutant("ReturnedFailureIsAResult", MESSAGES, 'checks.message("result", message, bytes_max), isinstance(result, TaskFailure)', 'checks.message("result", message, bytes_max), False', "RUN-1", "stories"),
     Mutant("OnlyExceptionsAreCaught", CORE, "except BaseException as error:  # noqa: BLE001 - whatever it raises", "except Exception as error:  # noqa: BLE001 - whatever it raises", "RUN-2", "stories", pitfall="worker errors"),

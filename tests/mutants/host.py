@@ -81,7 +81,7 @@ def attempt(trial: dict[str, Any], compiled: Path, folder: Path) -> dict[str, An
         _be_the_child(trial, compiled, folder, writable)
     os.close(writable)
     try:
-        verdict = _read(readable, trial["seconds_max"])
+        verdict = _read(readable, trial["seconds_max"], gives_up=trial["gives_up"])
     finally:
         os.close(readable)
         os.killpg(child, signal.SIGKILL)
@@ -90,8 +90,8 @@ def attempt(trial: dict[str, Any], compiled: Path, folder: Path) -> dict[str, An
     return verdict
 
 
-def _read(pipe: int, seconds_max: float) -> dict[str, Any]:
-    """The child's verdict. If it has none by then it hangs, which is found too."""
+def _read(pipe: int, seconds_max: float, *, gives_up: bool) -> dict[str, Any]:
+    """The child's verdict. If it has none by then it hangs, which is found too, unless we give up."""
     until = time.monotonic() + seconds_max
     text = b""
     while (left := until - time.monotonic()) > 0 and select.select([pipe], [], [], left)[0]:
@@ -102,7 +102,8 @@ def _read(pipe: int, seconds_max: float) -> dict[str, Any]:
     if text:
         verdict: dict[str, Any] = json.loads(text)
         return verdict
-    what = "hangs" if time.monotonic() >= until else "the process died"
+    is_late = time.monotonic() >= until
+    what = None if is_late and gives_up else "hangs" if is_late else "the process died"
     return {"what": what, "clauses": [], "steps": 0, "seconds": seconds_max}
 
 
@@ -129,6 +130,7 @@ def _be_the_child(trial: dict[str, Any], compiled: Path, folder: Path, pipe: int
             trial["only"],
             told,
             is_control=planted is None,
+            is_patient=trial["is_patient"],
         )
         told(None)
     except BaseException as error:  # noqa: BLE001 - the parent must hear of it

@@ -104,14 +104,21 @@ Told = Callable[[Found], None]
 
 
 def hunt(
-    engine: Engine, backend: Backend, number: int, only: str, tell: Told, *, is_control: bool
+    engine: Engine,
+    backend: Backend,
+    number: int,
+    only: str,
+    tell: Told,
+    *,
+    is_control: bool,
+    is_patient: bool = False,
 ) -> None:
     """Look for something wrong, and tell of the first thing that is.
 
-    `is_control`: nothing is planted, so nothing need be hasty. `number`: the seed. `only`: of tests as `pytest -k` has it, of programs a part of their name.
+    `is_control`: nothing is planted, so less is done. `is_patient`: tests may take their time. `number`: the seed. `only`: of tests as `pytest -k` has it, of programs a part of their name.
     """
     if engine.tests:
-        _run_tests(engine, backend, only, tell, is_control=is_control)
+        _run_tests(engine, backend, only, tell, is_patient=is_patient)
         return
     logging.disable()  # the lives of the stories are full of failures
     # Told at once: what hangs may not let go of the threads that are in it.
@@ -283,6 +290,8 @@ class _Watch:
     def __init__(self, tell: Told) -> None:
         self._tell = tell
         self._clauses: tuple[str, ...] = ()
+        self._has_program = False
+        self._found: Found | None = None
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -291,11 +300,24 @@ class _Watch:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         Steps.done += 1
         self._clauses = tuple(str(i) for mark in item.iter_markers("spec") for i in mark.args)
+        self._has_program = "run" in getattr(item, "fixturenames", ())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
+        if report.failed and self._found is None:
             text = f"{report.nodeid} ({report.when}): {_last_line(report)}"
-            self._tell(Found(text, self._clauses))
+            self._found = Found(text, self._clauses)
+        if self._found is None:
+            return
+        if report.when == "call" and self._has_program:
+            # It has a session of its own, and its fixture ends it.
+            signal.signal(signal.SIGALRM, lambda *_: self._say())
+            signal.setitimer(signal.ITIMER_REAL, HANGS_AFTER_S)
+            return
+        self._say()
+
+    def _say(self) -> None:
+        assert self._found is not None
+        self._tell(self._found)
 
 
 def _last_line(report: pytest.TestReport) -> str:
@@ -304,11 +326,11 @@ def _last_line(report: pytest.TestReport) -> str:
 
 
 def _run_tests(
-    engine: Engine, backend: Backend, only: str, tell: Told, *, is_control: bool
+    engine: Engine, backend: Backend, only: str, tell: Told, *, is_patient: bool
 ) -> None:
-    if not is_control:
+    if not is_patient:
         calls.PATIENCE_S = PATIENCE_S
-    seconds_max = 120 if is_control else TEST_S_MAX
+    seconds_max = 100 if is_patient else TEST_S_MAX
     arguments = ["-q", "-x", "-p", "no:cacheprovider", "--timeout", str(seconds_max)]
     arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     arguments += [

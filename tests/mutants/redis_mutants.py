@@ -32,6 +32,8 @@ CLOSE = LUA + "close.lua"
 QUEUE = "queue/redis/queue.py"
 LINK = "queue/redis/link.py"
 RETRY = "queue/redis/retry.py"
+CONTACT = "queue/redis/contact.py"
+URL = "queue/redis/url.py"
 WAITING = "queue/redis/waiting.py"
 PACKING = "queue/redis/records.py"
 KEYS = "queue/redis/keys.py"
@@ -236,8 +238,12 @@ CONCURRENT: tuple[Mutant, ...] = (
     Mutant("LateOnesAreDone", BEGIN, "  if last ~= '' and tonumber(last) > tonumber(NUMBER) then return '<' end\n", "",
            "ENV-RETRY-1", "receipts", "comes_late", needs="crash"),
     Mutant("EachTryHasItsNumber", LINK, "self._command(channel, script, number, arguments, whole=whole)",
-           "self._command(channel, script, channel.next_number() if script.has_receipt else number, arguments, whole=whole)",
+           "self._command(channel, script, channel.next_number() if script.changes else number, arguments, whole=whole)",
            "ENV-RETRY-1", "receipts", "answers_as_the_first", needs="crash"),
+    Mutant("BoundedCallsArePatient", LINK, "            is_prompt = until_s is not None\n", "            is_prompt = False\n", "ENV-RETRY-3 ENV-POOL-21", "connections", "silent_is_left_for_another", needs="crash"),
+    Mutant("LostContactIsSaidAgain", CONTACT, "        if is_news:\n            _log", "        if error:\n            _log", "ENV-RETRY-4", "connections", "contact_is_said", needs="crash"),
+    Mutant("ContactIsNotSaidToBeBack", LINK, "                self._contact.made()\n", "", "ENV-RETRY-4", "connections", "contact_is_said", needs="crash"),
+    Mutant("WaitOutlastsItsConnection", URL, "    if not SOCKET_TIMEOUT_S_MIN < options", "    if not 0 < options", "ENV-RETRY-5", "servers", "wait_may_outlast", "wake-ups and reconnects (other queues)", "crash"),
     Mutant("UnknownIsNotSent", RETRY, '            self._outcome = "unknown"\n', '            self._outcome = "not_sent"\n', "ENV-RETRY-2", "receipts", "TestRetries", needs="crash"),
     Mutant("NotSentIsUnknown", RETRY, 'self._outcome: Literal["not_sent", "unknown"] = "not_sent"', 'self._outcome: Literal["not_sent", "unknown"] = "unknown"',
            "ENV-RETRY-2", "receipts", "TestRetries", needs="crash"),

@@ -7,9 +7,10 @@ import redis
 
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.engines import ENGINES
-from tests.mutants.equivalents import EQUIVALENT
+from tests.mutants.equivalents import EQUIVALENT, SURVIVORS
 from tests.mutants.host import package
 from tests.mutants.mutant import PITFALLS, Mutant
+from tests.mutants.sweep import FILES, changes
 from tests.repo.clauses import ROOT, definitions
 from worq_model import lifecycle_table, table
 
@@ -78,3 +79,9 @@ def test_the_equivalent_ones_are_still_what_somebody_could_write() -> None:
     for mutant, reason in EQUIVALENT:
         assert mutant.planted(WORQ) != (WORQ / mutant.file).read_text(encoding="utf-8")
         assert reason
+
+
+def test_the_small_changes_that_are_no_mistakes_can_still_be_made() -> None:
+    there = {change.key for file in FILES for change in changes(file)}
+    assert SURVIVORS.keys() - there == set()
+    assert all(SURVIVORS.values())

@@ -1,6 +1,6 @@
 """Each mutant is caught by the engine that ought to; and none of these finds anything where nothing is planted.
 
-`make mutants` tries all engines.
+`make mutants` tries other engines too.
 """
 
 from collections.abc import Iterator

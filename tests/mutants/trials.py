@@ -58,9 +58,14 @@ class Laboratory:
         backend: Backend | None = None,
         seed: int = 0,
         only: str = "",
-        seconds_max: float = SECONDS_MAX,
+        gives_up_s: float | None = None,
+        is_patient: bool = False,
     ) -> Verdict:
-        """Have an engine hunt a mutant; None: the code as it is."""
+        """Have an engine hunt a mutant; None: the code as it is.
+
+        What takes longer than `SECONDS_MAX` hangs, and so was found. `gives_up_s`: was not found by then.
+        `is_patient`: nothing is wrong with tests that are slow.
+        """
         planted: Planted | None
         if isinstance(mutant, Mutant):
             backend = backend or mutant.backend
@@ -73,7 +78,9 @@ class Laboratory:
             "backend": backend or "memory",
             "seed": seed,
             "only": only,
-            "seconds_max": seconds_max,
+            "seconds_max": SECONDS_MAX if gives_up_s is None else gives_up_s,
+            "gives_up": gives_up_s is not None,
+            "is_patient": is_patient or mutant is None,
         }
         answer = self._ask(trial)
         if "error" in answer:

@@ -373,7 +373,7 @@ def test_outcome_that_cannot_be_stored_in_time_is_given_up(
         value_of(deferred)
     lost[0] = False
     assert value_of(call(broker.queue().give, "b", 2)) == 2
-    assert "given up: give [a]" in caplog.text
+    assert "given up: a" in caplog.text
 
 
 # Heartbeats.
@@ -505,6 +505,46 @@ def test_lost_claim_is_logged_and_its_result_dropped(
     assert f"the claim is lost, so the outcome is dropped: gate [{queue.name}:a]" in caplog.text
     with pytest.raises(TaskExpired):
         _ = lost.value
+
+
+@pytest.mark.spec("ENV-POOL-1")
+def test_ended_task_has_no_heartbeat(
+    queue: AbstractTaskQueue, clock: ManualClock, plant: Plant, make_pool: MakePool
+) -> None:
+    beats = Beats(queue)
+    broker = plant(queue, _heartbeat=beats.method())
+    gate = Gate(broker)
+    make_pool(broker).start()
+    assert value_of(call(broker.queue().give, "a", 1, heartrate=1)) == 1
+    call(broker.queue().gate, "b", heartrate=1)
+    gate.wait()
+    clock.advance(1_000)
+    assert beats.next() == ("b", True)
+    gate.opened.set()
+
+
+@pytest.mark.spec("ENV-POOL-1")
+def test_claim_that_has_just_ended_is_not_said_to_be_lost(
+    queue: AbstractTaskQueue,
+    clock: ManualClock,
+    plant: Plant,
+    make_pool: MakePool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    beats = Beats(queue)
+    own_finish = own(queue, "_finish")
+
+    def finish(self: Any, *args: Any) -> Any:
+        finished = own_finish(self, *args)
+        clock.advance(30_000)
+        assert beats.next() == ("a", False)
+        return finished
+
+    pool = make_pool(plant(queue, _heartbeat=beats.method(), _finish=finish))
+    pool.start()
+    assert value_of(call(Broker(queue).queue().give, "a", 1)) == 1
+    pool.stop()
+    assert "lost" not in caplog.text
 
 
 @pytest.mark.spec("ENV-POOL-1", "ENV-POOL-5")

@@ -1,16 +1,21 @@
 """The queues of worq keep SPEC.md: the conformance kit, as anybody runs it on a backend."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 import redis
 
+from tests.sqlite import leftover_rows
 from tests.stateful.profile import by_profile
 from worq.backend import AbstractTaskQueue
 from worq.clock import Clock
-from worq.queue import memory
+from worq.queue import memory, sqlite
 from worq.queue import redis as redis_queue
 from worq.testing import Effort, QueueConformance
+from worq.testing.kit import Lossy
+from worq.testing.proxy import lossy_queue
 from worq.testing.servers import leftover_keys
 
 ON_MEMORY = by_profile(
@@ -19,6 +24,13 @@ ON_MEMORY = by_profile(
     Effort(length=5, walks=20_000, programs=2_000),
 )
 ON_REDIS = ON_MEMORY._replace(programs=by_profile(3, 20, 300), times=5)
+ON_SQLITE = ON_MEMORY._replace(
+    length=by_profile(2, 3, 4),
+    every=by_profile(10, 5, 1),
+    walks=by_profile(10, 40, 2_000),
+    programs=by_profile(5, 20, 300),
+    times=5,
+)
 
 
 class TestMemory(QueueConformance):
@@ -30,7 +42,7 @@ class TestMemory(QueueConformance):
 
 
 class TestRedis(QueueConformance):
-    capabilities = ("reference", "manual clock", "shared", "durable")
+    capabilities = ("reference", "manual clock", "shared", "durable", "retries")
     effort = ON_REDIS
 
     @pytest.fixture(autouse=True)
@@ -42,6 +54,25 @@ class TestRedis(QueueConformance):
     def make_queue(self, name: str, clock: Clock | None) -> AbstractTaskQueue:
         return redis_queue.TaskQueue(self.url, name, clock=clock)
 
+    def lossy_queue(self, name: str, clock: Clock | None) -> AbstractContextManager[Lossy]:
+        return lossy_queue(self.url, lambda url: redis_queue.TaskQueue(url, name, clock=clock))
+
     def left_behind(self, queue: AbstractTaskQueue) -> Sequence[str]:
         del queue
         return leftover_keys(self.client)
+
+
+class TestSQLite(QueueConformance):
+    capabilities = ("reference", "manual clock", "shared", "durable")
+    effort = ON_SQLITE
+
+    @pytest.fixture(autouse=True)
+    def _file(self, tmp_path: Path) -> None:
+        # Nothing loses power here, so no commit waits for the disk.
+        self.url = f"sqlite:///{tmp_path}/queues.db?synchronous=normal"
+
+    def make_queue(self, name: str, clock: Clock | None) -> AbstractTaskQueue:
+        return sqlite.TaskQueue(self.url, name, clock=clock)
+
+    def left_behind(self, queue: AbstractTaskQueue) -> Sequence[str]:
+        return leftover_rows(queue.url)

@@ -100,6 +100,6 @@ def test_a_wake_up_that_is_lost_is_found(
     assert lua.encode() in script.text
     planted = script.text.replace(lua.encode(), b"end" if lua.endswith("end") else b"")
     digest = sha1(planted, usedforsecurity=False).hexdigest().encode()
-    monkeypatch.setattr(scripts, operation, Script(planted, digest, script.has_receipt))
+    monkeypatch.setattr(scripts, operation, Script(planted, digest, script.changes))
     trouble = arena.run(Duel(SITUATIONS["processing"], held, other), 1).trouble
     assert "sleeps although what it waits for is there" in trouble

@@ -81,6 +81,37 @@ def test_nothing_is_claimed_before_the_desk_is_open_and_a_post_free() -> None:
     desk.leave(desk.posts[0])
 
 
+def test_no_more_is_claimed_at_once_than_posts_are_free() -> None:
+    desk = Desk(2, claimers=3)
+    desk.open()
+    first, second = desk.posts
+    desk.offer(first)
+    assert desk.wait_for_free(RUNNING)
+    claiming = [Call(lambda: desk.wait_for_free(RUNNING)) for _ in range(2)]
+    assert all(each.sleeps() for each in claiming)
+    desk.fill(job("a"))
+    assert first.job is not None
+    assert all(each.sleeps() for each in claiming)
+    desk.offer(second)
+    assert sorted(each.sleeps() for each in claiming) == [False, True]
+    assert desk.take(second) is None  # it has died
+    desk.fill(placed := job("b"))
+    assert desk.waiting() == [placed]
+    stopping = [each for each in claiming if each.sleeps()]
+    desk.done(first)
+    desk.offer(first)
+    assert first.job is placed
+    desk.offer(second)
+    assert all(each.answer() for each in stopping)
+    for _ in range(2):
+        desk.close()
+        assert not desk.is_done()
+    desk.close()
+    assert desk.is_done()
+    for post in desk.posts:
+        desk.leave(post)
+
+
 def test_stopping_ends_the_wait_for_a_free_post(desk: Desk) -> None:
     stopping = threading.Event()
     claiming = Call(lambda: desk.wait_for_free(stopping))
@@ -93,7 +124,7 @@ def test_stopping_ends_the_wait_for_a_free_post(desk: Desk) -> None:
 def test_closed_desk_is_done_when_no_job_waits(desk: Desk) -> None:
     first, second = desk.posts
     desk.place(job("a"))
-    waiting = Call(lambda: desk.wait(20))
+    waiting = Call(lambda: desk.wait(1000))
     desk.close()
     assert rung(desk) == [True, True]
     assert waiting.sleeps()

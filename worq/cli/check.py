@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +17,7 @@ from worq.cli.exits import FAILED, SIGNALLED, needing_a_server
 from worq.cli.opening import url_argument
 from worq.cli.progress import progress
 from worq.cli.stopping import Stopped, stopping
+from worq.errors import BackendUnavailable, BackendUnsupported
 from worq.masking import masked
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ def check(url: str, *, thorough: bool, as_json: bool) -> None:
         from worq.testing.scratch import ON_A_SERVER
 
         with needing_a_server("URL"):
-            with closing(scratch.queue("first")) as queue:
-                queue.size()
+            _reach(scratch)
             kit = scratch.kit(USUAL if thorough else ON_A_SERVER)
             report = _run(kit)
             left = scratch.close()
@@ -86,8 +86,21 @@ def _scratch(url: str) -> Generator["Scratch"]:
     try:
         yield scratch
     finally:
+        with suppress(Exception):  # it may be away; what is to be said of it has been said
+            scratch.close()
         logging.disable(logging.NOTSET)
         settings.load_profile("default")
+
+
+def _reach(scratch: "Scratch") -> None:
+    """Whatever else is wrong is for the kit to say."""
+    with closing(scratch.queue("first")) as queue:
+        try:
+            queue.size()
+        except (BackendUnavailable, BackendUnsupported):
+            raise
+        except Exception:  # noqa: BLE001
+            return
 
 
 def _run(kit: "Kit") -> "Report":

@@ -24,7 +24,7 @@ Exit codes:
        application can't be loaded
   3    the server of the queue can't be reached, or is too old
   4    worq worker: it ended, and tasks that ran were ended with it
-  130  worq demo: interrupted (Ctrl-C); 143: terminated
+  130  worq check, demo: interrupted (Ctrl-C); 143: terminated
 """
 
 

@@ -21,7 +21,7 @@ from worq.core import Broker
 from worq.masking import masked
 from worq.pool import process, thread
 from worq.pool.arguments import TASKS_MAX, WORKERS_MAX
-from worq.pool.feed import SLICE_S, Ledger
+from worq.pool.feed import Ledger
 
 # A claim that waits is woken by a stop; so this need not be short.
 CLAIM_S = 60.0
@@ -39,8 +39,8 @@ attempts left, or else whoever waits for it is told that it expired. HUP drains 
 the whole command again, with the same process id.
 
 Several queues are served in strict rotation: whoever is free looks first at the queue behind that of
-the last task. If all are empty, one worker waits for each; with fewer threads than queues, or with --processes, a task
-may be found up to {1000 * SLICE_S:g} ms late.
+the last task. If all are empty, one idle worker waits for each; where there are fewer of these than
+queues, a task may be found up to half a second late.
 
 \b
 Examples:

@@ -14,9 +14,6 @@ from worq.pool.signals import SIGNALS, leave_to_the_main_thread
 from worq.pool.worker import KILLED_S
 from worq.task import FunctionTask
 
-# The first thread: when it has ended the others do.
-CLAIMER = 0
-
 # Python may begin to wait just when a signal has come, and handles it when it looks again.
 SIGNAL_LOOK_S = 0.5
 
@@ -24,7 +21,9 @@ _log = logging.getLogger(__name__)
 
 
 class Crew(Shift):
-    """The threads of a pool of processes: one that claims, a minder for each worker, and the keeper.
+    """The threads of a pool of processes: some that claim, a minder for each worker, and the keeper.
+
+    One claims for all workers; but of several queues each needs somebody who waits for it.
 
     Claims stay in this process, which only lends the tasks to workers: so whatever becomes of a
     worker, its claim is kept, finished or released from here. [ENV-POOL-13]
@@ -35,13 +34,16 @@ class Crew(Shift):
     ) -> None:
         self._name = name
         self._terms = terms
-        self._desk = Desk(workers)
+        self._claimers = min(workers, broker.queue_count)
+        self._desk = Desk(workers, self._claimers)
         self._reports: SimpleQueue[BaseException | None] = SimpleQueue()
         super().__init__(broker, workers, name, drain_s=drain_s)
 
     def _bodies(self, workers: int) -> list[tuple[str, Callable[[], None]]]:
         del workers  # as many as there are posts
-        bodies: list[tuple[str, Callable[[], None]]] = [("claimer", self._claim)]
+        bodies: list[tuple[str, Callable[[], None]]] = [
+            (f"claimer {number}", self._claim) for number in range(1, self._claimers + 1)
+        ]
         for number, post in enumerate(self._desk.posts, start=1):
             minder = Minder(self._terms, self._desk, post, self, self._reports.put)
             bodies.append((f"minder {number}", minder.mind))
@@ -113,7 +115,8 @@ class Crew(Shift):
 
     def _give_up(self) -> None:
         self._desk.end()
-        self._threads[CLAIMER].join(KILLED_S)  # it may just be getting a claim
+        for thread in self._threads[: self._claimers]:
+            thread.join(KILLED_S)  # it may just be getting a claim
         if not self._desk.wait_until_idle(KILLED_S):
             _log.error("a worker process can't be killed")
         for job in self._desk.waiting():
@@ -125,7 +128,7 @@ class Crew(Shift):
         super()._end()
         SIGNALS.unwatch(signal.SIGTERM, self.step)
 
-    # What the claiming thread does.
+    # What claiming threads do.
 
     def _claim(self) -> None:
         """Claim a task as soon as a worker is free, for that one or for the next."""
@@ -136,7 +139,7 @@ class Crew(Shift):
                     break
                 task = self._work.glance(claim)
                 self._keeper.hold(task)
-                self._desk.place(Job(claim, task))
+                self._desk.fill(Job(claim, task))
         finally:
             self._desk.close()
 

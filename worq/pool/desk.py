@@ -57,16 +57,19 @@ class Desk:
     deadline, or when the pool gives up.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, claimers: int = 1) -> None:
+        """`claimers`: how many threads place jobs."""
         self.posts = [Post() for _ in range(workers)]
         self._free: list[Post] = []
         self._waiting: deque[Job] = deque()  # only while no post is free
+        self._reserved = 0  # free posts for which a claim is under way
+        self._claimers = claimers
         self._is_open = False
         self._is_closed = False
         self._is_over = False
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.RLock())
 
-    # What the pool and its claiming thread do.
+    # What the pool and its claiming threads do.
 
     def open(self) -> None:
         """Let claims come."""
@@ -75,13 +78,21 @@ class Desk:
             self._changed.notify_all()
 
     def wait_for_free(self, stopping: threading.Event) -> bool:
-        """Wait until a post is free; False if it is time to stop."""
+        """Wait until a post is free for another claim, and reserve it; False if it is time to stop."""
         with self._changed:
             while not stopping.is_set():
-                if self._is_open and self._free:
+                if self._is_open and len(self._free) > self._reserved:
+                    self._reserved += 1
                     return True
                 self._changed.wait()
             return False
+
+    def fill(self, job: Job) -> None:
+        """Give the job to the post that was reserved for it, or to another if that is not free any more."""
+        with self._changed:
+            self._reserved -= 1
+            self.place(job)
+            self._changed.notify_all()
 
     def wake(self) -> None:
         """Have `wait_for_free` look again."""
@@ -97,10 +108,15 @@ class Desk:
                 self._waiting.append(job)
 
     def close(self) -> None:
-        """No more claims come; what waits for a post is still to be done."""
+        """One of the claiming threads has ended.
+
+        After the last no more claims come; what waits for a post is still to be done.
+        """
         with self._changed:
-            self._is_closed = True
-            self._tell_all()
+            self._claimers -= 1
+            if self._claimers == 0:
+                self._is_closed = True
+                self._tell_all()
 
     def end(self) -> None:
         """Nothing more is to be done."""
@@ -129,7 +145,7 @@ class Desk:
                 self._assign(post, self._waiting.popleft())
             else:
                 self._free.append(post)
-                self._changed.notify_all()
+            self._changed.notify_all()
 
     def take(self, post: Post) -> Job | None:
         """The post is not free any more. The job that it was given, which it has until it is done."""

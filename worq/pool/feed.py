@@ -7,6 +7,7 @@ from typing import Any, Self
 from weakref import WeakSet
 
 from worq.core import Broker
+from worq.failures import TaskFailure
 from worq.introspection import Sign
 from worq.task import FunctionTask
 from worq.values import Claim, Token
@@ -165,7 +166,7 @@ class Feed(Broker):
     Each claim begins to look at the queue behind the one that gave the last task, whichever worker
     got that. If all are empty, one worker waits for each, as far as there are enough, and the others
     for one of these to get a task. So with as many idle workers as queues a task is claimed as soon
-    as it is there, and else at most `SLICE_S` later.
+    as it is there. With fewer each looks at all, when it has waited for `SLICE_S`.
     """
 
     def __init__(self, brokers: Sequence[Broker], ledger: Ledger | None = None) -> None:
@@ -181,6 +182,10 @@ class Feed(Broker):
     @property
     def name(self) -> str:
         return ", ".join(self._by_name)
+
+    @property
+    def queue_count(self) -> int:
+        return len(self._brokers)
 
     def clone(self, *, url: str | None = None, name: str | None = None) -> Self:
         assert url is None
@@ -216,8 +221,11 @@ class Feed(Broker):
                 self._ledger.not_claimed()
         return claim
 
-    def _look(self) -> Claim | None:
+    def _look(self, *, is_first: bool = True) -> Claim | None:
+        """The next task that is there. Unless it is the first look, one of somebody else a moment ago will do."""
         with self._ledger.turn:
+            if not is_first and time.monotonic() - self._ledger.looked_s < SLICE_S / 2:
+                return None
             count = len(self._brokers)
             for step in range(count):
                 index = (self._ledger.first + step) % count
@@ -251,8 +259,7 @@ class Feed(Broker):
         if claim is not None:
             with self._ledger.turn:
                 return self._claimed(claim, index)
-        is_time = time.monotonic() - self._ledger.looked_s >= SLICE_S
-        return self._look() if were_left_alone and is_time else None
+        return self._look(is_first=False) if were_left_alone else None
 
     def _claimed(self, claim: Claim, index: int) -> Claim:
         self._ledger.first = (index + 1) % len(self._brokers)
@@ -290,6 +297,12 @@ class Feed(Broker):
 
     def perform(self, claim: Claim) -> tuple[bytes, bool]:
         return self._home(claim.token).perform(claim)
+
+    def unpack(self, claim: Claim) -> tuple[FunctionTask, TaskFailure | None]:
+        return self._home(claim.token).unpack(claim)
+
+    def outcome(self, task: FunctionTask, failure: TaskFailure | None) -> tuple[bytes, bool]:
+        return self._home(task.token).outcome(task, failure)
 
     def finish(
         self,

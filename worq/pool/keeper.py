@@ -34,11 +34,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Held:
-    """A claim that a worker holds, and when its next heartbeat is due."""
+    """A claim that a worker holds, and when its next heartbeat is due. `is_ending`: its outcome is being stored."""
 
     task: FunctionTask
     rate_ms: int
     due_ms: int
+    is_ending: bool = False
 
 
 class _Limited(NamedTuple):
@@ -86,6 +87,12 @@ class Keeper:
         with self._changed:
             self._held[task.token] = _Held(task, rate_ms, self._clock.now_ms() + rate_ms)
             self._changed.notify()
+
+    def ending(self, task: FunctionTask) -> None:
+        """A worker is about to store its outcome, and to say so if the claim is lost."""
+        with self._changed:
+            if (held := self._held.get(task.token)) is not None:
+                held.is_ending = True
 
     def drop(self, task: FunctionTask) -> None:
         """A worker has ended it."""
@@ -212,13 +219,19 @@ class Keeper:
     def _beat(self, held: _Held) -> None:
         try:
             if not self._broker.heartbeat(held.task):
-                _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)
-                self.drop(held.task)
+                self._lost(held)
         except BackendUnavailable:
             raise
         except Exception:  # noqa: BLE001 - it is logged, and the other claims need theirs
             _log.exception("no heartbeat: %s [%s]", held.task.name, held.task.id)
             held.due_ms = min(held.due_ms, self._clock.now_ms() + RETRY_MS)
+
+    def _lost(self, held: _Held) -> None:
+        with self._changed:
+            self._held.pop(held.task.token, None)
+            if held.is_ending:
+                return  # most likely it has just ended
+        _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)
 
     def _release(self, task: FunctionTask) -> None:
         try:

@@ -10,6 +10,7 @@ from worq import checks
 from worq.backend import LEASE_MARGIN_S
 from worq.core import Broker
 from worq.errors import BackendUnavailable, QueueClosed
+from worq.failures import TaskFailure
 from worq.pool.backoff import Backoff
 from worq.pool.keeper import Keeper
 from worq.pool.presence import Presence
@@ -166,14 +167,17 @@ class Shift:
 
     def _perform(self, claim: Claim) -> None:
         """Run a task. Whatever happens, the worker goes on. [ENV-POOL-4]"""
-        task = self._work.glance(claim)
+        try:
+            self._run(*self._work.unpack(claim))
+        except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
+            _log.exception("given up: %s", claim.id)
+
+    def _run(self, task: FunctionTask, failure: TaskFailure | None) -> None:
         self._keeper.hold(task)
         self._keeper.limit(task)
         try:
-            message, failed = self._work.perform(claim)
+            message, failed = self._work.outcome(task, failure)
             self._store(task, lambda again: self._work.finish(task, message, failed, again=again))
-        except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
-            _log.exception("given up: %s [%s]", task.name, task.id)
         finally:
             self._keeper.drop(task)
 
@@ -182,6 +186,7 @@ class Shift:
 
         `act` is told whether a try before may have done it.
         """
+        self._keeper.ending(task)
         again = False
         backoff = Backoff(self._over)
         lease_ms = checks.milliseconds(2 * task.heartrate + LEASE_MARGIN_S)

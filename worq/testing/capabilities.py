@@ -20,6 +20,8 @@ class Capability(StrEnum):
     """What was accepted outlives all processes that had the queue open."""
     SHARED = "shared"
     """Several processes reach one queue at the same time."""
+    RETRIES = "retries"
+    """A lost connection costs nothing: what is asked again gets its first answer. [ENV-RETRY-1]"""
     MANUAL_CLOCK = "manual clock"
     """With a `clock` given, deadlines and waits follow that clock alone. [ENV-WAIT-8]"""
 
@@ -30,6 +32,7 @@ CONTRACT: Final = Capability.CONTRACT
 REFERENCE: Final = Capability.REFERENCE
 DURABLE: Final = Capability.DURABLE
 SHARED: Final = Capability.SHARED
+RETRIES: Final = Capability.RETRIES
 MANUAL_CLOCK: Final = Capability.MANUAL_CLOCK
 ALL: Final = frozenset(Capability)
 IN_LOCKSTEP: Final = frozenset({CONTRACT, REFERENCE, MANUAL_CLOCK})

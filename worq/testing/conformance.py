@@ -5,14 +5,15 @@ Each check is a test method, in the order in which they tell most; unittest runs
 
 import re
 import unittest
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, ClassVar
 
 from worq.backend import AbstractTaskQueue
 from worq.clock import Clock
 from worq.testing import capabilities as caps
-from worq.testing.kit import BRIEF, STAGES, USUAL, Check, Effort, Kit, Subject, Verdict
+from worq.testing.kit import BRIEF, STAGES, USUAL, Check, Effort, Kit, Loss, Subject, Verdict
 from worq.testing.report import Report, described
 from worq.testing.stages import all_checks
 
@@ -20,8 +21,8 @@ from worq.testing.stages import all_checks
 class QueueConformance(unittest.TestCase):
     """The tests of one backend.
 
-    `capabilities` are what it claims beyond the contract: of `reference`, `manual clock`, `shared` and `durable`
-    those that it has. What it claims is checked; what it does not claim and has all the same is said in the report.
+    `capabilities` are what it claims beyond the contract, of `reference`, `manual clock`, `shared`, `durable` and
+    `retries`. What it claims is checked; what it does not claim and has all the same is said in the report.
     `effort`: how much to do, None for what suits a backend with or without a manual clock.
     """
 
@@ -43,6 +44,12 @@ class QueueConformance(unittest.TestCase):
         del queue
         return ()
 
+    def lossy_queue(
+        self, name: str, clock: Clock | None
+    ) -> AbstractContextManager[tuple[AbstractTaskQueue, Callable[[Loss], None]]]:
+        """For `retries`: a queue object, and what loses the `request` or the `reply` of its next operation."""
+        raise NotImplementedError(f"{type(self).__name__} says how a connection is cut")
+
     def __init_subclass__(cls, **kw: Any) -> None:
         """A test for each check, if it is known how a queue is made."""
         super().__init_subclass__(**kw)
@@ -59,7 +66,7 @@ class QueueConformance(unittest.TestCase):
         cls = type(self)
         claimed = caps.checked(cls.capabilities)
         effort = cls.effort or (USUAL if caps.MANUAL_CLOCK in claimed else BRIEF)
-        subject = Subject(self.make_queue, self.left_behind, claimed, effort)
+        subject = Subject(self.make_queue, self.left_behind, claimed, effort, self.lossy_queue)
         kit = QueueConformance.kits.setdefault(cls, Kit(subject, all_checks()))
         kit.subject = subject  # of the instance that runs now, whose fixtures are there
         return kit

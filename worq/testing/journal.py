@@ -76,7 +76,7 @@ def journaled(script: Script) -> Script:
     name = next(name for name, value in vars(scripts).items() if value is script)
     text = WRAPPER % (script.text, name.encode(), KEPT_MS)
     sha = sha1(text, usedforsecurity=False).hexdigest().encode()
-    return Script(text, sha, script.has_receipt)
+    return Script(text, sha, script.changes)
 
 
 class JournalLink(Link):

@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from worq.backend import AbstractTaskQueue
@@ -47,13 +47,20 @@ BRIEF: Final = Effort(length=1, every=25, examples=15, walks=5, programs=5, time
 """For backends without a manual clock, or far away."""
 
 
+Loss = Literal["request", "reply"]
+Lossy: TypeAlias = tuple[AbstractTaskQueue, Callable[[Loss], None]]
+"""A queue object, and what loses the request or the reply of its next operation."""
+MakeLossy: TypeAlias = Callable[[str, ManualClock | None], AbstractContextManager[Lossy]]
+
+
 class Subject(NamedTuple):
-    """What is examined: how queues are made, and what they claim. `own_clock`: such that no clock is ever given."""
+    """What is examined: how queues are made, and what they claim; `lossy`: how one is made whose connection is cut."""
 
     make_queue: MakeQueue
     left_behind: LeftBehind
     claimed: frozenset[Capability]
     effort: Effort
+    lossy: MakeLossy | None = None
 
     def bench(self, *, queues: int = 2, clients: int = 2) -> Bench:
         return Bench(

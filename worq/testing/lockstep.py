@@ -169,10 +169,14 @@ class Lockstep:
                 self.history(),
                 f"# after the last operation {where}:",
                 f"# expected {as_code(expected)}",
-                f"# got      {as_code(got)}",
+                f"# got      {_shown(got)}",
             ]
         )
         return Disagreement(text, clauses, broken_part(clauses, culprit.operation))
+
+
+def _shown(got: object) -> str:
+    return f"{type(got).__name__}: {got}" if isinstance(got, Exception) else as_code(got)
 
 
 def _submitted(operation: ops.Operation) -> Iterable[str]:

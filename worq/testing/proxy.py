@@ -26,10 +26,12 @@ import tempfile
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Self, cast, get_args
 from urllib.parse import SplitResult, urlsplit
+
+from worq.backend import AbstractTaskQueue
 
 Fault = Literal[
     "not sent",
@@ -99,11 +101,12 @@ class FaultProxy:
     @property
     def url(self) -> str:
         """That of the server, but for the address."""
+        user = "".join(self._server.netloc.rpartition("@")[:2])
         query = f"?{self._server.query}" if self._server.query else ""
         if self._folder is not None:
-            return f"unix://{self._folder / 'socket'}{query}"
+            return f"unix://{user}{self._folder / 'socket'}{query}"
         port: int = self._listener.getsockname()[1]
-        return f"redis://127.0.0.1:{port}{self._server.path}{query}"
+        return f"redis://{user}127.0.0.1:{port}{self._server.path}{query}"
 
     # Faults.
 
@@ -401,3 +404,23 @@ def _dribble(to: socket.socket, data: bytes) -> None:
     for at in range(0, len(data), size):
         to.sendall(data[at : at + size])
         pause.wait(PIECE_PAUSE_S)
+
+
+@contextmanager
+def lossy_queue(
+    url: str, make: Callable[[str], AbstractTaskQueue]
+) -> Generator[tuple[AbstractTaskQueue, Callable[[Literal["request", "reply"]], None]]]:
+    """A queue on Redis whose connection is cut on demand. `make`: makes it, by the URL of the proxy."""
+    tcp = not url.startswith("unix:")
+    with FaultProxy(url, tcp=tcp) as proxy, closing(make(proxy.url)) as queue:
+        queue.size()  # it has connected, and has asked what server it is
+        asked = 0
+
+        def lose(what: Literal["request", "reply"]) -> None:
+            nonlocal asked
+            lost = sum(proxy.counts.values())
+            assert lost == asked, "nothing was lost: the operation did not ask the server"
+            asked += 1
+            proxy.fail_at(0, "not sent" if what == "request" else "reply lost")
+
+        yield queue, lose

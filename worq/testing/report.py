@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
-from worq.testing.capabilities import CONTRACT, MANUAL_CLOCK, REFERENCE, Capability
+from worq.testing.capabilities import CONTRACT, MANUAL_CLOCK, REFERENCE, RETRIES, Capability
 from worq.testing.kit import ATOMIC, Answer, Check, Verdict
 from worq.testing.vectors import packaged
 from worq_model import lifecycle_table, table
@@ -13,9 +13,11 @@ from worq_model import lifecycle_table, table
 _DEFINITION = re.compile(r"^- \*\*\[([A-Z-]+-\d+)\]\*\* (.*(?:\n  .*)*)", re.MULTILINE)
 
 OF_REFERENCE: Final = ("DFR", "UND", "RSV", "ARG", "GAR")
+OF_RETRIES: Final = "ENV-RETRY-1"
 OF_CLOCK: Final = ("ENV-WAIT-4", "ENV-WAIT-8")
 EXAMINED: Final = (
     *(f"ENV-WAIT-{number}" for number in (1, 2, 4, 5, 7, 8)),
+    OF_RETRIES,
     *(f"ENV-BAD-{number}" for number in (1, 2, 3, 4, 5)),
 )
 """The clauses that a kit can examine beyond those of the model. [ENV-WAIT-3] and others need a look inside."""
@@ -89,12 +91,16 @@ class Report(NamedTuple):
     def _is_claimed(self, clause: str) -> bool:
         if clause.startswith(OF_REFERENCE):
             return REFERENCE in self.claimed
+        if clause == OF_RETRIES:
+            return RETRIES in self.claimed
         return MANUAL_CLOCK in self.claimed or clause not in OF_CLOCK
 
     def capabilities(self) -> dict[Capability, Answer]:
         """Whether each is there. `works`: it is, and is not claimed."""
+        answers = {verdict.answer for verdict in self.verdicts.values()}
+        worst: Answer = "violated" if "violated" in answers else "blocked"
         found: dict[Capability, Answer] = {
-            CONTRACT: "violated" if self.violated() else "holds",
+            CONTRACT: "holds" if answers.isdisjoint({"violated", "blocked"}) else worst
         }
         for check in self.checks:
             if check.probe and check.name in self.verdicts:

@@ -2,18 +2,23 @@
 
 import secrets
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, Final, cast
 
 from worq.backend import AbstractTaskQueue
 from worq.clock import Clock
 from worq.testing.bench import nothing
-from worq.testing.capabilities import ALL, CONTRACT, MANUAL_CLOCK, REFERENCE, Capability
-from worq.testing.kit import Effort, Kit, Subject
+from worq.testing.capabilities import ALL, CONTRACT, MANUAL_CLOCK, REFERENCE, RETRIES, Capability
+from worq.testing.kit import Effort, Kit, Lossy, Subject
 from worq.testing.stages import all_checks
 from worq.urls import SCHEMES, open_queue, scheme_of
 
 ON_A_SERVER: Final = Effort(length=1, every=20, examples=15, walks=5, programs=5, times=3)
 """For a server that may be far away."""
+
+
+RETRY_S: Final = 3.0
+"""Somebody is looking on."""
 
 
 class Scratch:
@@ -29,15 +34,24 @@ class Scratch:
 
     def queue(self, name: str, clock: Clock | None = None) -> AbstractTaskQueue:
         """A queue object; its name is put behind that of this place."""
-        return open_queue(self.url, f"{self.name} {name}", clock=clock)
+        options = {"retry_deadline_s": RETRY_S} if self._is_redis else {}
+        return open_queue(self.url, f"{self.name} {name}", clock=clock, **options)
 
     def kit(self, effort: Effort) -> Kit:
         """The kit, for the capabilities that this backend says or shows that it has."""
-        return Kit(Subject(self.queue, nothing, self._claimed(), effort), all_checks())
+        subject = Subject(self.queue, nothing, self._claimed(), effort, self._lossy)
+        return Kit(subject, all_checks())
+
+    def _lossy(self, name: str, clock: Clock | None) -> AbstractContextManager[Lossy]:
+        from worq.testing.proxy import lossy_queue
+
+        return lossy_queue(
+            self.url, lambda url: open_queue(url, f"{self.name} {name}", clock=clock)
+        )
 
     def _claimed(self) -> frozenset[Capability]:
         if self._is_redis:
-            return ALL
+            return ALL - {RETRIES} if self._scheme == "rediss" else ALL
         if self._scheme == "memory":
             return frozenset({CONTRACT, REFERENCE, MANUAL_CLOCK})
         return self._shown()

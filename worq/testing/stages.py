@@ -1,16 +1,17 @@
 """The checks of the kit, stage by stage: what each drives, and what it needs. The engines are modules of their own."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache, partial
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from worq.backend import AbstractTaskQueue
+from worq.clock import ManualClock
 from worq.testing import shortest, waits
 from worq.testing.bad_input import refusals
 from worq.testing.bench import Bench
@@ -21,14 +22,16 @@ from worq.testing.capabilities import (
     MANUAL_CLOCK,
     OF_REFERENCE,
     REFERENCE,
+    RETRIES,
     SHARED,
     Capability,
 )
-from worq.testing.driver import Program
+from worq.testing.driver import Program, Tick
 from worq.testing.elsewhere import elsewhere
 from worq.testing.exhaustive import THEMES, Theme, run_theme
-from worq.testing.kit import ATOMIC, Broken, Check, Subject
+from worq.testing.kit import ATOMIC, Broken, Check, Loss, Subject
 from worq.testing.lifecycle_machine import make_lifecycle_machine
+from worq.testing.lockstep import Lockstep
 from worq.testing.machine import MACHINES, make_machine
 from worq.testing.parallel import Parallel, ThreadRun, examine, shrink
 from worq.testing.parallel_programs import programs
@@ -68,6 +71,7 @@ def _bad_input(subject: Subject) -> Iterable[str]:
 def _smoke_checks() -> Iterator[Check]:
     for name, program in SMOKE.items():
         uses = operations_of(program)
+        uses |= LOOKS if uses - LOOKS else frozenset()  # what is looked at after each operation
         yield Check("smoke", name, partial(_smoke, program), uses, _needs(uses))
     yield Check("smoke", "deadlines in real time", waits.leases_are_real, CONTRACT_OPERATIONS)
     yield Check("smoke", "bad input is refused", _bad_input, frozenset({"submit", "size"}))
@@ -128,13 +132,8 @@ def _machine(
 
 
 def _walk(walk: Callable[[Bench, Random, int], None], subject: Subject) -> Iterable[str]:
-    seed = Random().getrandbits(32)
     with subject.benched() as bench:
-        try:
-            walk(bench, Random(seed), subject.effort.walks)
-        except AssertionError as error:
-            error.add_note(f"Random({seed})")
-            raise
+        walk(bench, Random(), subject.effort.walks)
         return _clauses(bench.rows)
 
 
@@ -254,19 +253,47 @@ def _shared(subject: Subject) -> Iterable[str]:
     return (str(SHARED),)
 
 
-class _somewhere:  # noqa: N801 (a context manager)
+def _retries(subject: Subject) -> Iterable[str]:
+    """The smoke programs, with each operation's request or reply lost."""
+    for name, program in SMOKE.items():
+        uses = operations_of(program)
+        if _needs(uses) <= subject.claimed:
+            for loss in get_args(Loss):
+                _lose_all(name, program, loss, subject)
+    return ("ENV-RETRY-1",)
+
+
+def _lose_all(name: str, program: Program, loss: Loss, subject: Subject) -> None:
+    """Client 1 loses; what is seen afterwards client 0 looks at."""
+    assert subject.lossy is not None, "lossy_queue says how a connection is cut"
+    clock, queue_name = subject.clock(), subject.name()
+    with (
+        closing(subject.make_queue(queue_name, clock)) as sure,
+        subject.lossy(queue_name, clock) as (lossy, lose),
+    ):
+        lockstep = Lockstep([[sure, lossy]], clock or ManualClock(), subject.claimed)
+        try:
+            for entry in program:
+                if isinstance(entry, Tick):
+                    lockstep.tick(entry.ms)
+                else:
+                    lose(loss)
+                    lockstep.do(entry._replace(client=1))
+            lockstep.wind_up()
+        except AssertionError as error:
+            lockstep.abandon()
+            raise Broken(f"{name}, and each {loss} is lost: {error}", "ENV-RETRY-1") from error
+
+
+@contextmanager
+def _somewhere(subject: Subject) -> Generator[AbstractTaskQueue]:
     """A queue on the backend's own clock, empty in the end; it may be closed meanwhile."""
-
-    def __init__(self, subject: Subject) -> None:
-        self._make = partial(subject.make_queue, subject.name(), None)
-
-    def __enter__(self) -> AbstractTaskQueue:
-        self._queue = self._make()
-        return self._queue
-
-    def __exit__(self, *_: object) -> None:
-        self._queue.close()
-        with closing(self._make()) as queue:
+    make = partial(subject.make_queue, subject.name(), None)
+    try:
+        with closing(make()) as queue:
+            yield queue
+    finally:
+        with closing(make()) as queue:
             queue.discard("a")
             queue.size()
 
@@ -283,6 +310,7 @@ def _fault_checks() -> Iterator[Check]:
         REFERENCE: (_reference, "the operations of the API reference are there"),
         SHARED: (_shared, "a queue is reached from other processes"),
         DURABLE: (_durable, "tasks outlive their processes"),
+        RETRIES: (_retries, "what is lost on the way is asked for again"),
     }
     for capability, (examine_, name) in probes.items():
         uses = CONTRACT_OPERATIONS

@@ -14,6 +14,7 @@ import pytest
 from tests.backends.calls import PATIENCE_S, Call
 from tests.backends.on_redis.cases import KEY, claim
 from tests.backends.on_redis.proxy import Proxy
+from worq.bounds import calls_within
 from worq.clock import ManualClock
 from worq.const import TASK_EXPIRED
 from worq.errors import BackendUnavailable, QueueClosed
@@ -305,6 +306,94 @@ class TestInterruption:
         finally:
             late.set()
             signal.signal(signal.SIGUSR1, before)
+
+
+# Longer than any test: what ends earlier was ended.
+FOREVER_S = 1_000.0
+
+
+class TestBounds:
+    """Calls within a block that bounds them."""
+
+    @pytest.mark.spec("ENV-RETRY-3")
+    @pytest.mark.parametrize("how", ["away", "silent", "silent from the first"])
+    def test_they_give_up_together(self, proxy: Proxy, how: str) -> None:
+        with closing(TaskQueue(proxy.url, retry_deadline_s=FOREVER_S)) as queue:
+            if how != "silent from the first":
+                queue.size()
+            if how == "away":
+                proxy.stop()
+            else:
+                proxy.stall()
+            call = Call(partial(self.act, queue))
+            assert isinstance(call.error(), BackendUnavailable)
+
+    def act(self, queue: TaskQueue) -> None:
+        with calls_within(0.2), calls_within(FOREVER_S):  # the earliest moment counts
+            queue.submit(Request("a"), b"")
+
+    @pytest.mark.spec("ENV-RETRY-3", "ENV-RETRY-1")
+    def test_a_connection_that_is_silent_is_left_for_another(
+        self, proxy: Proxy, queue: TaskQueue
+    ) -> None:
+        with closing(TaskQueue(proxy.url, retry_deadline_s=FOREVER_S)) as through:
+            with calls_within(PATIENCE_S):
+                through.size()
+                proxy.stall_open()
+                assert through.submit(Request("a"), b"").status == "accepted"
+            assert proxy.connections == 2
+            assert claim(queue).id == "a"
+
+    @pytest.mark.spec("ENV-RETRY-3")
+    def test_a_wait_is_not_bounded(self, through: TaskQueue, queue: TaskQueue) -> None:
+        def wait() -> Claim | None:
+            with calls_within(0):
+                return through.claim(PATIENCE_S)
+
+        call = Call(wait)
+        assert call.sleeps()
+        queue.submit(Request("a"), b"")
+        assert call.answer() is not None
+
+    @pytest.mark.spec("ENV-RETRY-3")
+    def test_they_do_not_wait_for_connections_that_others_use(self, proxy: Proxy) -> None:
+        url = f"{proxy.url}?max_connections=1"
+        with closing(TaskQueue(url, retry_deadline_s=FOREVER_S)) as queue:
+            queue.size()
+            proxy.stop()
+            busy = Call(queue.size)
+            assert busy.sleeps()
+            with calls_within(0), pytest.raises(BackendUnavailable, match="are in use") as caught:
+                queue.size()
+            assert caught.value.outcome == "not_sent"
+            queue.close()
+            assert isinstance(busy.error(), QueueClosed)
+
+
+@pytest.mark.spec("ENV-RETRY-4")
+def test_contact_is_said_to_be_lost_and_to_be_back_once(
+    proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "worq.queue.redis")
+    with closing(TaskQueue(proxy.url, retry_deadline_s=FOREVER_S)) as queue:
+        queue.size()
+        assert caplog.messages == []
+        for _ in range(2):
+            caplog.clear()
+            proxy.faults.extend(["before"] * 3)
+            assert (queue.size(), queue.size()) == (0, 0)
+            lost, back = caplog.records
+            assert lost.getMessage().startswith(
+                f"{proxy.url} [default]: contact lost, trying again: "
+            )
+            assert back.getMessage().startswith(f"{proxy.url} [default]: contact again after ")
+            assert (lost.levelname, back.levelname) == ("WARNING", "INFO")
+    with closing(TaskQueue(proxy.url, retry_deadline_s=0)) as once:
+        caplog.clear()
+        proxy.faults.append("before")
+        with pytest.raises(BackendUnavailable):
+            once.size()
+        assert caplog.messages == []  # it is not sent again
 
 
 class TestAlarms:

@@ -251,7 +251,7 @@ def test_big_messages_and_odd_bytes_come_through(queue: TaskQueue) -> None:
 
 
 def test_ids_of_any_kind_come_through(queue: TaskQueue) -> None:
-    ids = ["\0", " ", "a\r\nb", "é", "\U0001f600", "x" * 1024, "1", "*"]
+    ids = ["\0", " ", "a\r\nb", "é", "\U0001f600", "x" * 1_024, "1", "*"]
     for task_id in ids:
         submit(queue, task_id)
     assert submit(queue, "d", *ids[1:]).status == "accepted"

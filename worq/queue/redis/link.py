@@ -111,7 +111,7 @@ class Link:
         deadline_s: float,
     ) -> bytes:
         """The reply of a script that was done, however often it must be sent for that."""
-        number = channel.next_number() if script.has_receipt else NO_NUMBER
+        number = channel.next_number() if script.changes else NO_NUMBER
         tries = None
         whole = False
         while True:
@@ -129,7 +129,7 @@ class Link:
                     return self._last_word(channel, number)
                 self._lost(channel, error)
                 tries = tries or Tries(self._where, deadline_s, bounds.until_s(), self.closed)
-                tries.failed(error, may_be_done=channel.may_be_done and script.has_receipt)
+                tries.failed(error, may_be_done=channel.may_be_done and script.changes)
                 if meaning(error) == "lost":
                     self._contact.lost(error)
             else:

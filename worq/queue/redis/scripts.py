@@ -10,20 +10,17 @@ _INCLUDE = re.compile(r"^ *-- include: (.+)$", re.MULTILINE)
 
 
 class Script(NamedTuple):
-    """`has_receipt`: it gets a number, and leaves its answer for when it is sent again. [ENV-RETRY-1]
-
-    Without one it does no harm if it is done twice: it reads, or does what it does to whatever is there.
-    """
+    """`changes`: the operation can change something, so it gets a number and a receipt. [ENV-RETRY-1]"""
 
     text: bytes
     sha: bytes
-    has_receipt: bool
+    changes: bool
 
 
-def _load(name: str, *, has_receipt: bool = True) -> Script:
+def _load(name: str, *, changes: bool = True) -> Script:
     text = _read(name).encode()
     # The name that EVALSHA knows it by.
-    return Script(text, sha1(text, usedforsecurity=False).hexdigest().encode(), has_receipt)
+    return Script(text, sha1(text, usedforsecurity=False).hexdigest().encode(), changes)
 
 
 def _read(name: str) -> str:
@@ -41,13 +38,13 @@ RELEASE = _load("release")
 POP = _load("pop")
 DISCARD = _load("discard")
 PURGE = _load("purge")
-SIZE = _load("size", has_receipt=False)
-STATUS = _load("status", has_receipt=False)
+SIZE = _load("size", changes=False)
+STATUS = _load("status", changes=False)
 RESERVE_ARGUMENT = _load("reserve_argument")
 SET_ARGUMENT = _load("set_argument")
-GET_ARGUMENTS = _load("get_arguments", has_receipt=False)
-SETTLE = _load("settle", has_receipt=False)
-CLOSE = _load("close", has_receipt=False)
-COUNTS = _load("counts", has_receipt=False)
-SIGN = _load("sign", has_receipt=False)
-SIGNS = _load("signs", has_receipt=False)
+GET_ARGUMENTS = _load("get_arguments", changes=False)
+SETTLE = _load("settle", changes=False)
+CLOSE = _load("close", changes=False)
+COUNTS = _load("counts", changes=False)
+SIGN = _load("sign", changes=False)
+SIGNS = _load("signs", changes=False)

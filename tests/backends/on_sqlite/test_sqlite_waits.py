@@ -1,0 +1,130 @@
+"""Waiting for what others do to a file. Who has another connection is told nothing, as another process."""
+
+from functools import partial
+
+import pytest
+
+from tests.backends.calls import WatchedClock
+from tests.backends.conftest import Start
+from tests.backends.on_sqlite.conftest import Open
+from worq.clock import ManualClock
+from worq.const import RESERVED, TASK_EXPIRED
+from worq.errors import QueueClosed
+from worq.queue.sqlite import TaskQueue
+from worq.queue.sqlite.bell import LOOK_S, pause_s
+from worq.values import Outcome, Request
+
+
+@pytest.fixture
+def other(other_url: str, open_queue: Open) -> TaskQueue:
+    return open_queue(other_url)
+
+
+@pytest.mark.spec("ENV-SQLITE-2")
+@pytest.mark.parametrize(
+    ("since_s", "pause"), [(0, 0.001), (0.004, 0.001), (0.1, 0.025), (0.2, 0.05), (10**6, 0.05)]
+)
+def test_pauses_get_longer_up_to_a_bound(since_s: float, pause: float) -> None:
+    assert pause_s(since_s) == pytest.approx(pause)
+    assert LOOK_S == (0.001, 0.05)
+
+
+@pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-2")
+def test_a_claim_ends_when_another_process_makes_a_task_ready(
+    queue: TaskQueue, other: TaskQueue, start: Start
+) -> None:
+    call = start(queue.claim)
+    assert call.sleeps()
+    other.submit(Request("a"), b"m")
+    claim = call.answer()
+    assert claim is not None
+    assert claim.id == "a"
+
+
+@pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-5")
+def test_who_waits_for_an_outcome_is_told_what_another_process_did(
+    queue: TaskQueue, other: TaskQueue, start: Start
+) -> None:
+    for task_id in "abc":
+        queue.submit(Request(task_id), b"")
+        queue.claim(0)
+    calls = [start(partial(queue.pop, task_id, None)) for task_id in "abc"]
+    assert all(call.sleeps() for call in calls)
+    other.finish("a", b"r", 10)
+    assert calls[0].answer() == Outcome("result", b"r")
+    other.submit(Request("d"), b"", {"b": None})
+    assert calls[1].answer() is RESERVED
+    other.discard("c")
+    other.submit(Request("c"), b"")
+    assert calls[2].answer() is TASK_EXPIRED
+
+
+@pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-6")
+def test_a_task_of_another_process_wakes_one_claim_of_this_one(
+    other_url: str, open_queue: Open, start: Start
+) -> None:
+    clock = WatchedClock()
+    queue, other = open_queue(clock=clock), open_queue(other_url, clock=clock)
+    calls = [start(queue.claim) for _ in range(4)]
+    assert all(call.sleeps() for call in calls)
+    looks = [clock.looks_of(call) for call in calls]
+    other.submit(Request("a"), b"")
+    while not any(call.ended(0) for call in calls):
+        pass
+    asleep = [call for call in calls if not call.ended(0)]
+    assert all(call.sleeps() for call in asleep)
+    assert sum(clock.looks_of(c) > n for c, n in zip(calls, looks, strict=True)) == 1
+    for task_id in "bcd":
+        other.submit(Request(task_id), b"")
+    assert sorted(claim.id for call in calls if (claim := call.answer())) == list("abcd")
+
+
+@pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-4")
+def test_a_deadline_that_another_process_has_set_wakes(
+    queue: TaskQueue, other: TaskQueue, start: Start
+) -> None:
+    other.submit(Request("a", attempts=2), b"")
+    other.claim(0)
+    call = start(queue.claim)
+    assert call.sleeps()
+    other.heartbeat("a", 0.01)
+    claim = call.answer()
+    assert claim is not None
+    assert claim.token.start == 2
+
+
+@pytest.mark.spec("ENV-SQLITE-2")
+def test_while_a_file_can_not_be_used_those_who_wait_are_told(
+    queue: TaskQueue, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = start(queue.claim)
+    assert call.sleeps()
+    monkeypatch.setattr(queue.database, "look", fail)
+    monkeypatch.setattr(queue.database, "transact", fail)
+    with pytest.raises(OSError, match="planted"):
+        call.answer()
+
+
+def fail(*_: object) -> None:
+    raise OSError("planted")
+
+
+class ClosingClock(ManualClock):
+    """A clock that closes queue objects when it is asked: in the midst of a look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closes: list[TaskQueue] = []
+
+    def now_ms(self) -> int:
+        for queue in self.closes:
+            queue.close()
+        return super().now_ms()
+
+
+@pytest.mark.spec("ENV-WAIT-7")
+def test_closing_unblocks_who_begins_to_wait_just_then(open_queue: Open, start: Start) -> None:
+    clock = ClosingClock()
+    queue = open_queue(clock=clock)
+    clock.closes.append(queue)
+    assert isinstance(start(queue.claim).error(), QueueClosed)

@@ -1,0 +1,121 @@
+"""`worq check`: what it says of a server, and that it leaves the others' queues alone."""
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import closing
+
+import pytest
+import redis
+from click.testing import CliRunner, Result
+
+import worq
+from worq.cli.app import worq as command
+from worq.testing import scratch
+from worq.testing.kit import Effort
+from worq.testing.report import Report
+from worq.testing.scratch import Scratch
+from worq.values import Request
+
+Call = Callable[..., Result]
+LITTLE = Effort(length=1, every=500, examples=2, walks=1, programs=1, times=1)
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Call:
+    monkeypatch.setattr(scratch, "ON_A_SERVER", LITTLE)
+    return lambda *args: CliRunner().invoke(command, ["check", *args], env={"COLUMNS": "120"})
+
+
+def test_a_server_that_is_good_for_it(call: Call, redis_url: str) -> None:
+    with worq.get_broker(redis_url, "mine") as broker:
+        mine = broker.queue().task(1)
+        done = call(redis_url)
+        assert (done.exit_code, broker.status(mine)) == (0, "enqueued")
+        broker.discard_pending_tasks()
+    assert done.stdout.splitlines()[-1].endswith(": conforms")
+    assert "claimed, and there: contract, manual clock, reference, shared, durable" in done.stdout
+    assert "faults" in done.stderr
+
+
+def test_json_is_one_object(call: Call, redis_url: str) -> None:
+    done = call(redis_url, "--json")
+    found = json.loads(done.stdout)
+    assert found["conforms"] is True
+    assert found["clauses"]["CLM-1"] == {"answer": "holds"}
+    assert found["capabilities"]["durable"] == "holds"
+    assert found["left"] == []
+    assert {check["stage"] for check in found["checks"]} >= {"smoke", "faults"}
+
+
+def test_a_server_that_lacks_something(call: Call, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        user = ["ACL", "SETUSER", "poor", "on", ">p", "~*", "&*", "+@all", "-evalsha", "-eval"]
+        client.execute_command(*user)
+        try:
+            done = call(redis_url.replace("://", "://poor:p@"))
+        finally:
+            client.execute_command("ACL", "DELUSER", "poor")
+    assert done.exit_code in (1, 3)
+    assert "no permissions to run the 'eval" in done.output
+    assert "poor:p@" not in done.output
+
+
+def test_a_backend_of_this_process_is_checked_too(call: Call) -> None:
+    done = call("memory://checked")
+    assert done.exit_code == 0
+    assert "not claimed: shared, durable" in done.stdout
+
+
+def test_bad_input_and_no_server(call: Call) -> None:
+    assert call("nowhere://").exit_code == 2
+    assert call("unix:///nowhere/at/all").exit_code == 3
+
+
+def leaves_a_task(place: list[Scratch]) -> Callable[[object], Report]:
+    """Instead of the checks: a task that nobody ends."""
+
+    def run(kit: object) -> Report:
+        del kit
+        with closing(place[0].queue("left")) as queue:
+            queue.submit(Request("a"), b"m")
+        return Report((), {}, frozenset())
+
+    return run
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> list[Scratch]:
+    """The places that a command makes."""
+    made: list[Scratch] = []
+    original = Scratch.__init__
+
+    def note(self: Scratch, url: str) -> None:
+        original(self, url)
+        made.append(self)
+
+    monkeypatch.setattr(Scratch, "__init__", note)
+    return made
+
+
+def test_what_is_left_behind_is_told_and_removed(
+    call: Call, redis_url: str, place: list[Scratch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worq.cli.check._run", leaves_a_task(place))
+    done = call(redis_url)
+    assert done.exit_code == 1
+    assert "left behind, and removed: worq:{worq%20check%20" in done.stdout
+    assert "DOES NOT CONFORM" in done.stdout
+
+
+def test_who_is_interrupted_leaves_nothing(
+    call: Call, redis_url: str, place: list[Scratch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(kit: object) -> Report:
+        leaves_a_task(place)(kit)
+        sys.exit(130)
+
+    monkeypatch.setattr("worq.cli.check._run", interrupted)
+    assert call(redis_url).exit_code == 130
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.keys("worq:{worq%20check*") == []

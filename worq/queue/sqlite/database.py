@@ -1,0 +1,323 @@
+"""One file as this process sees it: one connection, which one thread uses at a time. docs/sqlite.md.
+
+Whoever finds the file locked by another process tries again, for a time with a bound; between two
+tries nothing is held. Before a fork the connection is closed: SQLite's must not be in two processes.
+"""
+
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, Literal, NoReturn, Protocol, TypeVar
+
+from worq import bounds
+from worq.clock import Clock
+from worq.errors import BackendUnavailable, BackendUnsupported, QueueClosed
+from worq.queue.sqlite import mounts, schema
+from worq.queue.sqlite.bell import Bell, Sleeper
+from worq.queue.sqlite.place import Place
+from worq.queue.sqlite.tasks import Tasks
+
+T = TypeVar("T")
+
+TRY_AGAIN_S: Final = (0.0005, 0.005)
+"""The shortest and the longest pause before a file that was locked is tried again."""
+WAL_BYTES_MAX: Final = 16 * 1024 * 1024
+"""What the write-ahead log is cut to once all of it is in the file."""
+CACHED_STATEMENTS: Final = 256
+
+
+class Busy(Exception):
+    """Another process has the file. Nothing was done."""
+
+
+class Client(Protocol):
+    """A queue object, as its file knows it."""
+
+    name: str
+    clock: Clock | None
+
+    is_closed: bool
+
+    def now_ms(self) -> int: ...
+
+
+class Database:
+    """Thread-safe. It lives while a queue object uses it, and is opened by the first operation."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+        self._users: dict[object, None] = {}
+        self.bell = Bell(self)
+
+    def join(self) -> object:
+        """One user more; the answer is what `leave` is given."""
+        user = object()
+        self._users[user] = None
+        return user
+
+    def leave(self, user: object) -> None:
+        """The last one closes the connection; an operation that this has interrupted does that when it is done."""
+        self._users.pop(user, None)
+        if self._users:
+            return
+        _forget(self)
+        self.bell.ring()
+        if self._owner != threading.get_ident():
+            self._alone(lambda: None)
+
+    def ring(self) -> None:
+        """A clock that was given has been advanced by hand."""
+        self.bell.ring()
+
+    @property
+    def is_used(self) -> bool:
+        return bool(self._users)
+
+    def transact(
+        self,
+        client: Client,
+        act: Callable[[Tasks], T],
+        retry_deadline_s: float,
+        sleeper: Sleeper | None = None,
+    ) -> T:
+        """Do it in one transaction, all or nothing.
+
+        `sleeper`: will be told of what comes, if the answer is None. Raises BackendUnavailable when
+        the file could not be used until the retry deadline had passed. [ENV-SQLITE-3]
+        """
+        until_s = min(time.monotonic() + retry_deadline_s, bounds.until_s() or float("inf"))
+        pause_s, longest_s = TRY_AGAIN_S
+        while True:
+            if client.is_closed:
+                raise QueueClosed(f"{client!r} is closed")
+            with suppress(Busy):
+                return self._alone(lambda: self._transact(client, act, sleeper))
+            if time.monotonic() >= until_s:
+                raise BackendUnavailable(
+                    f"{self._place.path}: locked by another process for {retry_deadline_s:g} s",
+                    "not_sent",
+                )
+            time.sleep(random.uniform(pause_s / 2, pause_s))  # noqa: S311 (no secret)
+            pause_s = min(2 * pause_s, longest_s)
+
+    def look(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Read something, outside of any transaction. Raises Busy, or BackendUnavailable."""
+        return self._alone(lambda: self._guarded(lambda: read(self._connected())))
+
+    # One thread at a time
+
+    def _alone(self, act: Callable[[], T]) -> T:
+        me = threading.get_ident()
+        if self._owner == me:
+            raise RuntimeError(
+                "a signal's handler or a finalizer has interrupted an operation on the same file:"
+                f" {self._place.path}"
+            )
+        with self._lock:
+            self._owner = me
+            try:
+                return act()
+            finally:
+                if not self._users:
+                    self._disconnect()
+                self._owner = None
+
+    # Transactions
+
+    def _transact(self, client: Client, act: Callable[[Tasks], T], sleeper: Sleeper | None) -> T:
+        connection = self._guarded(self._connected)
+        tasks, answer = self._guarded(lambda: self._committed(connection, client, act))
+        if sleeper is not None and answer is None:
+            self.bell.add(sleeper)
+        self._guarded(lambda: self.bell.tell(client.name, tasks))
+        return answer
+
+    def _committed(
+        self, connection: sqlite3.Connection, client: Client, act: Callable[[Tasks], T]
+    ) -> tuple[Tasks, T]:
+        outcome: Literal["not_sent", "unknown"] = "not_sent"
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            schema.check_format(version, self._place.path)
+            before = connection.total_changes
+            tasks = Tasks(connection, client.name, client.now_ms())
+            answer = act(tasks)
+            outcome = "unknown"
+            connection.execute("COMMIT" if connection.total_changes > before else "ROLLBACK")
+        except sqlite3.Error as error:
+            self._roll_back(connection)
+            self._raise(error, outcome)
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        return tasks, answer
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        """Or, where even that is impossible, begin anew: then nothing of it counts either."""
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._disconnect()
+
+    def _guarded(self, act: Callable[[], T]) -> T:
+        try:
+            return act()
+        except sqlite3.Error as error:
+            self._raise(error, "not_sent")
+
+    def _raise(self, error: sqlite3.Error, outcome: Literal["not_sent", "unknown"]) -> NoReturn:
+        """Say what callers are told; an error of theirs or of ours stays what it is."""
+        path = self._place.path
+        code = getattr(error, "sqlite_errorcode", -1) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise Busy from error
+        if code == sqlite3.SQLITE_NOTADB:
+            raise BackendUnsupported(f"{path} is no database of SQLite") from error
+        if code == sqlite3.SQLITE_FULL:  # a commit that finds no room is taken back
+            raise BackendUnavailable(f"{path}: {error}", "not_sent") from error
+        if code in _STATES_OF_THE_FILE:
+            raise BackendUnavailable(f"{path}: {error}", outcome) from error
+        raise error
+
+    # The connection
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is not None:
+            if self._file == _identity(self._place.path):
+                return self._connection
+            self._disconnect()  # the file was removed, or is another one
+        mounts.check(self._place.path)
+        if sqlite3.sqlite_version_info < schema.SQLITE_MIN:
+            need = ".".join(map(str, schema.SQLITE_MIN))
+            raise BackendUnsupported(f"SQLite {need} is needed, not {sqlite3.sqlite_version}")
+        connection = sqlite3.connect(
+            self._place.path,
+            timeout=0,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=CACHED_STATEMENTS,
+        )
+        try:
+            self._prepare(connection)
+            self._file = _identity(self._place.path)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        self.bell.forget()
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        path = self._place.path
+        is_new = schema.is_new(connection, path)
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise BackendUnsupported(f"{path}: its file system can't have a write-ahead log")
+        connection.execute(f"PRAGMA synchronous = {self._place.synchronous}")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
+        if is_new:
+            connection.execute("BEGIN IMMEDIATE")
+            if schema.is_new(connection, path):  # no other process was faster
+                schema.create(connection)
+            connection.execute("COMMIT")
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    # Forks
+
+    def before_fork(self) -> None:
+        """Have no connection while the process forks, unless the fork interrupts an operation."""
+        if self._owner != threading.get_ident():
+            self._lock.acquire()
+            self._disconnect()
+
+    def after_fork(self) -> None:
+        if self._owner != threading.get_ident():
+            self._lock.release()
+
+    def in_child(self) -> None:
+        """Nobody else is here: no thread that holds the lock, none that waits."""
+        self._lock = threading.Lock()
+        self._owner = None
+        self.bell = Bell(self)
+
+
+_STATES_OF_THE_FILE: Final = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_AUTH,
+    }
+)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 (each operation asks, and this is the fastest)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+# Those that are used in this process. A dict's own methods are atomic, and a handler may come in the midst.
+_databases: dict[Place, Database] = {}
+
+
+def database_of(place: Place) -> tuple[Database, object]:
+    """The file as this process sees it, and the user that the caller is of it now."""
+    database = _databases.setdefault(place, Database(place))
+    user = database.join()
+    # The last user may have left meanwhile.
+    _databases.setdefault(place, database)
+    return database, user
+
+
+def _forget(database: Database) -> None:
+    for place, known in list(_databases.items()):
+        if known is database and not database.is_used:
+            _databases.pop(place, None)
+
+
+_forking: list[Database] = []
+
+
+def _before_fork() -> None:
+    _forking[:] = list(_databases.values())
+    for database in _forking:
+        database.before_fork()
+
+
+def _after_in_parent() -> None:
+    for database in _forking:
+        database.after_fork()
+    _forking.clear()
+
+
+def _after_in_child() -> None:
+    for database in _forking:
+        database.in_child()
+    _forking.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child
+    )

@@ -1,0 +1,212 @@
+"""`TaskQueue` for sqlite:// URLs: each operation is one transaction. SPEC.md, sections 5 to 7 and 11."""
+
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Final, Literal, TypeVar
+
+from worq import checks
+from worq.backend import AbstractTaskQueue, Ticket
+from worq.clock import Clock
+from worq.const import (
+    COMPLETED,
+    DEFAULT,
+    ENQUEUED,
+    MESSAGE_BYTES_MAX,
+    PENDING,
+    PROCESSING,
+    Sentinel,
+    State,
+)
+from worq.introspection import Counts, Introspective, Seen, Sign
+from worq.queue.sqlite import reference, signs
+from worq.queue.sqlite.bell import Sleeper
+from worq.queue.sqlite.database import database_of
+from worq.queue.sqlite.place import place_of
+from worq.queue.sqlite.tasks import Tasks
+from worq.values import Claim, Finished, Outcome, Submitted, Token
+
+T = TypeVar("T")
+
+RETRY_DEADLINE_S: Final = 30.0
+SIGN_S: Final = 0.1
+"""How long a sign of life tries to get at the file."""
+BLOB_BYTES_MAX: Final = 900_000_000
+"""A row of SQLite has at most 10⁹ bytes."""
+
+
+class TaskQueue(AbstractTaskQueue, Introspective):
+    """One queue in one file. It is opened at the first operation, and made then if it is not there.
+
+    All queue objects of a process that name one file share one connection. A forked child gets its
+    own. [ENV-SQLITE-5]
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str = DEFAULT,
+        *,
+        clock: Clock | None = None,
+        message_bytes_max: int = MESSAGE_BYTES_MAX,
+        retry_deadline_s: float = RETRY_DEADLINE_S,
+    ) -> None:
+        """`url`: `sqlite:///relative.db` or `sqlite:////absolute.db`.
+
+        With `?synchronous=normal` a commit does not wait for the disk. [ENV-SQLITE-1]
+        `retry_deadline_s`: how long a call tries to get at a file that other processes have locked.
+        `clock`: for tests; None for the machine's.
+        """
+        super().__init__(url, name, clock=clock, message_bytes_max=message_bytes_max)
+        place = place_of(url)
+        if self.message_bytes_max > BLOB_BYTES_MAX:
+            raise ValueError(
+                f"message_bytes_max: SQLite has room for {BLOB_BYTES_MAX}, not {message_bytes_max!r}"
+            )
+        self._retry_deadline_s = checks.seconds("retry_deadline_s", retry_deadline_s)
+        self.is_closed = False
+        self.database, user = database_of(place)
+        self._leave = weakref.finalize(self, self.database.leave, user)
+        self._leave.atexit = False
+        self._unsubscribe = _subscribe(clock, self.database.ring)
+
+    def close(self) -> None:
+        self.is_closed = True
+        self._unsubscribe()
+        self.database.bell.wake_all_of(self)
+        self._leave()
+
+    def now_ms(self) -> int:
+        """Of the clock that was given, or of the machine: all its processes have that one."""
+        return time.time_ns() // 1_000_000 if self.clock is None else self.clock.now_ms()
+
+    # The contract
+
+    def _submit(
+        self,
+        task: Ticket,
+        message: bytes,
+        args: Mapping[str, bytes | None],
+        outcome: Outcome | None,
+    ) -> Submitted:
+        return self._do(lambda tasks: tasks.submit(task, message, args, outcome))
+
+    def _claim(self, timeout_ms: int | None) -> Claim | None:
+        return self._wait(Sleeper(self, None, timeout_ms), lambda tasks, _: tasks.claim())
+
+    def _finish(
+        self, task_id: str, outcome: Outcome, retention_ms: int | None, token: Token | None
+    ) -> Finished:
+        return self._do(lambda tasks: tasks.finish(task_id, outcome, retention_ms, token))
+
+    def _heartbeat(self, task_id: str, lease_ms: int, token: Token | None) -> bool:
+        return self._do(lambda tasks: tasks.heartbeat(task_id, lease_ms, token))
+
+    def _release(self, task_id: str, token: Token | None) -> bool:
+        return self._do(lambda tasks: tasks.release(task_id, token))
+
+    def _pop(
+        self, task_id: str, timeout_ms: int | None, incarnation: bytes | None
+    ) -> Outcome | Sentinel | None:
+        sleeper = Sleeper(self, task_id, timeout_ms)
+        sleeper.incarnation = incarnation
+        return self._wait(sleeper, _pop)
+
+    def _discard(self, task_id: str, incarnation: bytes | None) -> bool:
+        return self._do(lambda tasks: tasks.discard(task_id, incarnation))
+
+    def _purge(self) -> int:
+        return self._do(Tasks.purge)
+
+    def _size(self) -> int:
+        return self._do(Tasks.size)
+
+    def _status(self, task_id: str, incarnation: bytes | None) -> State | None:
+        return self._do(lambda tasks: tasks.status(task_id, incarnation))
+
+    # The API reference
+
+    def _defer(self, task: Ticket, message: bytes, args: frozenset[str]) -> bool:
+        return self._do(lambda tasks: reference.defer(tasks, task, message, args))
+
+    def _reserve_argument(
+        self,
+        argument_id: str,
+        deferred_id: str,
+        incarnation: bytes | None,
+        deferred_incarnation: bytes | None,
+    ) -> tuple[bool, bytes | None]:
+        return self._do(
+            lambda tasks: reference.reserve_argument(
+                tasks, argument_id, deferred_id, incarnation, deferred_incarnation
+            )
+        )
+
+    def _set_argument(
+        self, task_id: str, argument_id: str, message: bytes, incarnation: bytes | None
+    ) -> bool:
+        return self._do(
+            lambda tasks: reference.set_argument(tasks, task_id, argument_id, message, incarnation)
+        )
+
+    def _get_arguments(
+        self, task_id: str, token: Token | None
+    ) -> dict[str, bytes | Literal[Sentinel.TASK_EXPIRED]]:
+        return self._do(lambda tasks: reference.get_arguments(tasks, task_id, token))
+
+    # Introspection
+
+    def queues(self) -> list[str]:
+        return self._do(signs.queues)
+
+    def counts(self) -> Counts:
+        counts = self._do(Tasks.counts)
+        return Counts(*(counts.get(each, 0) for each in (PENDING, ENQUEUED, PROCESSING, COMPLETED)))
+
+    def workers(self) -> list[Seen]:
+        return self._do(signs.workers)
+
+    def sign(self, sign: Sign, ttl_ms: int) -> None:
+        self._look_at_no_task(lambda tasks: signs.leave(tasks, sign, ttl_ms))
+
+    def sign_off(self, sign_id: str) -> None:
+        self._look_at_no_task(lambda tasks: signs.take_away(tasks, sign_id))
+
+    def _look_at_no_task(self, act: Callable[[Tasks], None]) -> None:
+        """Without the deadlines that have passed. [ENV-INFO-3]"""
+        self.database.transact(self, act, SIGN_S)
+
+    # One operation
+
+    def _do(self, act: Callable[[Tasks], T]) -> T:
+        return self.database.transact(self, lambda tasks: act(tasks.on_time()), self._retry_deadline_s)  # fmt: skip
+
+    def _wait(self, sleeper: Sleeper, look: Callable[[Tasks, Sleeper], T]) -> T | None:
+        """Look until there is an answer or the timeout passes, asleep in between."""
+        answer: T | None = None
+        try:
+            while True:
+                answer = self.database.transact(
+                    self,
+                    lambda tasks: look(tasks.on_time(), sleeper),
+                    self._retry_deadline_s,
+                    sleeper,
+                )
+                if answer is not None or sleeper.is_over():
+                    return answer
+                sleeper.sleep()
+        finally:
+            self.database.bell.leave(sleeper, is_served=answer is not None)
+
+
+def _pop(tasks: Tasks, sleeper: Sleeper) -> Outcome | Sentinel | None:
+    assert sleeper.task_id is not None
+    found = tasks.pop(sleeper.task_id, sleeper.incarnation)
+    if isinstance(found, bytes):
+        sleeper.incarnation = found  # it waits for the one that it first saw [ENV-WAIT-5]
+        return None
+    return found
+
+
+def _subscribe(clock: Clock | None, wake: Callable[[], None]) -> Callable[[], None]:
+    return (lambda: None) if clock is None else clock.subscribe(wake)
