@@ -100,6 +100,7 @@ class ProxyProcess:
         self._pipe, theirs = Pipe()
         self._pid = os.fork()
         if self._pid == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             self._pipe.close()
             _proxy(url, theirs, random.Random(seed))
             os._exit(0)
@@ -147,6 +148,7 @@ class Aside:
         self._pipe, theirs = Pipe(duplex=False)
         self.pid = os.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             try:
                 theirs.send([each for inquest in inquests for each in inquest.replayed()])
             finally:
@@ -508,6 +510,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--faults-min", type=float, default=FAULTS_A_SECOND_MIN, help="a second")
     asked = parser.parse_args(arguments)
     print(f"seed {asked.seed}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if os.access(MEMORY, os.W_OK):
         tempfile.tempdir = MEMORY
     return run(asked)
