@@ -10,6 +10,7 @@ import argparse
 import ctypes
 import os
 import random
+import resource
 import secrets
 import shutil
 import signal
@@ -99,6 +100,7 @@ class ProxyProcess:
         self._pipe, theirs = Pipe()
         self._pid = os.fork()
         if self._pid == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             self._pipe.close()
             _proxy(url, theirs, random.Random(seed))
             os._exit(0)
@@ -146,6 +148,7 @@ class Aside:
         self._pipe, theirs = Pipe(duplex=False)
         self.pid = os.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             try:
                 theirs.send([each for inquest in inquests for each in inquest.replayed()])
             finally:
@@ -442,6 +445,7 @@ def table(soak: Soak, seconds: float) -> str:
         ("life cycles", soak.findings.cycles),
         *((f"  {kind}", count) for kind, count in sorted(ends.items())),
         ("life cycles a second", round(soak.findings.cycles / seconds)),
+        ("CPU of all processes, s", round(_cpu_s())),
         ("operations on the server", soak.findings.operations),
         ("faults injected", faults.total()),
         *((f"  {kind}", count) for kind, count in sorted(faults.items())),
@@ -449,6 +453,12 @@ def table(soak: Soak, seconds: float) -> str:
         ("violations", len(soak.findings.violations)),
     ]
     return "\n".join(f"{name:<32}{value:>12,}" for name, value in rows)
+
+
+def _cpu_s() -> float:
+    """Of this process and of those that have ended, the server's among them."""
+    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 class Least(NamedTuple):
@@ -476,10 +486,10 @@ def run(asked: argparse.Namespace) -> int:
             _tell(f"round {soak.rounds + 1}", soak.round(min(asked.round, left)))
         _tell("kills in a row", soak.kill_in_a_row(asked.kills))
         _tell("the last replay", soak.end())
-        seconds = time.monotonic() - began
-        print(table(soak, seconds))
-        least = Least(asked.cycles_min, asked.faults_min)
-        lacking = too_little(soak.findings, soak.faults, seconds, least)
+    seconds = time.monotonic() - began
+    print(table(soak, seconds))
+    least = Least(asked.cycles_min, asked.faults_min)
+    lacking = too_little(soak.findings, soak.faults, seconds, least)
     for each in lacking:
         print(f"TOO LITTLE: {each}")
     return 1 if lacking or soak.findings.violations else 0
@@ -500,6 +510,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--faults-min", type=float, default=FAULTS_A_SECOND_MIN, help="a second")
     asked = parser.parse_args(arguments)
     print(f"seed {asked.seed}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if os.access(MEMORY, os.W_OK):
         tempfile.tempdir = MEMORY
     return run(asked)
