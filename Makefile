@@ -76,7 +76,7 @@ wheel-test: wheel ## the tests against the wheel, in an environment of its own
 	$(WHEEL_PYTHON) $(PIP) dist/*.whl
 	cd $(WHEEL) && venv/bin/python -c 'import worq, worq_model; worq.get_broker("memory://").close()'
 	$(WHEEL_PYTHON) $(PIP) "$$(echo dist/*.whl)[test]"
-	cp -R tests pyproject.toml README.md $(WHEEL)
+	cp -R tests docs examples pyproject.toml README.md $(WHEEL)
 	mkdir -p $(WHEEL)/model && cp -R model/vectors $(WHEEL)/model
 	cd $(WHEEL) && venv/bin/python -m pytest -o pythonpath= --ignore tests/repo -n auto --maxprocesses 4
 
