@@ -87,7 +87,7 @@ wheel-test: wheel ## the tests of what a user has against the wheel, in an envir
 	$(WHEEL_PYTHON) $(PIP) dist/*.whl
 	cd $(WHEEL) && venv/bin/python -c 'import worq, worq_model; worq.get_broker("memory://").close()'
 	$(WHEEL_PYTHON) $(PIP) "$$(echo dist/*.whl)[test]"
-	cp -R tests pyproject.toml README.md $(WHEEL)
+	cp -R tests docs examples pyproject.toml README.md $(WHEEL)
 	mkdir -p $(WHEEL)/model && cp -R model/vectors $(WHEEL)/model
 	cd $(WHEEL) && venv/bin/python -m pytest -o pythonpath= -n auto --maxprocesses 4 \
 		tests/backends tests/cli tests/docs tests/stateful $(ARGS)
