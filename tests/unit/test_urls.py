@@ -249,7 +249,7 @@ def test_a_scheme_of_another_distribution_is_opened_by_what_it_names(register: I
     assert not is_process_local("other://place")
     with pytest.raises(TypeError, match="colour: there is no such option: 'red'; there are "):
         worq.get_broker("other://place", colour="red")
-    with pytest.raises(ValueError, match=r"memory://, .*unix://, other:// is needed"):
+    with pytest.raises(ValueError, match=r"memory://, .*sqlite://, other:// is needed"):
         worq.get_broker("others://place")
 
 
