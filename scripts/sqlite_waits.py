@@ -1,4 +1,4 @@
-"""Measures the SQLite backend for docs/sqlite.md: what an operation costs, and how late a wait hears of another process.
+"""Measures the SQLite backend for docs/sqlite.md: what operations cost, and how late a wait hears of others.
 
 python scripts/sqlite_waits.py [FOLDER]     a folder on the disk that is to be measured
 """
