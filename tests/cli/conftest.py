@@ -1,4 +1,4 @@
-"""Files to count, and a queue on either backend."""
+"""Files to count, and a queue on each backend."""
 
 import logging
 import os
@@ -16,8 +16,10 @@ from worq.cli.app import worq as command
 Run = Callable[..., Result]
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
-def url(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis), "sqlite"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/queues.db"
     return "memory://" if request.param == "memory" else request.getfixturevalue("redis_url")
 
 

@@ -232,3 +232,31 @@ def test_a_server_that_cannot_be_reached_is_one_clear_line(
     assert f"unix://:***@{tmp_path}/redis.sock" in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+# A file of SQLite
+
+
+def test_looking_at_a_file(call: Call, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/queues.db"
+    with worq.get_broker(url, "first") as first:
+        first.expose(len)
+        kept = worq.Task(first.queue().len, id="mine")("abc")
+        first.queue(ignore_result=True).len("de")
+        task = first.next_task(0)
+        assert task is not None
+        first.invoke(task)
+        with WorkerPool(first, 1, name="pool"):
+            shown = call("info", url, "--json")
+            assert [queue["name"] for queue in json.loads(shown.stdout)["queues"]] == ["first"]
+        assert state(call, url, "--take") == ("3\n", 0)
+        assert kept.status is None
+        first.queue(ignore_result=True).len("")
+        done = call("purge", url, "--queue", "first", "--yes", "--json")
+        assert json.loads(done.stdout)["purged"] == 1
+
+
+def test_a_folder_that_is_not_there_is_one_line(call: Call, tmp_path: Path) -> None:
+    done = call("info", f"sqlite:///{tmp_path}/nowhere/queues.db")
+    assert done.exit_code == 3
+    assert "unable to open database file" in done.stderr

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,10 +19,11 @@ __all__ = ["start"]
 SECONDS = 20
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
-def brokers(request: pytest.FixtureRequest) -> Iterator[list[Broker]]:
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis), "sqlite"])
+def brokers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Broker]]:
     """Three queues with one task, `len`."""
-    url = "memory://" if request.param == "memory" else request.getfixturevalue("redis_url")
+    urls = {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/queues.db"}
+    url = urls.get(request.param) or request.getfixturevalue("redis_url")
     found = [worq.get_broker(url, f"{name}-{uuid4().hex}") for name in "abc"]
     found[0].expose(len)
     for broker in found[1:]:

@@ -25,6 +25,7 @@ ON_MEMORY = by_profile(
 )
 ON_REDIS = ON_MEMORY._replace(programs=by_profile(3, 20, 300), times=5)
 ON_SQLITE = ON_MEMORY._replace(
+    examples=by_profile(30, 80, 5_000),
     length=by_profile(2, 3, 4),
     every=by_profile(10, 5, 1),
     walks=by_profile(10, 40, 2_000),

@@ -63,7 +63,7 @@ Examples:
     envvar="WORQ_URL",
     show_default=True,
     show_envvar=True,
-    help="The server of the queue: memory://, redis://host:port/db, rediss:// or unix://.",
+    help="The queue: memory://, redis://host:port/db, rediss://, unix:// or sqlite:///FILE.",
 )
 @click.option(
     "--workers",

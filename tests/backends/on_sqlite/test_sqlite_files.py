@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -312,3 +312,55 @@ def test_many_open_and_close_one_file_at_the_same_time(url: str, start: Start) -
     assert [call.answer() for call in calls] == [20] * 4
     with closing(TaskQueue(url)) as queue:
         assert queue.purge() == 80
+
+
+EACH_OPERATION: list[Callable[[TaskQueue], object]] = [
+    lambda q: q.submit(Request("a", attempts=2), b""),
+    lambda q: q.submit(Request("b", ignore_result=True), b"", {"a": None}),
+    lambda q: q.defer_task(Request("c"), b"", ["x", "y"]),
+    lambda q: q.submit(Request("x"), b""),
+    lambda q: q.claim(0),
+    lambda q: q.heartbeat("a", 10),
+    lambda q: q.release("a"),
+    lambda q: q.reserve_argument("x", "c"),
+    lambda q: q.set_argument("c", "y", b""),
+    lambda q: q.get_arguments("c"),
+    lambda q: q.claim(0),
+    lambda q: q.claim(0),
+    lambda q: q.finish("a", b"", 10),
+    lambda q: q.claim(0),
+    lambda q: q.get_arguments("b"),
+    lambda q: (q.size(), q.status("c"), q.counts()),
+    lambda q: q.finish("x", b"", 10),
+    lambda q: q.discard("c"),
+    lambda q: q.submit(Request("d"), b""),
+    lambda q: (q.claim(0), q.finish("d", b"", 10), q.pop("d")),
+    lambda q: q.submit(Request("e"), b""),
+    lambda q: q.purge(),
+]
+
+
+def test_no_operation_scans_or_sorts_the_tasks(open_queue: Open) -> None:
+    clock = ManualClock()
+    queue = open_queue(clock=clock)
+    queue.size()
+    done: list[str] = []
+    queue.database.look(lambda c: c.set_trace_callback(done.append))
+    for act in EACH_OPERATION:
+        act(queue)
+    clock.advance(10**6)
+    assert queue.size() == 0
+    queue.database.look(lambda c: c.set_trace_callback(None))
+    asked = [each for each in done if each.startswith(("SELECT", "UPDATE", "DELETE"))]
+    assert len(set(asked)) > 50
+    steps = {(query, step) for query in asked for step in queue.database.look(plan_of(query))}
+    assert [
+        each for each in steps if each[1].startswith("SCAN ") and "CONSTANT" not in each[1]
+    ] == []
+    assert [each for each in steps if "TEMP B-TREE" in each[1]] == []
+
+
+def plan_of(query: str) -> Callable[[sqlite3.Connection], list[str]]:
+    return lambda connection: [
+        detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {query}")
+    ]

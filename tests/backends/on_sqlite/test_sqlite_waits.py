@@ -1,5 +1,6 @@
 """Waiting for what others do to a file. Who has another connection is told nothing, as another process."""
 
+import sqlite3
 from functools import partial
 
 import pytest
@@ -128,3 +129,21 @@ def test_closing_unblocks_who_begins_to_wait_just_then(open_queue: Open, start: 
     queue = open_queue(clock=clock)
     clock.closes.append(queue)
     assert isinstance(start(queue.claim).error(), QueueClosed)
+
+
+@pytest.mark.spec("ENV-SQLITE-1")
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR])
+def test_what_was_committed_is_done_although_nobody_could_be_told(
+    queue: TaskQueue, start: Start, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def tell(*_: object) -> None:
+        error = sqlite3.OperationalError("planted")
+        error.sqlite_errorcode = code
+        raise error
+
+    queue.submit(Request("a"), b"")
+    call = start(partial(queue.pop, "a", None))
+    assert call.sleeps()
+    monkeypatch.setattr(queue.database.bell, "tell", tell)
+    assert queue.discard("a")
+    assert call.answer() is TASK_EXPIRED

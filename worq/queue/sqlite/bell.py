@@ -68,7 +68,7 @@ class Sleeper:
 class Bell:
     """Who waits, and who is told.
 
-    `leave`, `wake_all_of` and `ring` are for everybody, all else for whoever has the file to itself.
+    `leave`, `wake_all_of`, `wake_all` and `ring` are for everybody, all else for whoever has the file to itself.
     """
 
     def __init__(self, database: "Database") -> None:
@@ -118,6 +118,10 @@ class Bell:
             if sleeper.client is client:
                 sleeper.wake()
 
+    def wake_all(self) -> None:
+        for sleeper in list(self._sleepers):
+            sleeper.wake()
+
     def ring(self) -> None:
         """Have the watcher look now."""
         with suppress(RuntimeError):
@@ -159,8 +163,7 @@ class Bell:
             try:
                 self._look()
             except Exception:  # noqa: BLE001 (those who wait look for themselves, and are told)
-                for sleeper in list(self._sleepers):
-                    sleeper.wake()
+                self.wake_all()
                 time.sleep(LOOK_S[1])
 
     def _pause_s(self) -> float:

@@ -137,7 +137,10 @@ class Database:
         tasks, answer = self._guarded(lambda: self._committed(connection, client, act))
         if sleeper is not None and answer is None:
             self.bell.add(sleeper)
-        self._guarded(lambda: self.bell.tell(client.name, tasks))
+        try:
+            self.bell.tell(client.name, tasks)
+        except sqlite3.Error:  # it is done all the same: those who wait look for themselves
+            self.bell.wake_all()
         return answer
 
     def _committed(
@@ -296,25 +299,29 @@ def _forget(database: Database) -> None:
             _databases.pop(place, None)
 
 
-_forking: list[Database] = []
+class _Forking(threading.local):
+    """What the fork of this thread is to find closed. Two threads may fork at the same time."""
+
+    databases: tuple[Database, ...] = ()
+
+
+_forking = _Forking()
 
 
 def _before_fork() -> None:
-    _forking[:] = list(_databases.values())
-    for database in _forking:
+    _forking.databases = tuple(_databases.values())
+    for database in _forking.databases:
         database.before_fork()
 
 
 def _after_in_parent() -> None:
-    for database in _forking:
+    for database in _forking.databases:
         database.after_fork()
-    _forking.clear()
 
 
 def _after_in_child() -> None:
-    for database in _forking:
+    for database in _forking.databases:
         database.in_child()
-    _forking.clear()
 
 
 if hasattr(os, "register_at_fork"):
