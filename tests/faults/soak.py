@@ -24,7 +24,8 @@ from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self, cast
+from types import FrameType
+from typing import Any, Final, NamedTuple, NoReturn, Self, cast
 
 import redis
 from redis.backoff import NoBackoff
@@ -500,6 +501,12 @@ def _tell(what: str, found: Findings) -> None:
     print("\n  ".join([said, *found.violations[:SHOWN_MAX]]), flush=True)
 
 
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    """Once: what is open is closed then."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("seconds", type=float)
@@ -510,7 +517,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--faults-min", type=float, default=FAULTS_A_SECOND_MIN, help="a second")
     asked = parser.parse_args(arguments)
     print(f"seed {asked.seed}", flush=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, _stop)
     if os.access(MEMORY, os.W_OK):
         tempfile.tempdir = MEMORY
     return run(asked)
