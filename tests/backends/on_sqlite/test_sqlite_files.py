@@ -179,9 +179,9 @@ def test_a_file_that_another_process_makes_just_then_is_not_refused(
         def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
             if sql.startswith(at) and not made:
                 made.append(True)
-                with closing(TaskQueue(other_url, retry_deadline_s=0)) as other:
-                    with suppress(BackendUnavailable):
-                        other.size()
+                other = closing(TaskQueue(other_url, retry_deadline_s=0))
+                with other as opened, suppress(BackendUnavailable):
+                    opened.size()
             return super().execute(sql, *values)
 
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Slow))
