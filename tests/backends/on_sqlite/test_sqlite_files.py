@@ -3,9 +3,10 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -163,6 +164,29 @@ def test_a_file_on_another_machine_is_refused(
 def test_without_a_table_of_mounts_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mounts, "MOUNTS", Path("/no/such/file"))
     assert mounts.kind_of("/") == ""
+
+
+@pytest.mark.spec("ENV-SQLITE-4")
+@pytest.mark.parametrize("at", ["PRAGMA user_version", "PRAGMA application_id", "SELECT count"])
+def test_a_file_that_another_process_makes_just_then_is_not_refused(
+    at: str, queue: TaskQueue, other_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bool] = []
+
+    class Slow(sqlite3.Connection):
+        """Before it asks this, somebody else opens the file, or finds it locked."""
+
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if sql.startswith(at) and not made:
+                made.append(True)
+                other = closing(TaskQueue(other_url, retry_deadline_s=0))
+                with other as opened, suppress(BackendUnavailable):
+                    opened.size()
+            return super().execute(sql, *values)
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Slow))
+    assert queue.submit(Request("a"), b"") == ACCEPTED
+    assert made
 
 
 # What is in the way

@@ -222,7 +222,9 @@ class Database:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         path = self._place.path
+        connection.execute("BEGIN")  # or another process may make the tables between two looks
         is_new = schema.is_new(connection, path)
+        connection.execute("ROLLBACK")
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise BackendUnsupported(f"{path}: its file system can't have a write-ahead log")
