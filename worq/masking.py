@@ -1,8 +1,9 @@
-"""What of a URL may be shown, or sent to others: not its password."""
+"""What of a URL may be shown, or sent to others: not its passwords."""
 
 import re
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+_NAMES = ("password", "ssl_password")
 # Also for a URL that can't be parsed: all between the first colon and the last @ is a password.
 _PASSWORD = re.compile(r"(://[^:/?#@]*):.*@|([?&](?:ssl_)?password=)[^&#]*", re.DOTALL)
 
@@ -13,11 +14,11 @@ def masked(url: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """The URL without the password, as all clients of a queue agree on it."""
+    """The URL without the passwords, as all clients of a queue agree on it."""
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     query = parse_qsl(parts.query, keep_blank_values=True)
-    kept = [(key, value) for key, value in query if key != "password"]
+    kept = [(key, value) for key, value in query if key not in _NAMES]
     if ":" not in user and len(kept) == len(query):
         return url
     username = user.partition(":")[0]

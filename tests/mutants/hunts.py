@@ -93,6 +93,10 @@ class Place(NamedTuple):
     haste: int = 1
 
 
+class NothingToRunError(Exception):
+    """The engine, as it was narrowed, has no test: it would find everything or nothing."""
+
+
 class Found(NamedTuple):
     """What was wrong, and which clauses it was about, as far as the engine knows."""
 
@@ -129,6 +133,8 @@ def hunt(
         try:
             haste = HASTE if is_control else 1
             _HUNTS[engine.name](place._replace(only=only, haste=haste), number)
+        except NothingToRunError:
+            raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, it was found
             tell(_found(error))
 
@@ -343,5 +349,7 @@ def _run_tests(
         arguments += ["-k", only]
     paths = [str(TESTS / path) for path in engine.tests]
     code = pytest.main([*arguments, *paths], plugins=[_Watch(tell)])
+    if code == pytest.ExitCode.NO_TESTS_COLLECTED:
+        raise NothingToRunError(f"no test of {engine.name} has {only!r} in its name")
     if code != pytest.ExitCode.OK:
         tell(Found(f"pytest ends with {code!r}", ()))

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 import worq
-from tests.backends.brokers import call
+from tests.backends.brokers import call, take
 from tests.backends.calls import PATIENCE_S
 from tests.backends.conftest import MakeQueue, Start
 from tests.pool.conftest import Plant, own
@@ -23,7 +23,9 @@ from worq import BackendUnavailable, Broker, Deferred, Task, TaskExpired, TaskFa
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
 from worq.pool import backoff, keeper
+from worq.pool.shift import Shift
 from worq.pool.thread import WorkerPool
+from worq.task import FunctionTask
 from worq.values import Request
 
 MakePool = Callable[..., WorkerPool]
@@ -108,6 +110,58 @@ def test_pool_that_was_stopped_is_started_again(broker: Broker, make_pool: MakeP
 
 
 @pytest.mark.spec("ENV-POOL-2")
+@pytest.mark.spec("ENV-POOL-3")
+def test_a_task_can_stop_its_pool_while_that_still_starts(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = threading.Event()
+    start = Shift.start
+
+    def start_and_see_it_stopped(shift: Shift, timeout_s: float | None) -> None:
+        start(shift, timeout_s)
+        assert stopped.wait(PATIENCE_S)
+
+    @broker.expose
+    def halt() -> None:
+        pool.stop(join=False)
+        stopped.set()
+
+    monkeypatch.setattr(Shift, "start", start_and_see_it_stopped)
+    pool = WorkerPool(broker)
+    broker.queue(ignore_result=True).halt()
+    pool.start()
+    pool.join()
+
+
+def taken(broker: Broker, **options: Any) -> FunctionTask:
+    """A task that has been claimed; it needs a queue of its own."""
+    broker.queue(**options).len("abc")
+    return take(broker)
+
+
+@pytest.mark.spec("ENV-POOL-1")
+def test_a_claim_that_the_pool_has_given_back_is_not_said_to_be_lost(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Nobody:
+        due_ms = None
+
+        def is_due(self, now_ms: int) -> bool:
+            del now_ms
+            return False
+
+    broker.expose(len)
+    task = taken(broker, attempts=2)
+    kept = keeper.Keeper(broker, broker.clock, 1, Nobody())  # type: ignore[arg-type]
+    kept.hold(task)
+    held = kept._held[task.token]  # noqa: SLF001 - what is due, as its thread has it
+    kept.drop(task)
+    broker.release(task)
+    kept._beat(held)  # noqa: SLF001
+    assert caplog.messages == []
+    broker.discard_pending_tasks()
+
+
 def test_workers_wait_again_after_their_timeout(flowing: AbstractTaskQueue, plant: Plant) -> None:
     waits: SimpleQueue[int | None] = SimpleQueue()
     own_claim = own(flowing, "_claim")
@@ -538,11 +592,14 @@ def test_claim_that_has_just_ended_is_not_said_to_be_lost(
         finished = own_finish(self, *args)
         clock.advance(30_000)
         assert beats.next() == ("a", False)
+        beaten.set()
         return finished
 
+    beaten = threading.Event()
     pool = make_pool(plant(queue, _heartbeat=beats.method(), _finish=finish))
     pool.start()
     assert value_of(call(Broker(queue).queue().give, "a", 1)) == 1
+    assert beaten.wait(PATIENCE_S)  # or the clock would pass the drain deadline
     pool.stop()
     assert "lost" not in caplog.text
 
@@ -943,6 +1000,7 @@ def _run_script(script: str) -> subprocess.CompletedProcess[str]:
 SCRIPT = """
 import logging, os, sys, threading, time, worq
 from worq.pool.thread import WorkerPool
+from worq.task import FunctionTask
 logging.basicConfig(format="%(message)s")
 broker = worq.get_broker("memory://")
 began = threading.Event()
@@ -998,6 +1056,7 @@ INTERRUPTED = """
 import sys
 from worq import get_broker
 from worq.pool.thread import WorkerPool
+from worq.task import FunctionTask
 
 with get_broker("memory://") as broker:
 

@@ -35,6 +35,7 @@ def explore(run: Run, examples: int) -> None:
 
     @settings(
         max_examples=examples,
+        deadline=None,
         phases=(Phase.explicit, Phase.reuse, Phase.generate),
         suppress_health_check=(HealthCheck.too_slow,),
     )

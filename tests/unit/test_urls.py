@@ -88,6 +88,7 @@ def test_password_is_masked(url: str, shown: str) -> None:
         ("redis://me:secret@host:1/0?x=y", "redis://me@host:1/0?x=y"),
         ("redis://me@host/0", "redis://me@host/0"),
         ("redis://host?db=0&password=secret", "redis://host?db=0"),
+        ("rediss://host?db=0&ssl_password=secret", "rediss://host?db=0"),
         ("unix://:secret@/run/redis.sock?db=0", "unix:///run/redis.sock?db=0"),
         ("redis://host:6379/0?client_name=a@b", "redis://host:6379/0?client_name=a@b"),
         ("memory://", "memory://"),

@@ -80,6 +80,7 @@ def _scratch(url: str) -> Generator["Scratch"]:
         scratch.queue("first").close()
     except (ValueError, TypeError, ModuleNotFoundError) as error:
         raise click.UsageError(f"URL: {error}") from error
+    before = settings.get_current_profile_name()
     settings.register_profile("worq check", database=None, print_blob=False)
     settings.load_profile("worq check")
     logging.disable()
@@ -89,7 +90,7 @@ def _scratch(url: str) -> Generator["Scratch"]:
         with suppress(Exception):  # it may be away; what is to be said of it has been said
             scratch.close()
         logging.disable(logging.NOTSET)
-        settings.load_profile("default")
+        settings.load_profile(before)
 
 
 def _reach(scratch: "Scratch") -> None:

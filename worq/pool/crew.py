@@ -124,6 +124,7 @@ class Crew(Shift):
                 _log.error("not run by the drain deadline: %s [%s]", job.task.name, job.task.id)
 
     def _end(self) -> None:
+        self._stopping.set()  # first: who is woken by the other looks at it
         self._desk.end()
         super()._end()
         SIGNALS.unwatch(signal.SIGTERM, self.step)

@@ -228,9 +228,8 @@ class Keeper:
 
     def _lost(self, held: _Held) -> None:
         with self._changed:
-            self._held.pop(held.task.token, None)
-            if held.is_ending:
-                return  # most likely it has just ended
+            if self._held.pop(held.task.token, None) is None or held.is_ending:
+                return  # most likely it has just ended, or was given back
         _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)
 
     def _release(self, task: FunctionTask) -> None:

@@ -1,5 +1,6 @@
 """INT and TERM, for all pools of this process."""
 
+import logging
 import os
 import signal
 import threading
@@ -10,6 +11,8 @@ from types import FrameType
 from typing import Any
 
 from worq.pool.labour import LEFT_TO_THE_POOL
+
+_log = logging.getLogger(__name__)
 
 Told = Callable[[], None]
 
@@ -120,7 +123,10 @@ class _Dispatcher:
         leave_to_the_main_thread()
         while (number := self.arrived.get()) is not None:
             for told in dict.fromkeys(self._told.get(number, ())):
-                told()
+                try:
+                    told()
+                except Exception:  # noqa: BLE001 - it is logged; later signals must be told as well
+                    _log.exception("a signal was not heeded by all: %d", number)
 
     def end(self) -> None:
         self.arrived.put(None)

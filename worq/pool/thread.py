@@ -53,8 +53,15 @@ class WorkerPool:
             if self._shift is not None and self._shift.is_running():
                 raise RuntimeError(f"{self!r} was started already")
             shift = Shift(self.broker, self.workers, self.name, drain_s=self._drain_s)
-            shift.start(timeout_s)
-            self._shift = shift
+            before, self._shift = (
+                self._shift,
+                shift,
+            )  # from now on it can be stopped, also by its first task
+            try:
+                shift.start(timeout_s)
+            except BaseException:
+                self._shift = before
+                raise
 
     def stop(self, join: bool = True) -> None:  # noqa: FBT001, FBT002 - the API's signature
         """Claim nothing more, and let what runs end within the drain timeout. Idempotent. [ENV-POOL-3]

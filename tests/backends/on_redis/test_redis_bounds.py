@@ -149,6 +149,7 @@ class TestBounds:
             submit(queue, f"t{n}")
             queue.discard(f"t{n}")
         assert raw.llen(f"{KEY}:ready") + raw.llen(f"{KEY}:front") < 20
+        assert raw.scard(f"{KEY}:stale") < 20
         assert claim(queue).id == "a"
         assert queue.claim(0) is None
 

@@ -18,10 +18,13 @@ class Contact:
 
     def lost(self, error: Exception) -> None:
         """A call failed, and is tried again."""
-        with self._lock:
+        now_s = time.monotonic()
+        with (
+            self._lock
+        ):  # within it nothing is called: a signal's handler that came there would wait for itself
             is_news = self._lost_at_s is None
             if is_news:
-                self._lost_at_s = time.monotonic()
+                self._lost_at_s = now_s
         if is_news:
             _log.warning("%s: contact lost, trying again: %s", self._where, error)
 

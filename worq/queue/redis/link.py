@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from worq import bounds
 from worq.clock import Clock
-from worq.errors import BackendUnavailable, BackendUnsupported, QueueClosed, WorqError
+from worq.errors import BackendUnsupported, QueueClosed, WorqError
 from worq.queue.redis import scripts
 from worq.queue.redis.channel import Channel
 from worq.queue.redis.contact import Contact
@@ -66,8 +66,7 @@ class Link:
         self._idle: dict[bool, list[Channel]] = {False: [], True: []}  # by `Channel.is_prompt`
         self._busy: set[Channel] = set()
         self._changed = threading.Condition()
-        limit = self._target.connections_max
-        self._slots = None if limit is None else threading.BoundedSemaphore(limit)
+        self._counted = 0  # of those that are busy, see `_counts`
 
     # Calls
 
@@ -205,28 +204,23 @@ class Link:
     def _closed(self) -> QueueClosed:
         return QueueClosed(f"{self._where}: the queue was closed")
 
-    # Channels. One that waits doesn't count for the limit, or a few that wait would keep all others out.
+    # Channels. One that waits doesn't count for the limit, or a few that wait would keep all others out; nor
+    # does one of calls that are bounded, or a few that others wait for would keep heartbeats out.
 
     def take(self, *, waits: bool = False) -> Channel:
-        until_s = None if waits else bounds.until_s()
-        if self._slots is not None and not waits:
-            self._take_slot(self._slots, until_s)
+        is_prompt = not waits and bounds.until_s() is not None
+        limit = self._target.connections_max
         with self._changed:
+            if limit is not None and not waits and not is_prompt:
+                self._changed.wait_for(lambda: self._counted < limit or self.closed.is_set())
             if self.closed.is_set():
-                if self._slots is not None and not waits:
-                    self._slots.release()
                 raise self._closed()
-            is_prompt = until_s is not None
             idle = self._idle[is_prompt]
             channel = idle.pop() if idle else self._channel(is_prompt=is_prompt)
             channel.waits = waits
             self._busy.add(channel)
+            self._counted += _counts(channel)
         return channel
-
-    def _take_slot(self, slots: threading.Semaphore, until_s: float | None) -> None:
-        left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
-        if not slots.acquire(timeout=left_s):
-            raise BackendUnavailable(f"{self._where}: all connections are in use", "not_sent")
 
     def _channel(self, *, is_prompt: bool) -> Channel:
         """A new one. `is_prompt`: for calls that are bounded; it never waits."""
@@ -237,10 +231,9 @@ class Link:
         )
 
     def give(self, channel: Channel) -> None:
-        if self._slots is not None and not channel.waits:
-            self._slots.release()
         with self._changed:
             self._busy.discard(channel)
+            self._counted -= _counts(channel)
             idle = self._idle[channel.is_prompt]
             if self.closed.is_set() or len(idle) >= IDLE_MAX:
                 channel.disconnect()
@@ -248,6 +241,8 @@ class Link:
                 idle.append(channel)
             if self.closed.is_set():
                 self._changed.notify_all()
+            else:
+                self._changed.notify()
 
     # Waking, closing, forking
 
@@ -265,6 +260,7 @@ class Link:
             if self.closed.is_set():
                 return
             self.closed.set()
+            self._changed.notify_all()
             idle = self._all_idle()
             self._idle = {False: [], True: []}
             sessions = [channel.session for channel in self._busy if channel.waits]
@@ -309,6 +305,11 @@ class Link:
         self._begin()
         if was_closed:
             self.closed.set()
+
+
+def _counts(channel: Channel) -> bool:
+    """Does it count for the limit, `max_connections` in the URL?"""
+    return not (channel.waits or channel.is_prompt)
 
 
 def _nudges(wait_keys: Sequence[bytes]) -> Iterator[Sequence[object]]:
