@@ -33,7 +33,9 @@ Examples:
 
 @click.command(help=HELP)
 @click.argument("task_id", metavar="ID")
-@url_option(required=True, help="The server of the queue.")
+@url_option(
+    required=True, help="Where: redis://host:port/db, rediss://, unix:// or sqlite:///FILE."
+)
 @click.option("--queue", "name", metavar="NAME", default=DEFAULT, show_default=True)
 @click.option("--take", is_flag=True, help="Fetch the result, if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
