@@ -68,7 +68,10 @@ def test_result_says_the_state_and_takes_nothing(
     first.invoke(task)
     assert state(call, redis_url) == ("completed\n", 0)
     assert waits.value == 3
-    assert state(call, redis_url) == ("absent\n", 1)
+    assert state(call, redis_url) == (ABSENT.format(redis_url), 1)
+
+
+ABSENT = "absent: no such task in {} [first]\n"
 
 
 def state(call: Call, redis_url: str, *more: str) -> tuple[str, int]:
@@ -116,7 +119,7 @@ def test_result_takes_what_is_there_once(
         else:
             assert said == expected
         assert kept.status is None
-        assert state(call, redis_url, "--take") == ("absent\n", 1)
+        assert state(call, redis_url, "--take") == (ABSENT.format(redis_url), 1)
 
 
 def test_result_does_not_take_what_is_not_there_yet(
@@ -256,7 +259,17 @@ def test_looking_at_a_file(call: Call, tmp_path: Path) -> None:
         assert json.loads(done.stdout)["purged"] == 1
 
 
-def test_a_folder_that_is_not_there_is_one_line(call: Call, tmp_path: Path) -> None:
-    done = call("info", f"sqlite:///{tmp_path}/nowhere/queues.db")
+@pytest.mark.parametrize("place", ["queues.db", "nowhere/queues.db", "%20.db?synchronous=normal"])
+@pytest.mark.parametrize(
+    "arguments", [["purge", "--yes"], ["result", "a", "--url"], ["info"], ["info", "--queue", "x"]]
+)
+def test_a_file_that_is_not_there_is_one_clear_line_and_is_not_made(
+    call: Call, arguments: list[str], place: str, tmp_path: Path
+) -> None:
+    done = call(*arguments, f"sqlite:///{tmp_path}/{place}")
     assert done.exit_code == 3
-    assert "unable to open database file" in done.stderr
+    path = f"{tmp_path}/{place}".partition("?")[0]
+    assert f"URL: no such file: {path!r}\n" in done.stderr.replace("--url", "URL")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ import worq
 from tests.cli.conftest import Run
 from tests.cli.workers import APPLICATION, PROGRAM, SECONDS, open_gate, running, spawn
 
-READY = "run the tasks of"
+READY = "the tasks of"
 POOLS = pytest.mark.parametrize("pool", ["--threads", "--processes"])
 
 
@@ -90,7 +90,7 @@ def test_it_is_driven_from_a_terminal(
     program = [*PROGRAM, "worker", "app:make", "--url", redis_url, "--processes", "1"]
     terminal = spawn(program, app)
     try:
-        terminal.expect("1 process run the tasks of .* \\[first\\]\r\n")
+        terminal.expect("1 process runs the tasks of .* \\[first\\]\r\n")
         said = first.queue().say("hello")
         terminal.expect("says hello\r\n")
         assert said.wait(SECONDS)
@@ -300,7 +300,7 @@ def test_what_is_typed_beats_variables(app: Path) -> None:
     arguments = ["app:chain", "--processes", 1, "--drain-timeout", 3, "--burst"]
     variables = {"WORQ_THREADS": "3", "WORQ_TIME_LIMIT": "60", "WORQ_DRAIN_TIMEOUT": "soon"}
     with running(app, *arguments, **variables) as worker:
-        worker.until("1 process run the tasks of")
+        worker.until("1 process runs the tasks of")
         assert worker.end() == 0
 
 
@@ -340,6 +340,15 @@ def test_check_connects_and_lists_the_tasks(app: Path, redis_url: str, first: wo
         (["app:chain", "--url", "amqp://here"], "--url: url: one of memory://, redis://"),
         (["app:chain", "--queue", ""], "--queue: name: a name must not be empty: ''"),
         (["app:nothing", "--url", "memory://"], "'app:nothing' must return a Broker, not 7"),
+        (
+            ["app:add", "--url", "memory://"],
+            "'app:add' is a task, not a Broker; app:chain exposes it",
+        ),
+        (["app:spaced", "--url", "memory://"], "'app:spaced' is a task, not a Broker; app:space"),
+        (
+            ["app:two", "--url", "memory://"],
+            "'app:two' must take the URL and nothing else, not (x, y)",
+        ),
         (["app:empty", "--url", "memory://"], "'app:empty' exposes no tasks"),
         (["app:chain", "--threads", "0"], "0 is not in the range"),
         (["app:chain", "--threads", "1", "--processes", "1"], "exclude one another"),

@@ -49,6 +49,15 @@ def empty(url):
 def nothing(url):
     return 7
 
+def two(x, y):
+    tell("called")
+
+space = worq.TaskSpace()
+
+@space.task
+def spaced(x):
+    tell(f"called with {x}")
+
 chain = worq.get_broker("memory://chain")
 
 @chain.expose

@@ -1,5 +1,6 @@
 """The README does what it says: each block of Python in it is run here."""
 
+import os
 import re
 import signal
 import subprocess
@@ -12,9 +13,11 @@ from unittest import TestCase
 
 import pytest
 
+from worq import get_broker
+
 README = Path(__file__).parents[2] / "README.md"
 # One that is added is missed here at once.
-QUEUE, PRODUCER, WORKER, CONFORMANCE, SANDBOX = re.findall(
+QUEUE, PRODUCER, WORKER, EMBEDDED, PROCESSES, CONFORMANCE, SANDBOX = re.findall(
     r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
 )
 REDIS = "redis://localhost:6379/0"
@@ -46,6 +49,49 @@ def test_a_worker_of_another_process_does_what_a_producer_asks_for(
         worker.communicate()
     assert line == "to ada@example.org: Hello\n"
     assert worker.returncode == 0
+
+
+# One that says when it runs, and ends when it is told that it may.
+HELD = """
+@broker.expose
+def hold(gate):
+    print("holds")
+    open(gate).close()
+    print("let go")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_embedded_pool_lets_what_runs_end(tmp_path: Path, number: signal.Signals) -> None:
+    os.mkfifo(gate := tmp_path / "gate")
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    (tmp_path / "mail.py").write_text(WORKER.replace(REDIS, url) + HELD)
+    (tmp_path / "embedded.py").write_text(EMBEDDED)
+    command = [sys.executable, "-u", "embedded.py"]
+    with (
+        get_broker(url, "mail") as broker,
+        subprocess.Popen(command, cwd=tmp_path, stdout=PIPE, stderr=PIPE, text=True) as process,
+    ):
+        held = broker.queue().hold(str(gate))
+        assert process.stdout is not None
+        assert process.stdout.readline() == "holds\n"
+        process.send_signal(number)
+        opened = os.open(gate, os.O_RDWR)  # waits for no reader
+        try:
+            assert process.communicate(timeout=60) == ("let go\n", "")
+        finally:
+            process.kill()
+            os.close(opened)
+        assert held.status == "success"
+    assert process.returncode == 0
+
+
+def test_processes_run_tasks(tmp_path: Path) -> None:
+    (tmp_path / "powers.py").write_text(PROCESSES)
+    command = [sys.executable, "powers.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "[0, 1, 4, 9, 16]\n"
+    assert done.stderr == ""
 
 
 def test_the_queue_in_memory_conforms() -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -142,3 +143,15 @@ def test_a_report_of_nothing_has_examined_nothing() -> None:
         "not claimed",
     }
     assert BRIEF.examples is not None
+
+
+def test_without_its_extra_it_says_what_to_install() -> None:
+    program = "import sys; sys.modules['hypothesis'] = None; from worq.testing import "
+    run = partial(subprocess.run, capture_output=True, text=True, check=False)
+    done = run([sys.executable, "-c", f"{program} QueueConformance"])
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "ImportError: worq.testing.QueueConformance needs the package hypothesis: "
+        "install worq-spec[testing]"
+    )
+    assert run([sys.executable, "-c", f"{program} Sandbox"]).returncode == 0

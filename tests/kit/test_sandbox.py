@@ -1,10 +1,12 @@
 """The sandbox for applications: the same each time, and as the real thing would."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worq import Broker, TaskExpired, TaskSpace
+from worq import Broker, TaskExpired, TaskFailure, TaskSpace
 from worq.clock import ManualClock
 from worq.testing.sandbox import Death, Sandbox, Started
 
@@ -86,6 +88,51 @@ def test_a_task_without_end_is_noticed() -> None:
 def test_a_death_that_is_none_is_refused() -> None:
     with Sandbox() as box, pytest.raises(ValueError, match=r"deaths: .* is needed, not 'sudden'"):
         box.run_all(["before", "sudden"])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("timeout", [1, 1e-9, None, float("inf")])
+def test_a_wait_of_the_thread_that_drives_it_is_refused_instead_of_never_ending(
+    timeout: float | None,
+) -> None:
+    with Sandbox(adds()) as box:
+        three = box.queue().add(1, 2)
+        with pytest.raises(RuntimeError, match=r"call run_all\(\) or advance\(\)"):
+            three.wait(timeout)
+        assert box.broker.status(three) == "enqueued"
+        box.run_all()
+        assert three.wait(timeout)
+        assert three.value == 3
+        with pytest.raises(RuntimeError, match="nothing runs while you wait"):
+            box.broker.next_task(timeout)
+
+
+def test_a_wait_that_has_its_answer_is_not_refused() -> None:
+    with Sandbox(adds()) as box:
+        three = box.queue().add(1, 2)
+        seven = box.queue().add(three, 4)
+        assert not three.wait(1)  # it is promised
+        box.expire(seven)
+        assert seven.wait(1)
+
+
+def test_a_task_that_waits_for_another_fails_with_that() -> None:
+    with Sandbox(adds()) as box:
+
+        def ask() -> bool:
+            return bool(box.queue().add(1, 2).wait(1))
+
+        box.broker.expose(ask)
+        asked = box.queue().ask()
+        assert [each.name for each in box.run_all()] == ["ask", "add"]
+        with pytest.raises(TaskFailure, match="nothing runs while you wait"):
+            _ = asked.value
+
+
+def test_another_thread_waits_until_it_has_run() -> None:
+    with Sandbox(adds()) as box, ThreadPoolExecutor(1) as other:
+        waited = other.submit(box.queue().add(1, 2).wait, 60)
+        box.run_all()
+        assert waited.result()
 
 
 def test_two_sandboxes_share_nothing() -> None:

@@ -204,6 +204,9 @@ def test_worker_is_replaced_after_its_tasks_and_a_pool_is_started_again(
     ("options", "error", "text"),
     [
         ({"init_func": "init"}, TypeError, "init_func: .* not 'init'"),
+        ({"init_args": "mail"}, TypeError, "init_args: .* not 'mail'"),
+        ({"init_args": 7}, TypeError, "init_args: .* not 7"),
+        ({"init_kwargs": ["a"]}, TypeError, r"init_kwargs: .* not \['a'\]"),
         ({"workers": 0}, ValueError, "workers: 1 to 10000 is needed, not 0"),
         ({"workers": True}, TypeError, "workers: an integer is needed, not True"),
         ({"max_worker_tasks": 0}, ValueError, "max_worker_tasks: .* not 0"),

@@ -29,8 +29,9 @@ HELP = """Check whether the server that URL names does what worq needs.
 
 The conformance kit runs on scratch queues of its own, which are removed at the end; it looks at no
 other. What comes out is a verdict for each clause of SPEC.md, and for each that is broken the
-shortest history that shows it. URL may come from WORQ_URL; backends of other distributions can be
-checked too. It takes a minute near a server; --thorough takes several.
+shortest history that shows it. URL is redis://host:port/db, rediss://, unix://, sqlite:///FILE or
+memory://, and may come from WORQ_URL; backends of other distributions can be checked too. It
+takes a minute near a server; --thorough takes several.
 
 \b
 Examples:

@@ -27,14 +27,15 @@ LATE_MS = 20_000
 HELP = """Show the queues of a server: how many tasks are in which state, and which pools serve them.
 
 A queue is shown if it has tasks or workers. A pool leaves a sign of life every ten seconds; one that
-was killed is shown, as late, for half a minute more. Finding the queues looks at the names of all
-keys of the server, which takes a while if there are millions; --queue spares that. URL may come from
-WORQ_URL.
+was killed is shown, as late, for half a minute more. Finding the queues of a Redis looks at the
+names of all its keys, which takes a while if there are millions; --queue spares that. URL is
+redis://host:port/db, rediss://, unix:// or sqlite:///FILE, and may come from WORQ_URL.
 
 \b
 Examples:
   worq info redis://localhost:6379/0
   worq info redis://localhost:6379/0 --queue mail --watch
+  worq info sqlite:////var/lib/mail/jobs.db
   worq info redis://localhost:6379/0 --json | jq '.queues[] | {name, waiting}'
 """
 

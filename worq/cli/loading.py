@@ -5,6 +5,7 @@ import inspect
 import traceback
 from collections.abc import Callable, Sequence
 from functools import reduce
+from types import ModuleType
 from typing import cast
 
 import click
@@ -13,6 +14,7 @@ from worq.cli import logs
 from worq.core import Broker
 from worq.failures import describe
 from worq.pool.feed import Feed, Ledger
+from worq.task import TaskSpace
 
 ARGUMENT = "MODULE:OBJECT"
 
@@ -34,13 +36,15 @@ def load(text: str, url: str | None, *, url_is_default: bool = False) -> Broker:
 
     `url`: replaces that of a broker, unless it is a default, and is given to a function.
     """
-    found = _find(text)
+    found, module = _find(text)
     if isinstance(found, Broker):
         return found if url is None or url_is_default else _at(found, url)
     if not callable(found) or inspect.isclass(found):
         raise NotLoaded(
             f"{ARGUMENT}: a Broker, or a function that makes one, not {text!r}: {found!r}"
         )
+    if owner := _who_exposes(found, module):
+        raise NotLoaded(f"{ARGUMENT}: {text!r} is a task, not a Broker; {owner} exposes it")
     if url is None:
         raise NotLoaded(f"--url (or WORQ_URL): the function {text!r} needs the URL of a server")
     made = _made(text, found, url)
@@ -49,7 +53,8 @@ def load(text: str, url: str | None, *, url_is_default: bool = False) -> Broker:
     return made
 
 
-def _find(text: str) -> object:
+def _find(text: str) -> tuple[object, ModuleType]:
+    """The object, and the module that it was found in."""
     module_name, colon, path = text.partition(":")
     if not (module_name and colon and path) or module_name.startswith("."):
         raise NotLoaded(f"{ARGUMENT}: something like app:broker is needed, not {text!r}")
@@ -62,12 +67,21 @@ def _find(text: str) -> object:
     except Exception as error:
         raise _broken(f"{ARGUMENT}: {text!r}: importing {module_name} failed", error) from error
     try:
-        return cast("object", reduce(getattr, path.split("."), module))
+        return cast("object", reduce(getattr, path.split("."), module)), module
     except AttributeError as error:
         raise NotLoaded(f"{ARGUMENT}: {module_name} has no {path}: {text!r}") from error
 
 
+def _who_exposes(found: object, module: ModuleType) -> str | None:
+    """The name of a Broker or a TaskSpace of the module that this exposes: a task is not to be called."""
+    for name, value in vars(module).items():
+        if isinstance(value, (Broker, TaskSpace)) and found in value.tasks.values():
+            return f"{module.__name__}:{name}"
+    return None
+
+
 def _made(text: str, function: Callable[..., object], url: str) -> object:
+    _check_signature(text, function)
     try:
         return function(url)
     except ValueError as error:
@@ -76,6 +90,20 @@ def _made(text: str, function: Callable[..., object], url: str) -> object:
         raise _broken(f"{ARGUMENT}: the function {text!r} failed", error) from error
     except Exception as error:
         raise _broken(f"{ARGUMENT}: the function {text!r} failed", error) from error
+
+
+def _check_signature(text: str, function: Callable[..., object]) -> None:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # some that are built in have none
+    try:
+        signature.bind("url")
+    except TypeError as error:
+        raise NotLoaded(
+            f"{ARGUMENT}: the function {text!r} must take the URL and nothing else, "
+            f"not {signature}: {error}"
+        ) from error
 
 
 def _broken(what: str, error: Exception) -> NotLoaded:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import click
 
 import worq
 from worq.cli import logs
-from worq.cli.exits import needing_a_server
+from worq.cli.exits import NoServer, needing_a_server
 from worq.core import Broker
 from worq.urls import is_process_local
 
@@ -30,8 +31,19 @@ def opened(argument: str, url: str, name: str) -> Generator[Broker]:
     except (ValueError, ModuleNotFoundError) as error:
         culprit = "--queue" if str(error).startswith("name: ") else argument
         raise click.UsageError(f"{culprit}: {error}") from error
+    _check_file(argument, url)
     with logs.unheard("worq.queue"), broker, needing_a_server(argument):
         yield broker
+
+
+def _check_file(argument: str, url: str) -> None:
+    """Whoever looks from outside makes no file: a path that was misspelt is told instead."""
+    if url.startswith("sqlite://"):
+        from worq.queue.sqlite.place import place_of  # noqa: PLC0415 - only a file needs SQLite
+
+        path = place_of(url).path
+        if not Path(path).exists():
+            raise NoServer(f"{argument}: no such file: {path!r}")
 
 
 def url_argument(function: Callable[..., R]) -> Callable[..., R]:

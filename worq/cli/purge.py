@@ -11,7 +11,8 @@ from worq.masking import masked
 HELP = """Drop all tasks of a queue that wait for a worker or for an argument.
 
 Whoever waits for one of them is told that it expired. Tasks that run and results that are kept stay
-as they are. URL may come from WORQ_URL.
+as they are. URL is redis://host:port/db, rediss://, unix:// or sqlite:///FILE, and may come from
+WORQ_URL.
 
 \b
 Examples:

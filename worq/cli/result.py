@@ -12,6 +12,7 @@ from worq.cli.opening import opened
 from worq.cli.options import url_option
 from worq.const import COMPLETED, DEFAULT
 from worq.core import Broker
+from worq.masking import masked
 
 ABSENT = "absent"
 
@@ -32,7 +33,9 @@ Examples:
 
 @click.command(help=HELP)
 @click.argument("task_id", metavar="ID")
-@url_option(required=True, help="The server of the queue.")
+@url_option(
+    required=True, help="Where: redis://host:port/db, rediss://, unix:// or sqlite:///FILE."
+)
 @click.option("--queue", "name", metavar="NAME", default=DEFAULT, show_default=True)
 @click.option("--take", is_flag=True, help="Fetch the result, if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -42,7 +45,7 @@ def result(task_id: str, url: str, name: str, *, take: bool, as_json: bool) -> N
     if as_json:
         click.echo(json.dumps({"id": task_id, "queue": name, **found}, default=repr))
     else:
-        click.echo(_text(found))
+        click.echo(_text(found, f"{masked(url)} [{name}]"))
     if "result" not in found and (take or found["status"] == ABSENT):
         sys.exit(FAILED)
 
@@ -65,7 +68,9 @@ def _look(broker: Broker, task_id: str, *, take: bool) -> dict[str, Any]:
     return {"status": "success", "result": held.value}
 
 
-def _text(found: dict[str, Any]) -> str:
+def _text(found: dict[str, Any], where: str) -> str:
+    if found["status"] == ABSENT:
+        return f"{ABSENT}: no such task in {where}"
     if "error" in found:
         return f"failed: {found['error']}"
     return repr(found["result"]) if "result" in found else str(found["status"])

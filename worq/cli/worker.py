@@ -110,10 +110,13 @@ class _Plan(NamedTuple):
 
     @property
     def crew(self) -> str:
+        """Who does it: the subject and the verb."""
         count, what = (
             (self.threads or 1, "thread") if self.processes is None else (self.processes, "process")
         )
-        return f"{count} {what}{'' if count == 1 else 'es' if what == 'process' else 's'}"
+        if count == 1:
+            return f"1 {what} runs"
+        return f"{count} {what}{'es' if what == 'process' else 's'} run"
 
 
 @click.command(help=HELP)
@@ -261,7 +264,7 @@ def _work(plan: _Plan, foreman: Foreman, *, reload: bool) -> Ending:
     def start_and_say() -> None:
         start()
         names = ", ".join(broker.name for broker in brokers)
-        _log.info("%s run the tasks of %s [%s]", plan.crew, masked(brokers[0].url), names)
+        _log.info("%s the tasks of %s [%s]", plan.crew, masked(brokers[0].url), names)
 
     try:
         ending = foreman.run(pool, start_and_say)

@@ -64,6 +64,7 @@ class WorkerPool:
         """
         if not callable(init_func):
             raise TypeError(f"init_func: a function is needed, not {init_func!r}")
+        _check_arguments(init_args, init_kwargs)
         self.broker = broker
         self.workers = _cpus() if workers is None else count("workers", workers, WORKERS_MAX)
         self.name = f"worq {broker.name}" if name is None else name
@@ -154,6 +155,15 @@ def start_pools(*pools: WorkerPool, **start_kwargs: Any) -> None:
             started.enter_context(SIGNALS.watching(signal.SIGINT, pool.interrupt))
         for pool in pools:
             pool.join()
+
+
+def _check_arguments(args: object, kwargs: object) -> None:
+    """The letters of a string are no arguments."""
+    if isinstance(args, (str, bytes)) or not isinstance(args, Sequence):
+        shown = checks.SHOWN.repr(args)
+        raise TypeError(f"init_args: a tuple or a list of arguments is needed, not {shown}")
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise TypeError(f"init_kwargs: a dict is needed, not {checks.SHOWN.repr(kwargs)}")
 
 
 def _cpus() -> int:

@@ -21,4 +21,12 @@ def __getattr__(name: str) -> Any:
     """Imported when it is asked for: the kit needs Hypothesis, and other modules here do not."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name]), name)
+    try:
+        return getattr(import_module(_PLACES[name]), name)
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] != "hypothesis":
+            raise
+        raise ImportError(
+            f"worq.testing.{name} needs the package hypothesis: install worq-spec[testing]",
+            name="hypothesis",
+        ) from error

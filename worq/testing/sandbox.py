@@ -4,17 +4,21 @@ Nothing runs by itself, so the same test does the same each time, and hours of l
 """
 
 import secrets
-from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple, Self
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from worq.backend import LEASE_MARGIN_S
 from worq.clock import ManualClock
 from worq.core import Broker
 from worq.queue.memory import TaskQueue
+from worq.queue.memory.tasks import Record
 
 Death = Literal["before", "after"]
 """When a worker dies: before its task runs, or after that and before its outcome is stored."""
 STARTS_MAX = 10_000
+
+R = TypeVar("R")
 
 
 class Started(NamedTuple):
@@ -26,16 +30,38 @@ class Started(NamedTuple):
     died: Death | None = None
 
 
+class _Queue(TaskQueue):
+    """Refuses to wait in the thread that drives it, where nobody would ever wake it."""
+
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        super().__init__(*args, **kw)
+        self._driver = threading.get_ident()
+
+    def _wait(
+        self, timeout_ms: int | None, look: Callable[[], R], record: Record | None
+    ) -> R | None:
+        if timeout_ms == 0 or threading.get_ident() != self._driver:
+            return super()._wait(timeout_ms, look, record)
+        answer = super()._wait(0, look, record)
+        if answer is None:
+            raise RuntimeError(
+                "nothing runs while you wait in a sandbox: call run_all() or advance(), then wait(0)"
+            )
+        return answer
+
+
 class Sandbox:
     """A broker on an empty queue of its own, and hands that work when they are told to. A context manager.
 
     `tasks`: what a Broker exposes. A worker that dies is noticed when its lease has passed; it passes at once here.
+    In the thread that made it, a task within `run_all` too, a wait that would have to wait is a RuntimeError; other
+    threads wait, on its clock.
     """
 
     def __init__(self, *tasks: Any, name: str = "default") -> None:
         self.clock = ManualClock()
         url = f"memory://sandbox-{secrets.token_hex(6)}"
-        self._queue = TaskQueue(url, name, clock=self.clock)
+        self._queue = _Queue(url, name, clock=self.clock)
         self.broker = Broker(self._queue)
         for each in tasks:
             self.broker.expose(each)
@@ -82,7 +108,10 @@ class Sandbox:
         return started
 
     def advance(self, seconds: float) -> None:
-        """Let time pass: leases and retentions that are over by then are applied, and those who wait are told."""
+        """Let this many seconds pass (`clock.advance` counts milliseconds).
+
+        Leases and retentions that are over by then are applied, and those who wait are told.
+        """
         self.clock.advance(round(seconds * 1000))
 
     def expire(self, task: Any) -> None:
