@@ -154,11 +154,8 @@ class Broker:
         All or nothing, in one operation: when it raises, nothing has changed. (If it raises
         BackendUnavailable, see its `outcome`.)
         """
-        try:
-            message, passed = messages.write_task(self._serializer, task)
-        except Exception as error:
-            error.add_note(f"in the arguments of the task {task.name!r}")
-            raise
+        bytes_max = self._queue.message_bytes_max
+        message, passed = messages.write_task(self._serializer, task, bytes_max)
         names, args = self._arguments(passed.awaited)
         outcome = passed.outcome(task)
         answer = self._queue.submit(task, message, args, outcome=outcome)

@@ -130,12 +130,34 @@ def no_arguments(task_id: str, name: str) -> object:
 # Tasks.
 
 
-def write_task(serializer: Serializer, task: FunctionTask) -> tuple[bytes, Passed]:
-    """The task as a message, and the Deferreds in it. Raises what the serializer raises."""
+def write_task(serializer: Serializer, task: FunctionTask, bytes_max: int) -> tuple[bytes, Passed]:
+    """The task as a message, and the Deferreds in it.
+
+    TypeError for an argument that can't be serialized [ENV-BAD-8], ValueError for a message over
+    the limit [ENV-BAD-3].
+    """
     passed = Passed(serializer)
-    body = serializer.dumps([list(task.args), task.kw], passed.encode)
-    envelope = [FORMAT, task.name, *task.options, body]
-    return serializer.dumps(envelope, refuse_deferreds), passed
+    try:
+        body = serializer.dumps([list(task.args), task.kw], passed.encode)
+    except Exception as error:
+        raise TypeError(
+            f"{_unserializable(serializer, task)}, of the task {task.name!r}, "
+            f"can't be serialized: {describe(error)}"
+        ) from error
+    message = serializer.dumps([FORMAT, task.name, *task.options, body], refuse_deferreds)
+    return checks.message(f"message of the task {task.name!r}", message, bytes_max), passed
+
+
+def _unserializable(serializer: Serializer, task: FunctionTask) -> str:
+    """The first argument that can't be serialized by itself, and its value."""
+    named = {f"args[{i}]": value for i, value in enumerate(task.args)} | task.kw
+    for name, value in named.items():
+        alone: list[object] = [[value], {}]
+        try:
+            serializer.dumps(alone, Passed(serializer).encode)
+        except Exception:  # noqa: BLE001 - serializing runs code of the application
+            return f"{name}: {checks.shown(value)}"
+    return "args"
 
 
 def read_task(serializer: Serializer, queue: str, claim: Claim) -> FunctionTask:
