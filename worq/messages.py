@@ -13,6 +13,7 @@ from worq.deferred import Deferred, Held
 from worq.failures import (
     EXPIRED_ERROR,
     KNOWN_FAILURES,
+    NOT_AVAILABLE,
     TaskExpired,
     TaskFailure,
     describe,
@@ -83,6 +84,18 @@ class Passed:
             return EXPIRED
         message = write_failure(self._serializer, held.origin)
         return Outcome("failure", message, held.source_id or first.id)
+
+    def note(self, address: Address) -> None:
+        """The awaited are arguments of that task now, which is good to know when they are passed again."""
+        for deferred in self.awaited:
+            deferred.passed_to = "{} [{}:{}]".format(*address)
+
+    def why_unavailable(self, argument_id: str) -> str:
+        """The error for an argument that is not available, as far as it is known here. [CALL-5]"""
+        for deferred in self.awaited:
+            if deferred.id == argument_id and deferred.passed_to is not None:
+                return f"{NOT_AVAILABLE}: it was passed to {deferred.passed_to} already"
+        return NOT_AVAILABLE
 
 
 def refuse_deferreds(value: object) -> StandIn | None:
