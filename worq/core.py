@@ -232,7 +232,8 @@ class Broker:
         _refuse_coroutines(tasks)
         there = sorted(self.tasks.keys() & tasks.keys())
         if there and not replace:
-            raise ValueError(f"obj: there are tasks of these names: {', '.join(there)}")
+            names = ", ".join(there)
+            raise ValueError(f"obj: already exposed: {names}; replace=True replaces what is there")
         self.tasks.update(tasks)
         return obj
 
