@@ -21,6 +21,14 @@ SHOWN.maxstring = SHOWN.maxother = 100
 """Shows what may be long."""
 
 
+def shown(value: object) -> str:
+    """What may be long, and may have no `repr`."""
+    try:
+        return SHOWN.repr(value)
+    except Exception:  # noqa: BLE001 - it is code of the application
+        return f"<{type(value).__name__}>"
+
+
 def name(argument: str, value: object) -> str:
     """A name or an id: text of at most 1,024 bytes as UTF-8. [ENV-BAD-1] [ENV-BAD-6]"""
     checked = text(argument, value)
@@ -141,7 +149,5 @@ def message(argument: str, value: object, limit: int) -> bytes:
     if not isinstance(value, bytes):
         raise TypeError(f"{argument}: bytes are needed, not {type(value).__name__}: {value!r:.200}")
     if len(value) > limit:
-        raise ValueError(
-            f"{argument}: {len(value)} bytes are more than message_bytes_max, {limit}: {value[:64]!r}..."
-        )
+        raise ValueError(f"{argument}: {len(value)} bytes are more than message_bytes_max, {limit}")
     return value

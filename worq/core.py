@@ -11,12 +11,14 @@ from weakref import WeakValueDictionary
 from worq import checks, messages
 from worq.backend import LEASE_MARGIN_S, AbstractTaskQueue
 from worq.clock import Clock, MonotonicClock
-from worq.const import TASK_EXPIRED, State
+from worq.const import RESERVED, TASK_EXPIRED, Sentinel, State
 from worq.deferred import Deferred, Held, Home, TaskId
 from worq.failures import (
     DUPLICATE_ERROR,
     NO_SUCH_TASK,
     NOT_AVAILABLE,
+    NOT_YET,
+    PASSED_ON,
     DuplicateTask,
     TaskFailure,
     describe,
@@ -154,11 +156,8 @@ class Broker:
         All or nothing, in one operation: when it raises, nothing has changed. (If it raises
         BackendUnavailable, see its `outcome`.)
         """
-        try:
-            message, passed = messages.write_task(self._serializer, task)
-        except Exception as error:
-            error.add_note(f"in the arguments of the task {task.name!r}")
-            raise
+        bytes_max = self._queue.message_bytes_max
+        message, passed = messages.write_task(self._serializer, task, bytes_max)
         names, args = self._arguments(passed.awaited)
         outcome = passed.outcome(task)
         answer = self._queue.submit(task, message, args, outcome=outcome)
@@ -166,7 +165,8 @@ class Broker:
             raise DuplicateTask(*self._address(task), DUPLICATE_ERROR)
         if answer.argument_id is not None:
             unavailable = Address(names[answer.argument_id], self.name, answer.argument_id)
-            raise TaskFailure(*unavailable, NOT_AVAILABLE)
+            raise TaskFailure(*unavailable, passed.why_unavailable(answer.argument_id))
+        passed.note(self._address(task))
         if not task.ignore_result:
             return Deferred(self, task)
         if answer.outcome is not None:
@@ -184,12 +184,13 @@ class Broker:
     def pop_result(self, task: TaskId, timeout: float | None = 0) -> Any:
         """Take the outcome: the result, or the failure as a TaskFailure, which is returned. [BRK-1]
 
-        Raises KeyError if there is none after `timeout` seconds (None: wait for ever), or if it is
-        for another task, and TaskExpired if there is none and none will come.
+        Raises KeyError, which says which, if there is none after `timeout` seconds (None: wait for
+        ever) or it is for another task, and TaskExpired if there is none and none will come.
         """
         outcome = self.fetch(task, timeout)
-        if outcome is None:
-            raise KeyError("{} [{}:{}] {}".format(*self._address(task), NOT_AVAILABLE))
+        if not isinstance(outcome, Outcome):
+            reason = PASSED_ON if outcome is RESERVED else NOT_YET
+            raise KeyError("{} [{}:{}] {}".format(*self._address(task), reason))
         held = self.read_outcome(task, outcome)
         if held.kind == "expired" and held.failure is not None:
             raise held.failure
@@ -231,7 +232,8 @@ class Broker:
         _refuse_coroutines(tasks)
         there = sorted(self.tasks.keys() & tasks.keys())
         if there and not replace:
-            raise ValueError(f"obj: there are tasks of these names: {', '.join(there)}")
+            names = ", ".join(there)
+            raise ValueError(f"obj: already exposed: {names}; replace=True replaces what is there")
         self.tasks.update(tasks)
         return obj
 
@@ -356,15 +358,13 @@ class Broker:
 
     # Shared.
 
-    def fetch(self, task: TaskId, timeout: float | None) -> Outcome | None:
-        """Take the outcome; None if there was none for `timeout` seconds, or it is reserved.
+    def fetch(self, task: TaskId, timeout: float | None) -> Outcome | Sentinel | None:
+        """Take the outcome; None if there was none for `timeout` seconds, RESERVED if it is that.
 
         It is nowhere else then: whoever gets it keeps it until `read_outcome` has returned. [ENV-API-12]
         """
         popped = self._queue.pop(_checked(task).id, timeout, token=_token(task))
-        if popped is TASK_EXPIRED:
-            return EXPIRED
-        return popped if isinstance(popped, Outcome) else None
+        return EXPIRED if popped is TASK_EXPIRED else popped
 
     def read_outcome(self, task: TaskId, outcome: Outcome) -> Held:
         """What the outcome of a task means to its consumer. [DEF-4] [DEF-5] [DEF-8]"""
@@ -433,7 +433,8 @@ class Broker:
         for deferred in sorted(awaited, key=lambda each: each.id):
             deferred.home.check_reachable()
             if deferred.home != self.home:
-                raise TaskFailure(deferred.name, deferred.home.queue, deferred.id, NOT_AVAILABLE)
+                reason = f"{NOT_AVAILABLE}: it belongs to {deferred.home}, fetch it first"
+                raise TaskFailure(deferred.name, deferred.home.queue, deferred.id, reason)
             tokens[deferred.id] = _same(tokens.get(deferred.id), deferred.token)
             names.setdefault(deferred.id, deferred.name)  # of several names the first is shown
         return names, tokens

@@ -5,8 +5,8 @@ import os
 from typing import Any, NamedTuple, Protocol, Self, cast
 
 from worq import checks
-from worq.const import COMPLETED, FAILED, SUCCESS, State, Status
-from worq.failures import TaskFailure
+from worq.const import COMPLETED, FAILED, RESERVED, SUCCESS, Sentinel, State, Status
+from worq.failures import NOT_YET, PASSED_ON, TaskFailure
 from worq.masking import without_password
 from worq.urls import is_process_local
 from worq.values import Outcome, OutcomeKind, Token
@@ -69,6 +69,9 @@ class Home(NamedTuple):
                 f"url: {self.url!r} [{self.queue}] is in the memory of another process"
             )
 
+    def __str__(self) -> str:
+        return f"{self.url} [{self.queue}]"
+
 
 class DeferredBroker(Protocol):
     """What a Deferred needs of a broker."""
@@ -76,7 +79,7 @@ class DeferredBroker(Protocol):
     @property
     def home(self) -> Home: ...
 
-    def fetch(self, task: TaskId, timeout: float | None) -> Outcome | None: ...
+    def fetch(self, task: TaskId, timeout: float | None) -> Outcome | Sentinel | None: ...
 
     def read_outcome(self, task: TaskId, outcome: Outcome) -> Held: ...
 
@@ -101,6 +104,7 @@ class Deferred:
         "_unread",
         "id",
         "name",
+        "passed_to",
         "token",
     )
 
@@ -111,7 +115,8 @@ class Deferred:
         self.token: Token | None = getattr(task, "token", None)
         self._home = broker.home
         self._broker: DeferredBroker | None = broker
-        self._unread: Outcome | None = None
+        self.passed_to: str | None = None
+        self._unread: Outcome | Sentinel | None = None
         self._held: Held | None = None
         self._seen: State | None = None
 
@@ -137,11 +142,13 @@ class Deferred:
     def value(self) -> Any:
         """The result. [DEF-3]
 
-        Raises the TaskFailure or TaskExpired, or AttributeError if there is no outcome yet.
+        Raises the TaskFailure or TaskExpired, or AttributeError, which says whether there is no
+        outcome yet or it was passed to another task.
         """
         self.wait(0)
         if self._held is None:
-            raise AttributeError(f"there is no outcome yet: {self!r}")
+            reason = PASSED_ON if self._unread is RESERVED else NOT_YET
+            raise AttributeError(f"{reason}: {self!r}")
         if (failure := self._held.failure) is not None:
             # It may be raised often, and would collect the traces of all of them.
             raise failure.with_traceback(None)
@@ -163,15 +170,13 @@ class Deferred:
         """
         self._home.check_reachable()
         if broker.home != self._home:
-            raise ValueError(
-                f"broker: one of {_show(self._home)} is needed, not of {_show(broker.home)}"
-            )
+            raise ValueError(f"broker: one of {self._home} is needed, not of {broker.home}")
         self._broker = broker
 
     @property
     def held(self) -> Held | None:
         """The outcome, if it has been fetched; never touches the queue."""
-        if self._held is None and self._unread is not None:
+        if self._held is None and isinstance(self._unread, Outcome):
             self._held = self._bound().read_outcome(self, self._unread)
             self._unread = None
         return self._held
@@ -191,7 +196,7 @@ class Deferred:
     def __setstate__(self, state: Any) -> None:
         """What a pickle holds; a broker is found when one is needed. [ENV-API-6]"""
         self._home, self.id, self.name, self.token, self._held = state
-        self._broker = self._seen = self._unread = None
+        self._broker = self._seen = self._unread = self.passed_to = None
 
     def __copy__(self) -> "Deferred":
         copied = Deferred.__new__(Deferred)
@@ -220,7 +225,3 @@ class Deferred:
 
 def _this_process() -> str:
     return f"{os.getpid()}-{_RUN}"
-
-
-def _show(home: Home) -> str:
-    return f"{home.url} [{home.queue}]"

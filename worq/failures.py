@@ -14,6 +14,8 @@ _CUT_CHARS_MAX = 42
 
 NO_SUCH_TASK = "no such task"
 NOT_AVAILABLE = "result is not available"
+NOT_YET = "there is no outcome yet"
+PASSED_ON = f"{NOT_AVAILABLE}: it was passed to another task"
 EXPIRED_ERROR = "task expired"
 DUPLICATE_ERROR = "a task with this id is in the queue"
 

@@ -13,6 +13,7 @@ from worq.deferred import Deferred, Held
 from worq.failures import (
     EXPIRED_ERROR,
     KNOWN_FAILURES,
+    NOT_AVAILABLE,
     TaskExpired,
     TaskFailure,
     describe,
@@ -84,6 +85,18 @@ class Passed:
         message = write_failure(self._serializer, held.origin)
         return Outcome("failure", message, held.source_id or first.id)
 
+    def note(self, address: Address) -> None:
+        """The awaited are arguments of that task now, which is good to know when they are passed again."""
+        for deferred in self.awaited:
+            deferred.passed_to = "{} [{}:{}]".format(*address)
+
+    def why_unavailable(self, argument_id: str) -> str:
+        """The error for an argument that is not available, as far as it is known here. [CALL-5]"""
+        for deferred in self.awaited:
+            if deferred.id == argument_id and deferred.passed_to is not None:
+                return f"{NOT_AVAILABLE}: it was passed to {deferred.passed_to} already"
+        return NOT_AVAILABLE
+
 
 def refuse_deferreds(value: object) -> StandIn | None:
     """TypeError for a Deferred, which is not touched. [ENV-SER-2] [RUN-4]"""
@@ -130,12 +143,34 @@ def no_arguments(task_id: str, name: str) -> object:
 # Tasks.
 
 
-def write_task(serializer: Serializer, task: FunctionTask) -> tuple[bytes, Passed]:
-    """The task as a message, and the Deferreds in it. Raises what the serializer raises."""
+def write_task(serializer: Serializer, task: FunctionTask, bytes_max: int) -> tuple[bytes, Passed]:
+    """The task as a message, and the Deferreds in it.
+
+    TypeError for an argument that can't be serialized [ENV-BAD-8], ValueError for a message over
+    the limit [ENV-BAD-3].
+    """
     passed = Passed(serializer)
-    body = serializer.dumps([list(task.args), task.kw], passed.encode)
-    envelope = [FORMAT, task.name, *task.options, body]
-    return serializer.dumps(envelope, refuse_deferreds), passed
+    try:
+        body = serializer.dumps([list(task.args), task.kw], passed.encode)
+    except Exception as error:
+        raise TypeError(
+            f"{_unserializable(serializer, task)}, of the task {task.name!r}, "
+            f"can't be serialized: {describe(error)}"
+        ) from error
+    message = serializer.dumps([FORMAT, task.name, *task.options, body], refuse_deferreds)
+    return checks.message(f"message of the task {task.name!r}", message, bytes_max), passed
+
+
+def _unserializable(serializer: Serializer, task: FunctionTask) -> str:
+    """The first argument that can't be serialized by itself, and its value."""
+    named = {f"args[{i}]": value for i, value in enumerate(task.args)} | task.kw
+    for name, value in named.items():
+        alone: list[object] = [[value], {}]
+        try:
+            serializer.dumps(alone, Passed(serializer).encode)
+        except Exception:  # noqa: BLE001 - serializing runs code of the application
+            return f"{name}: {checks.shown(value)}"
+    return "args"
 
 
 def read_task(serializer: Serializer, queue: str, claim: Claim) -> FunctionTask:

@@ -84,6 +84,8 @@ class _Target(NamedTuple):
         token = Token.new()
         # The 16 random bytes make the id unique just as well.
         task_id = token.incarnation.hex() if self.id is None else self._id(args, kw)
+        if not self.name:
+            raise ValueError("target: '' is no task's name; call a task as queue.NAME(...)")
         name = checks.name("target", self.name)
         return self.broker.enqueue(FunctionTask(name, task_id, token, args, kw, self.options))
 

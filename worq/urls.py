@@ -39,12 +39,12 @@ def _backend(scheme: str) -> type[AbstractTaskQueue]:
     try:
         module = importlib.import_module(SCHEMES[scheme])
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "redis":
+        if error.name != "redis":  # a part of it that is missing is told as it is
             raise
         raise ModuleNotFoundError(
             f"url: {scheme}:// needs the package redis, which the extra worq-spec[redis] brings",
             name="redis",
-        ) from error
+        ) from None
     return cast("type[AbstractTaskQueue]", module.TaskQueue)
 
 

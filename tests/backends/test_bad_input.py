@@ -268,7 +268,7 @@ class TestMessages:
         self, queue: AbstractTaskQueue, make_queue: MakeQueue, give: Give
     ) -> None:
         limited = make_queue(queue.name, queue.clock, message_bytes_max=3)
-        with pytest.raises(ValueError, match=r"^(message|outcome): 4 bytes .* 3: b'mmmm'"):
+        with pytest.raises(ValueError, match=r"^(message|outcome): 4 bytes .* 3$"):
             give(limited, b"mmmm")
         assert_nothing_has_changed(queue)
         give(limited, b"mmm")

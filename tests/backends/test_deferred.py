@@ -161,9 +161,22 @@ def test_value_is_the_result(broker: Broker) -> None:
 @pytest.mark.spec("DEF-3")
 def test_value_of_what_has_no_outcome_yet_is_an_attribute_error(broker: Broker) -> None:
     deferred = call(broker.queue().give, "a")
-    with pytest.raises(AttributeError, match="<Deferred give"):
+    with pytest.raises(AttributeError, match="there is no outcome yet: <Deferred give"):
         _ = deferred.value
     assert not hasattr(deferred, "value")
+
+
+@pytest.mark.spec("DEF-3")
+def test_value_says_that_the_outcome_was_passed_on_as_long_as_it_is(broker: Broker) -> None:
+    deferred = call(broker.queue().give, "a")
+    dependent = call(broker.queue().give, "b", deferred)
+    with pytest.raises(AttributeError, match="was passed to another task: <Deferred give"):
+        _ = deferred.value
+    broker.task_failed(dependent)
+    with pytest.raises(AttributeError, match="there is no outcome yet: <Deferred give"):
+        _ = deferred.value
+    work(broker)
+    assert deferred.value is None
 
 
 @pytest.mark.spec("DEF-3")

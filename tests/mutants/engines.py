@@ -36,7 +36,10 @@ ENGINES = {
             "model", ("model/test_table.py", "model/test_invariants.py", "stateful/test_queue.py")
         ),
         Engine("broker", ("backends/test_broker.py", "backends/test_deferred.py")),
-        Engine("api", ("unit/test_core.py", "unit/test_task.py", "unit/test_urls.py")),
+        Engine(
+            "api",
+            ("unit/test_core.py", "unit/test_task.py", "unit/test_urls.py", "unit/test_misuse.py"),
+        ),
         Engine("pool", ("pool/test_thread.py",), draws=True),
         Engine("processes", ("pool/test_process.py",), draws=True),
         Engine("receipts", ("backends/on_redis/test_redis_receipts.py",)),

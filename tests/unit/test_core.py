@@ -61,7 +61,7 @@ def test_expose_adds_all_of_a_task_space_or_nothing(broker: Broker) -> None:
     space.task(print, "double")
     space.task(print, "zebra")
     broker.expose(double)
-    with pytest.raises(ValueError, match="obj: there are tasks of these names: double"):
+    with pytest.raises(ValueError, match="obj: already exposed: double; replace=True"):
         broker.expose(space)
     assert broker.tasks == {"double": double}
 

@@ -9,6 +9,7 @@ import pytest
 
 from worq import Broker, get_broker
 from worq.pool.thread import WorkerPool
+from worq.serializer import Encode, Pickle
 
 pytestmark = pytest.mark.spec("ENV-BAD-5")
 
@@ -65,11 +66,61 @@ def test_a_coroutine_function_is_refused(broker: Broker) -> None:
     assert broker.tasks == {}
 
 
+@pytest.mark.spec("ENV-BAD-8")
 @pytest.mark.parametrize("argument", [threading.Lock(), lambda: 1, json])
+@pytest.mark.parametrize(
+    ("name", "args", "kw"),
+    [
+        (r"args\[0\]", ["BAD", 2], {}),
+        (r"args\[1\]", [1, "BAD"], {"key": 3}),
+        ("key", [1], {"more": 2, "key": "BAD"}),
+    ],
+)
 def test_an_argument_that_cannot_be_serialized_is_told_with_its_task(
-    broker: Broker, argument: Any
+    broker: Broker, argument: Any, name: str, args: list[Any], kw: dict[str, Any]
 ) -> None:
-    with pytest.raises(Exception, match=r"pickle") as caught:
-        broker.queue().send(argument)
-    assert caught.value.__notes__ == ["in the arguments of the task 'send'"]
+    args = [argument if value == "BAD" else value for value in args]
+    kw = {key: argument if value == "BAD" else value for key, value in kw.items()}
+    with pytest.raises(TypeError, match=rf"^{name}: <.*, of the task 'send', can't be") as caught:
+        broker.queue().send(*args, **kw)
+    cause = caught.value.__cause__
+    assert cause is not None
+    assert str(caught.value).endswith(f" serialized: {type(cause).__name__}: {cause}")
     assert len(broker) == 0
+
+
+class Broken:
+    """Nothing can be done with it."""
+
+    def __repr__(self) -> str:
+        raise OSError
+
+    def __reduce__(self) -> str:
+        raise ArithmeticError("it is broken")
+
+
+@pytest.mark.spec("ENV-BAD-8")
+def test_an_argument_that_cannot_even_be_shown_is_told_with_its_task(broker: Broker) -> None:
+    with pytest.raises(TypeError, match=r"Broken.*ArithmeticError: it is broken") as caught:
+        broker.queue().send([Broken()])
+    assert str(caught.value).startswith("args[0]: ")
+
+
+class Tired(Pickle):
+    """It serializes nothing the first time."""
+
+    tried = False
+
+    def dumps(self, value: object, encode: Encode) -> bytes:
+        if not self.tried:
+            self.tried = True
+            raise ArithmeticError("not yet")
+        return super().dumps(value, encode)
+
+
+@pytest.mark.spec("ENV-BAD-8")
+def test_arguments_of_which_each_can_be_serialized_are_told_with_their_task() -> None:
+    with get_broker("memory://misuse", serializer=Tired()) as broker:
+        with pytest.raises(TypeError, match="args, of the task 'send', can't"):
+            broker.queue().send(1, key=2)
+        assert len(broker) == 0

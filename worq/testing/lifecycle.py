@@ -34,7 +34,7 @@ from worq_model.lifecycle import Action, Call, Failure, Held, Raised, Use
 from worq_model.queue import next_deadline_ms, step
 
 GARBAGE = b"\x00 nobody can read this"
-OPEN_ENDED = (model.NOT_SERIALIZABLE, model.UNREADABLE)
+OPEN_ENDED = (model.NOT_SERIALIZABLE, model.UNREADABLE, model.UNAVAILABLE)
 """Errors that say more around these words."""
 
 
