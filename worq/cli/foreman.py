@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Protocol
 
-from worq.pool.signals import SIGNALS, leave_to_the_main_thread
+from worq.pool.signals import SIGNAL_LOOK_S, SIGNALS, leave_to_the_main_thread
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +140,8 @@ class Foreman:
     def wait(self) -> Ending:
         """Without a pool: wait for a signal."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_asked or self._is_reload)
+            while not (self._is_asked or self._is_reload):
+                self._changed.wait(SIGNAL_LOOK_S)
             return Ending.RELOAD if self._is_reload else Ending.WHOLE
 
     def _oversee(self) -> None:
@@ -157,7 +158,7 @@ class Foreman:
                         self._is_cut = True
                         continue
                 if not self._is_news:
-                    self._changed.wait(left_s)
+                    self._changed.wait(min(left_s or SIGNAL_LOOK_S, SIGNAL_LOOK_S))
                 self._is_news = False
 
     def _join(self, pool: Pool) -> None:

@@ -14,9 +14,6 @@ from worq.pool.signals import SIGNALS, leave_to_the_main_thread
 from worq.pool.worker import KILLED_S
 from worq.task import FunctionTask
 
-# Python may begin to wait just when a signal has come, and handles it when it looks again.
-SIGNAL_LOOK_S = 0.5
-
 _log = logging.getLogger(__name__)
 
 
@@ -94,8 +91,6 @@ class Crew(Shift):
         """Wait until it is over, and nothing of it is left."""
         if self._is_inherited():
             return
-        while not self._over.wait(SIGNAL_LOOK_S):
-            pass
         super().join()
         for thread in self._threads:
             if thread.ident is not None:

@@ -14,6 +14,7 @@ from worq.failures import TaskFailure
 from worq.pool.backoff import Backoff
 from worq.pool.keeper import Keeper
 from worq.pool.presence import Presence
+from worq.pool.signals import SIGNAL_LOOK_S
 from worq.task import FunctionTask
 from worq.values import Claim
 
@@ -95,7 +96,8 @@ class Shift:
         if self._is_inherited():
             return
         # An interrupted join of a thread leaves it marked as ended before Python 3.13; an event is not.
-        self._over.wait()
+        while not self._over.wait(SIGNAL_LOOK_S):
+            pass
         self._keeping.join()
         for thread in tuple(self._left):
             thread.join()

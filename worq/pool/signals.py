@@ -14,6 +14,9 @@ from worq.pool.labour import LEFT_TO_THE_POOL
 
 _log = logging.getLogger(__name__)
 
+# Python may begin to wait just when a signal has come, and handles it when it looks again.
+SIGNAL_LOOK_S = 0.5
+
 Told = Callable[[], None]
 
 
