@@ -158,7 +158,7 @@ class Bell:
     # The watcher
 
     def _watch(self) -> None:
-        while self._database.is_used and self._database.bell is self:
+        while self._database.is_used() and self._database.bell is self:
             self._gate.acquire(timeout=self._pause_s())
             try:
                 self._look()
