@@ -2,10 +2,11 @@
 
 import sqlite3
 from functools import partial
+from typing import Any
 
 import pytest
 
-from tests.backends.calls import WatchedClock
+from tests.backends.calls import Call, WatchedClock
 from tests.backends.conftest import Start
 from tests.backends.on_sqlite.conftest import Open
 from worq.clock import ManualClock
@@ -78,6 +79,31 @@ def test_a_task_of_another_process_wakes_one_claim_of_this_one(
     for task_id in "bcd":
         other.submit(Request(task_id), b"")
     assert sorted(claim.id for call in calls if (claim := call.answer())) == list("abcd")
+
+
+@pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-2")
+def test_who_begins_to_wait_while_the_watcher_looks_hears_of_it(
+    open_queue: Open, other_url: str, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, late, other = open_queue(), open_queue(name="late"), open_queue(other_url, "late")
+    call, calls = start(queue.claim), list[Call]()
+    assert call.sleeps()
+    look = queue.database.look
+
+    def meanwhile(read: Any) -> Any:
+        if not calls:
+            calls.append(start(late.claim))
+            assert calls[0].sleeps()
+            other.submit(Request("a"), b"")
+        return look(read)
+
+    monkeypatch.setattr(queue.database, "look", meanwhile)
+    queue.database.ring()
+    while not calls:
+        pass
+    claim = calls[0].answer()
+    assert claim is not None
+    assert claim.id == "a"
 
 
 @pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-4")

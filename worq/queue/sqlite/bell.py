@@ -172,14 +172,16 @@ class Bell:
         return pause_s(time.monotonic() - self._since_s)
 
     def _look(self) -> None:
-        sleepers = list(self._sleepers)
-        if not sleepers:
+        if not self._sleepers:
             return
-        for sleeper in sleepers:
+        for sleeper in list(self._sleepers):
             if sleeper.client.clock is not None and sleeper.is_over():
                 sleeper.wake()
+        has_changed = self._database.look(self._has_changed)
+        # Who begins to wait only now has seen all that had changed by then.
+        sleepers = list(self._sleepers)
         clients = {each.client.name: each.client for each in sleepers if not each.client.is_closed}
-        if self._database.look(self._has_changed):
+        if has_changed:
             self._since_s = time.monotonic()
             for name in clients:
                 self._database.look(lambda connection, name=name: self._look_at(connection, name))  # type: ignore[misc]
