@@ -1,6 +1,7 @@
 """Waiting for what others do to a file. Who has another connection is told nothing, as another process."""
 
 import sqlite3
+import threading
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.backends.on_sqlite.conftest import Open
 from worq.clock import ManualClock
 from worq.const import RESERVED, TASK_EXPIRED
 from worq.errors import QueueClosed
-from worq.queue.sqlite import TaskQueue
+from worq.queue.sqlite import TaskQueue, database
 from worq.queue.sqlite.bell import LOOK_S, pause_s
 from worq.values import Outcome, Request
 
@@ -86,7 +87,7 @@ def test_who_begins_to_wait_while_the_watcher_looks_hears_of_it(
     open_queue: Open, other_url: str, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue, late, other = open_queue(), open_queue(name="late"), open_queue(other_url, "late")
-    call, calls = start(queue.claim), list[Call]()
+    call, calls = start(queue.claim), list[Call[Any]]()
     assert call.sleeps()
     look = queue.database.look
 
@@ -134,6 +135,43 @@ def test_while_a_file_can_not_be_used_those_who_wait_are_told(
 
 def fail(*_: object) -> None:
     raise OSError("planted")
+
+
+@pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-2")
+def test_who_begins_to_wait_when_the_watcher_is_about_to_end_has_one(
+    queue: TaskQueue,
+    other: TaskQueue,
+    open_queue: Open,
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_used, ends, goes_on = queue.database.is_used, threading.Event(), threading.Event()
+
+    def slowly() -> bool:
+        answer = is_used()
+        if threading.current_thread().name == "worq-sqlite" and not (answer or ends.is_set()):
+            ends.set()
+            goes_on.wait(10)
+        return answer
+
+    # The next one has found the file just before the last one leaves.
+    monkeypatch.setattr(database, "_forget", nothing)
+    monkeypatch.setattr(queue.database, "is_used", slowly)
+    assert queue.claim(0.001) is None
+    queue.close()
+    assert ends.wait(10)
+    late = open_queue()
+    assert late.database is queue.database
+    call = start(late.claim)
+    assert call.sleeps()
+    goes_on.set()
+    other.submit(Request("a"), b"")
+    assert call.answer() is not None
+    monkeypatch.undo()
+    late.close()
+
+
+def nothing(*_: object) -> None: ...
 
 
 class ClosingClock(ManualClock):

@@ -86,9 +86,10 @@ class Bell:
         sleeper.is_woken = False
         self._sleepers[sleeper] = None
         self._since_s = time.monotonic()
-        if self._watcher is None or not self._watcher.is_alive():
-            self._watcher = threading.Thread(target=self._watch, name="worq-sqlite", daemon=True)
-            self._watcher.start()
+        if self._watcher is None:
+            watcher = threading.Thread(target=self._watch, name="worq-sqlite", daemon=True)
+            watcher.start()
+            self._watcher = watcher
         self.ring()
 
     def leave(self, sleeper: Sleeper, *, is_served: bool) -> None:
@@ -158,13 +159,20 @@ class Bell:
     # The watcher
 
     def _watch(self) -> None:
-        while self._database.is_used() and self._database.bell is self:
+        while self._database.is_used() or not self._database.alone(self._ends):
             self._gate.acquire(timeout=self._pause_s())
             try:
                 self._look()
             except Exception:  # noqa: BLE001 (those who wait look for themselves, and are told)
                 self.wake_all()
                 time.sleep(LOOK_S[1])
+
+    def _ends(self) -> bool:
+        """Nobody uses the file any more; who does from now on needs a watcher of their own."""
+        if self._database.is_used():
+            return False
+        self._watcher = None
+        return True
 
     def _pause_s(self) -> float:
         if not self._sleepers:

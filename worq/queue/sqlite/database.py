@@ -98,7 +98,7 @@ class Database:
             if client.is_closed:
                 raise QueueClosed(f"{client!r} is closed")
             with suppress(Busy):
-                return self._alone(lambda: self._transact(client, act, sleeper))
+                return self.alone(lambda: self._transact(client, act, sleeper))
             if time.monotonic() >= until_s:
                 raise BackendUnavailable(
                     f"{self._place.path}: locked by another process for {retry_deadline_s:g} s",
@@ -109,11 +109,12 @@ class Database:
 
     def look(self, read: Callable[[sqlite3.Connection], T]) -> T:
         """Read something, outside of any transaction. Raises Busy, or BackendUnavailable."""
-        return self._alone(lambda: self._guarded(lambda: read(self._connected())))
+        return self.alone(lambda: self._guarded(lambda: read(self._connected())))
 
     # One thread at a time
 
-    def _alone(self, act: Callable[[], T]) -> T:
+    def alone(self, act: Callable[[], T]) -> T:
+        """Do it while no other thread uses the file. Raises RuntimeError where it would wait for itself."""
         with self._lock:
             if self._owner is not None:
                 raise RuntimeError(
