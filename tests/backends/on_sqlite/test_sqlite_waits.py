@@ -23,6 +23,16 @@ def other(other_url: str, open_queue: Open) -> TaskQueue:
     return open_queue(other_url)
 
 
+@pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-1")
+def test_nobody_watches_for_those_who_do_not_wait(queue: TaskQueue) -> None:
+    queue.submit(Request("a"), b"")
+    assert queue.pop("a", 0) is None
+    assert queue.pop("b", 0) is TASK_EXPIRED
+    assert queue.claim(0) is not None
+    assert queue.claim(0) is None
+    assert "worq-sqlite" not in {each.name for each in threading.enumerate()}
+
+
 @pytest.mark.spec("ENV-SQLITE-2")
 @pytest.mark.parametrize(
     ("since_s", "pause"), [(0, 0.001), (0.004, 0.001), (0.1, 0.025), (0.2, 0.05), (10**6, 0.05)]
