@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from worq.const import COMPLETED
 from worq.errors import QueueClosed
-from worq.queue.sqlite.tasks import Tasks
+from worq.queue.sqlite.tasks import Tasks, next_deadline_ms
 
 if TYPE_CHECKING:
     from worq.queue.sqlite.database import Client, Database
@@ -112,7 +112,7 @@ class Bell:
                 sleeper.wake()
         if changes.ready:
             self._wake_claims(tasks.connection, queue, sleepers)
-        self._set_alarm(queue, tasks.next_deadline_ms())
+        self._set_alarm(queue, next_deadline_ms(tasks.connection, queue))
 
     def wake_all_of(self, client: "Client") -> None:
         for sleeper in list(self._sleepers):
@@ -153,7 +153,7 @@ class Bell:
     def _set_alarm(self, queue: str, deadline_ms: int | None) -> None:
         if deadline_ms is None:
             self._alarms.pop(queue, None)
-        elif self._alarms.get(queue) != deadline_ms:
+        else:
             self._alarms[queue] = deadline_ms
 
     # The watcher
@@ -216,11 +216,7 @@ class Bell:
                 if row is None or row[0] != sleeper.incarnation or _is_told(*row[1:]):
                     sleeper.wake()
         self._wake_claims(connection, queue, sleepers)
-        (deadline_ms,) = connection.execute(
-            "SELECT min(deadline_ms) FROM task WHERE queue = ? AND deadline_ms IS NOT NULL",
-            (queue,),
-        ).fetchone()
-        self._set_alarm(queue, deadline_ms)
+        self._set_alarm(queue, next_deadline_ms(connection, queue))
 
     def _sweep(self, client: "Client") -> None:
         """Apply the deadlines that have passed, as any operation does. [ENV-WAIT-4]"""
