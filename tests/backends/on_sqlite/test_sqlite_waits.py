@@ -19,8 +19,8 @@ from worq.values import Outcome, Request
 
 
 @pytest.fixture
-def other(other_url: str, open_queue: Open) -> TaskQueue:
-    return open_queue(other_url)
+def other(open_apart: Open) -> TaskQueue:
+    return open_apart()
 
 
 @pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-1")
@@ -74,10 +74,10 @@ def test_who_waits_for_an_outcome_is_told_what_another_process_did(
 
 @pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-6")
 def test_a_task_of_another_process_wakes_one_claim_of_this_one(
-    other_url: str, open_queue: Open, start: Start
+    open_queue: Open, open_apart: Open, start: Start
 ) -> None:
     clock = WatchedClock()
-    queue, other = open_queue(clock=clock), open_queue(other_url, clock=clock)
+    queue, other = open_queue(clock=clock), open_apart(clock=clock)
     calls = [start(queue.claim) for _ in range(4)]
     assert all(call.sleeps() for call in calls)
     looks = [clock.looks_of(call) for call in calls]
@@ -94,9 +94,9 @@ def test_a_task_of_another_process_wakes_one_claim_of_this_one(
 
 @pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-2")
 def test_who_begins_to_wait_while_the_watcher_looks_hears_of_it(
-    open_queue: Open, other_url: str, start: Start, monkeypatch: pytest.MonkeyPatch
+    open_queue: Open, open_apart: Open, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue, late, other = open_queue(), open_queue(name="late"), open_queue(other_url, "late")
+    queue, late, other = open_queue(), open_queue(name="late"), open_apart(name="late")
     call, calls = start(queue.claim), list[Call[Any]]()
     assert call.sleeps()
     look = queue.database.look

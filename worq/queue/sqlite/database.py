@@ -18,7 +18,7 @@ from worq.clock import Clock
 from worq.errors import BackendUnavailable, BackendUnsupported, QueueClosed
 from worq.queue.sqlite import mounts, schema
 from worq.queue.sqlite.bell import Bell, Sleeper
-from worq.queue.sqlite.place import Place
+from worq.queue.sqlite.place import Place, Synchronous
 from worq.queue.sqlite.tasks import Tasks
 
 T = TypeVar("T")
@@ -48,19 +48,23 @@ class Client(Protocol):
 class Database:
     """Thread-safe. It lives while a queue object uses it, and is opened by the first operation."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, path: str) -> None:
+        self.path = path
         self._connection: sqlite3.Connection | None = None
+        self._synchronous: Synchronous = "normal"
+        self._is_synchronous = False
         self._file: tuple[int, int] | None = None
         self._lock = threading.RLock()  # a handler that finds it taken by its own thread is refused
         self._owner: int | None = None
         self._users: dict[object, None] = {}
         self.bell = Bell(self)
 
-    def join(self) -> object:
+    def join(self, synchronous: Synchronous) -> object:
         """One user more; the answer is what `leave` is given."""
         user = object()
         self._users[user] = None
+        if synchronous == "full":
+            self._synchronous = synchronous  # for as long as anybody uses it
         return user
 
     def leave(self, user: object) -> None:
@@ -101,7 +105,7 @@ class Database:
                 return self.alone(lambda: self._transact(client, act, sleeper))
             if time.monotonic() >= until_s:
                 raise BackendUnavailable(
-                    f"{self._place.path}: locked by another process for {retry_deadline_s:g} s",
+                    f"{self.path}: locked by another process for {retry_deadline_s:g} s",
                     "not_sent",
                 )
             time.sleep(random.uniform(pause_s / 2, pause_s))  # noqa: S311 (no secret)
@@ -119,7 +123,7 @@ class Database:
             if self._owner is not None:
                 raise RuntimeError(
                     "a signal's handler or a finalizer has interrupted an operation on the same"
-                    f" file, or a fork: {self._place.path}"
+                    f" file, or a fork: {self.path}"
                 )
             self._owner = threading.get_ident()
             try:
@@ -153,7 +157,7 @@ class Database:
         try:
             connection.execute("BEGIN IMMEDIATE")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            schema.check_format(version, self._place.path)
+            schema.check_format(version, self.path)
             before = connection.total_changes
             tasks = Tasks(connection, client.name, client.now_ms())
             answer = act(tasks)
@@ -186,7 +190,7 @@ class Database:
 
     def _raise(self, error: sqlite3.Error, outcome: Literal["not_sent", "unknown"]) -> NoReturn:
         """Say what callers are told; an error of theirs or of ours stays what it is."""
-        path = self._place.path
+        path = self.path
         code = getattr(error, "sqlite_errorcode", -1) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise Busy from error
@@ -202,22 +206,23 @@ class Database:
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is not None:
-            if self._file == _identity(self._place.path):
+            if self._file == _identity(self.path):
+                self._synchronize(self._connection)
                 return self._connection
             self._disconnect()  # the file was removed, or is another one
         self._check_not_inherited()
         if _forking.stack:
             raise RuntimeError(
-                f"a signal's handler or a finalizer has interrupted a fork: {self._place.path}"
+                f"a signal's handler or a finalizer has interrupted a fork: {self.path}"
             )
         if _forks:
             raise Busy  # the fork would not find this connection
-        mounts.check(self._place.path)
+        mounts.check(self.path)
         if sqlite3.sqlite_version_info < schema.SQLITE_MIN:
             need = ".".join(map(str, schema.SQLITE_MIN))
             raise BackendUnsupported(f"SQLite {need} is needed, not {sqlite3.sqlite_version}")
         connection = sqlite3.connect(
-            self._place.path,
+            self.path,
             timeout=0,
             isolation_level=None,
             check_same_thread=False,
@@ -226,7 +231,7 @@ class Database:
         self._connection = connection  # or a handler that forks now would not find it
         try:
             self._prepare(connection)
-            self._file = _identity(self._place.path)
+            self._file = _identity(self.path)
         except BaseException:
             if connection is self._connection:
                 self._disconnect()
@@ -235,20 +240,28 @@ class Database:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        path = self._place.path
+        path = self.path
         connection.execute("BEGIN")  # or another process may make the tables between two looks
         is_new = schema.is_new(connection, path)
         connection.execute("ROLLBACK")
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise BackendUnsupported(f"{path}: its file system can't have a write-ahead log")
-        connection.execute(f"PRAGMA synchronous = {self._place.synchronous}")
+        self._is_synchronous = False
+        connection.execute("PRAGMA synchronous = normal")
+        self._synchronize(connection)
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
         if is_new:
             connection.execute("BEGIN IMMEDIATE")
             if schema.is_new(connection, path):  # no other process was faster
                 schema.create(connection)
             connection.execute("COMMIT")
+
+    def _synchronize(self, connection: sqlite3.Connection) -> None:
+        """As the strictest of those who have used it wants it."""
+        if self._synchronous == "full" and not self._is_synchronous:
+            connection.execute("PRAGMA synchronous = full")
+            self._is_synchronous = True
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -280,7 +293,7 @@ class Database:
     def in_child(self) -> None:
         """Nobody else is here: no thread that holds the lock, none that waits."""
         if self._connection is not None:
-            _inherited.append((self._place.path, self._connection))
+            _inherited.append((self.path, self._connection))
             self._connection = None
         self._lock = threading.RLock()
         self._owner = None
@@ -294,7 +307,7 @@ class Database:
     def _check_not_inherited(self, connection: sqlite3.Connection | None = None) -> None:
         """SQLite takes locks that the parent has for this process's own, over a new connection too."""
         for path, inherited in _inherited:
-            if path == self._place.path and connection in (None, inherited):
+            if path == self.path and connection in (None, inherited):
                 raise RuntimeError(
                     "this process was forked in the midst of an operation on this file, which it"
                     f" can't use therefore: {path}"
@@ -326,25 +339,24 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 # Those that are used in this process. A dict's own methods are atomic, and a handler may come in the midst.
-_databases: dict[Place, Database] = {}
+_databases: dict[str, Database] = {}
 
 
 def database_of(place: Place) -> tuple[Database, object]:
     """The file as this process sees it, and the user that the caller is of it now."""
     while True:
-        database = _databases.setdefault(place, Database(place))
-        user = database.join()
-        if _databases.setdefault(place, database) is database:
+        database = _databases.setdefault(place.path, Database(place.path))
+        user = database.join(place.synchronous)
+        if _databases.setdefault(place.path, database) is database:
             return database, user
         database.leave(user)  # its last user had left meanwhile, and another one is there
 
 
 def _forget(database: Database) -> None:
-    for place, known in list(_databases.items()):
-        if known is database and not database.is_used():
-            _databases.pop(place, None)
-            if database.is_used():  # since just now
-                _databases.setdefault(place, database)
+    if _databases.get(database.path) is database and not database.is_used():
+        _databases.pop(database.path, None)
+        if database.is_used():  # since just now
+            _databases.setdefault(database.path, database)
 
 
 class _Fork:
