@@ -4,12 +4,14 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import redis
 from click.testing import CliRunner, Result
 
 import worq
+from tests.sqlite import leftover_rows
 from worq.cli.app import worq as command
 from worq.testing import scratch
 from worq.testing.kit import Effort
@@ -67,6 +69,18 @@ def test_a_backend_of_this_process_is_checked_too(call: Call) -> None:
     assert "not claimed: shared, durable" in done.stdout
 
 
+def test_a_file_is_checked_too(call: Call, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/queues.db?synchronous=normal"
+    with worq.get_broker(url, "mine") as broker:
+        mine = broker.queue().task(1)
+        done = call(url)
+        assert (done.exit_code, broker.status(mine)) == (0, "enqueued")
+        broker.discard_pending_tasks()
+    assert "claimed, and there: contract, manual clock, reference, shared, durable" in done.stdout
+    assert "not claimed: retries" in done.stdout
+    assert leftover_rows(url) == []
+
+
 def test_bad_input_and_no_server(call: Call) -> None:
     assert call("nowhere://").exit_code == 2
     assert call("unix:///nowhere/at/all").exit_code == 3
@@ -119,3 +133,35 @@ def test_who_is_interrupted_leaves_nothing(
     assert call(redis_url).exit_code == 130
     with redis.Redis.from_url(redis_url) as client:
         assert client.keys("worq:{worq%20check*") == []
+
+
+def test_who_is_interrupted_leaves_nothing_in_a_file(
+    call: Call, tmp_path: Path, place: list[Scratch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(kit: object) -> Report:
+        leaves_a_task(place)(kit)
+        with closing(place[0].queue("other")) as queue:
+            queue.submit(Request("a"), b"m")
+            queue.submit(Request("b", ignore_result=True), b"m", {"a": None})
+            assert queue.claim(0) is not None
+            queue.finish("a", b"r", 10)
+            assert queue.claim(0) is not None
+            queue.submit(Request("c"), b"m")
+        sys.exit(130)
+
+    monkeypatch.setattr("worq.cli.check._run", interrupted)
+    url = f"sqlite:///{tmp_path}/queues.db?synchronous=normal"
+    with worq.get_broker(url, "mine") as broker:
+        broker.queue().task(1)
+        assert call(url).exit_code == 130
+        assert broker.discard_pending_tasks() == 1
+    assert leftover_rows(url) == []
+
+
+def test_what_is_left_behind_in_a_file_is_told(
+    call: Call, tmp_path: Path, place: list[Scratch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worq.cli.check._run", leaves_a_task(place))
+    done = call(f"sqlite:///{tmp_path}/queues.db?synchronous=normal")
+    assert done.exit_code == 1
+    assert f"left behind, and removed: {place[0].name} left" in done.stdout

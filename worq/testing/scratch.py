@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from typing import Any, Final, cast
 
 from worq.backend import AbstractTaskQueue
@@ -34,7 +34,7 @@ class Scratch:
 
     def queue(self, name: str, clock: Clock | None = None) -> AbstractTaskQueue:
         """A queue object; its name is put behind that of this place."""
-        options = {"retry_deadline_s": RETRY_S} if self._is_redis else {}
+        options = {"retry_deadline_s": RETRY_S} if self._is_redis or self._is_sqlite else {}
         return open_queue(self.url, f"{self.name} {name}", clock=clock, **options)
 
     def kit(self, effort: Effort) -> Kit:
@@ -52,6 +52,8 @@ class Scratch:
     def _claimed(self) -> frozenset[Capability]:
         if self._is_redis:
             return ALL - {RETRIES} if self._scheme == "rediss" else ALL
+        if self._is_sqlite:
+            return ALL - {RETRIES}  # nothing is sent
         if self._scheme == "memory":
             return frozenset({CONTRACT, REFERENCE, MANUAL_CLOCK})
         return self._shown()
@@ -68,9 +70,27 @@ class Scratch:
     def _is_redis(self) -> bool:
         return SCHEMES.get(self._scheme) == "worq.queue.redis"
 
+    @property
+    def _is_sqlite(self) -> bool:
+        return SCHEMES.get(self._scheme) == "worq.queue.sqlite"
+
     def close(self) -> list[str]:
-        """Remove what is left; the names of the keys that ought not to have been there. [ENV-REDIS-5]"""
-        return sorted(self._removed()) if self._is_redis else []
+        """Remove what is left; the names of the keys, or queues, that ought not to have been there.
+
+        [ENV-REDIS-5] [ENV-SQLITE-8]
+        """
+        if self._is_redis:
+            return sorted(self._removed())
+        return self._removed_from_file() if self._is_sqlite else []
+
+    def _removed_from_file(self) -> list[str]:
+        from worq.queue.sqlite import TaskQueue
+        from worq.queue.sqlite.schema import remove_queues
+
+        with closing(TaskQueue(self.url, self.name)) as queue:
+            return queue.database.transact(
+                queue, lambda tasks: remove_queues(tasks.connection, self.name), RETRY_S
+            )
 
     def _removed(self) -> Iterator[str]:
         import redis

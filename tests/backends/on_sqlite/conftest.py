@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.backends.conftest import Start, start
-from worq.queue.sqlite import TaskQueue, bell
+from worq.queue.sqlite import TaskQueue, bell, database
 
 __all__ = ["start"]
 
@@ -31,12 +31,6 @@ def url(path: Path) -> str:
 
 
 @pytest.fixture
-def other_url(path: Path) -> str:
-    """The same file over a connection of its own: what is done there is not told here, as by another process."""
-    return f"sqlite:///{path}"
-
-
-@pytest.fixture
 def open_queue(url: str, start: Start) -> Iterator[Open]:
     """Opens a queue object, which is closed after the test."""
     del start  # it ends after this
@@ -49,6 +43,18 @@ def open_queue(url: str, start: Start) -> Iterator[Open]:
     yield make
     for queue in opened:
         queue.close()
+
+
+@pytest.fixture
+def open_apart(open_queue: Open) -> Open:
+    """Opens it with a connection of its own: what is done there is not told here, as by another process."""
+
+    def make(**options: Any) -> TaskQueue:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(database, "_databases", {})
+            return open_queue(**options)
+
+    return make
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from worq.queue.sqlite.place import Place, place_of
 from worq.values import Request, Submitted
 
 ACCEPTED = Submitted("accepted")
+NORMAL, FULL = 1, 2
+"""As SQLite numbers them."""
 
 
 @pytest.mark.spec("ENV-SQLITE-7")
@@ -81,6 +83,27 @@ def test_two_urls_of_one_file_are_one_queue(
     queues[0].submit(Request("a"), b"")
     assert [queue.size() for queue in queues] == [1, 1, 1]
     assert len({queue.database for queue in queues}) == 1
+
+
+@pytest.mark.spec("ENV-SQLITE-5", "ENV-SQLITE-1")
+def test_queue_objects_of_one_process_share_the_strictest_connection(
+    path: Path, open_queue: Open
+) -> None:
+    def level(queue: TaskQueue) -> object:
+        return queue.database.look(lambda c: c.execute("PRAGMA synchronous").fetchone()[0])
+
+    normal = open_queue(f"sqlite:///{path}?synchronous=normal")
+    assert level(normal) == NORMAL
+    strict = open_queue(f"sqlite:///{path}")
+    assert strict.database is normal.database
+    assert level(normal) == FULL
+    normal.database.before_fork(blocking=True)
+    normal.database.after_fork()
+    assert level(normal) == FULL
+    strict.close()
+    assert level(normal) == FULL
+    normal.close()
+    assert level(open_queue(f"sqlite:///{path}?synchronous=normal")) == NORMAL
 
 
 # What it has to be
@@ -169,7 +192,7 @@ def test_without_a_table_of_mounts_nobody_knows(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.spec("ENV-SQLITE-4")
 @pytest.mark.parametrize("at", ["PRAGMA user_version", "PRAGMA application_id", "SELECT count"])
 def test_a_file_that_another_process_makes_just_then_is_not_refused(
-    at: str, queue: TaskQueue, other_url: str, monkeypatch: pytest.MonkeyPatch
+    at: str, queue: TaskQueue, open_apart: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[bool] = []
 
@@ -179,7 +202,7 @@ def test_a_file_that_another_process_makes_just_then_is_not_refused(
         def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
             if sql.startswith(at) and not made:
                 made.append(True)
-                other = closing(TaskQueue(other_url, retry_deadline_s=0))
+                other = closing(open_apart(retry_deadline_s=0))
                 with other as opened, suppress(BackendUnavailable):
                     opened.size()
             return super().execute(sql, *values)

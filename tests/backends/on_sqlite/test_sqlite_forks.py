@@ -9,7 +9,9 @@ import pytest
 
 from tests.sqlite import leftover_rows
 
-PROGRAM = """
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+
+GO_ON = """
 import os, sys, threading, warnings
 from contextlib import closing
 from worq.queue.sqlite import TaskQueue
@@ -56,12 +58,147 @@ print("done")
 """
 
 
-@pytest.mark.spec("ENV-SQLITE-5", "ENV-SQLITE-2")
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
-def test_parent_and_children_go_on(url: str, path: Path) -> None:
+TWO_FORK = """
+import os, sys, threading, warnings
+from worq.queue.sqlite import TaskQueue
+
+warnings.simplefilter("ignore", DeprecationWarning)
+queue = TaskQueue(sys.argv[1])
+queue.size()
+forking, forks = threading.Event(), [0, 0]
+
+
+def fork(who):
+    for _ in range(100):
+        if not (pid := os.fork()):
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        forks[who] += 1
+
+
+def use():
+    while not forking.is_set():
+        assert queue.size() == 0
+
+
+threads = [threading.Thread(target=fork, args=(who,), daemon=True) for who in (0, 1)]
+using = threading.Thread(target=use, daemon=True)
+using.start()
+for each in threads:
+    each.start()
+for each in threads:
+    each.join(60)
+forking.set()
+using.join(10)
+assert forks == [100, 100], forks
+assert not using.is_alive()
+queue.close()
+print("done")
+"""
+
+HANDLER_IN_FORK = """
+import os, signal, sys
+
+queues = []
+
+
+def early():
+    if queues:
+        signal.raise_signal(signal.SIGUSR1)
+
+
+os.register_at_fork(before=early)  # before worq's: so it comes after them
+from worq.queue.sqlite import TaskQueue
+
+def handle(*_):
+    for queue in queues:
+        try:
+            queue.size()
+        except RuntimeError as error:
+            said.append("fork" in str(error))
+
+
+said = []
+signal.signal(signal.SIGUSR1, handle)
+queues += [TaskQueue(sys.argv[1]), TaskQueue(sys.argv[1] + "2")]
+queues[0].size()
+pid = os.fork()
+if not pid:
+    os._exit(queues[0].size())
+assert os.waitpid(pid, 0)[1] == 0
+assert said == [True, True], said
+assert [queue.size() for queue in queues] == [0, 0]
+for queue in queues:
+    queue.close()
+print("done")
+"""
+
+FORK_IN_HANDLER = """
+import os, signal, sys
+from worq.clock import ManualClock
+from worq.queue.sqlite import TaskQueue
+from worq.values import Request
+
+
+class Clock(ManualClock):
+    armed = False
+
+    def now_ms(self):  # it is asked in the midst of an operation
+        if self.armed:
+            self.armed = False
+            signal.raise_signal(signal.SIGUSR1)
+        return super().now_ms()
+
+
+def refused(act):
+    try:
+        act()
+    except RuntimeError as error:
+        return "was forked in the midst of an operation on this file" in str(error)
+    return False
+
+
+def handle(*_):
+    global pid
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            with_others = [TaskQueue(url), TaskQueue(url, "other")]
+            if refused(queue.size) and all(refused(each.size) for each in with_others):
+                status = 0
+        finally:
+            if status or how == "leaves":
+                os._exit(status)
+
+
+url, how = sys.argv[1], sys.argv[2]
+clock = Clock()
+queue = TaskQueue(url, clock=clock)
+queue.size()
+signal.signal(signal.SIGUSR1, handle)
+clock.armed, parent = True, os.getpid()
+if how == "leaves":
+    queue.submit(Request("a"), b"")
+else:
+    is_refused = refused(lambda: queue.submit(Request("a"), b""))
+    if os.getpid() != parent:
+        os._exit(0 if is_refused and refused(queue.size) else 1)
+    assert not is_refused
+assert os.waitpid(pid, 0)[1] == 0
+assert queue.size() == 1
+assert queue.database.look(lambda c: c.execute("PRAGMA integrity_check").fetchone()) == ("ok",)
+assert queue.purge() == 1
+queue.close()
+print("done")
+"""
+
+
+def run(program: str, *arguments: str) -> None:
+    """It says that it is done, and nothing else."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, url],
+        [sys.executable, "-c", program, *arguments],
         env=environment,
         capture_output=True,
         text=True,
@@ -69,5 +206,28 @@ def test_parent_and_children_go_on(url: str, path: Path) -> None:
         timeout=100,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)
+
+
+@pytest.mark.spec("ENV-SQLITE-5", "ENV-SQLITE-2")
+def test_parent_and_children_go_on(url: str, path: Path) -> None:
+    run(GO_ON, url)
     assert leftover_rows(url) == []
     assert not path.with_name(f"{path.name}-wal").exists()
+
+
+@pytest.mark.spec("ENV-SQLITE-5")
+def test_two_threads_fork_at_the_same_time(url: str, path: Path) -> None:
+    run(TWO_FORK, url)
+    assert not path.with_name(f"{path.name}-wal").exists()
+
+
+@pytest.mark.spec("ENV-SQLITE-5", "ENV-WAIT-9")
+def test_a_handler_that_interrupts_a_fork_is_refused(path: Path) -> None:
+    run(HANDLER_IN_FORK, f"sqlite:///{path}")
+
+
+@pytest.mark.spec("ENV-SQLITE-5", "ENV-WAIT-9")
+@pytest.mark.parametrize("child", ["leaves", "goes on"])
+def test_a_child_of_an_operation_that_was_interrupted_is_refused(child: str, url: str) -> None:
+    run(FORK_IN_HANDLER, url, child)
+    assert leftover_rows(url) == []

@@ -1,24 +1,36 @@
 """Waiting for what others do to a file. Who has another connection is told nothing, as another process."""
 
 import sqlite3
+import threading
 from functools import partial
+from typing import Any
 
 import pytest
 
-from tests.backends.calls import WatchedClock
+from tests.backends.calls import Call, WatchedClock
 from tests.backends.conftest import Start
 from tests.backends.on_sqlite.conftest import Open
 from worq.clock import ManualClock
 from worq.const import RESERVED, TASK_EXPIRED
 from worq.errors import QueueClosed
-from worq.queue.sqlite import TaskQueue
+from worq.queue.sqlite import TaskQueue, database
 from worq.queue.sqlite.bell import LOOK_S, pause_s
 from worq.values import Outcome, Request
 
 
 @pytest.fixture
-def other(other_url: str, open_queue: Open) -> TaskQueue:
-    return open_queue(other_url)
+def other(open_apart: Open) -> TaskQueue:
+    return open_apart()
+
+
+@pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-1")
+def test_nobody_watches_for_those_who_do_not_wait(queue: TaskQueue) -> None:
+    queue.submit(Request("a"), b"")
+    assert queue.pop("a", 0) is None
+    assert queue.pop("b", 0) is TASK_EXPIRED
+    assert queue.claim(0) is not None
+    assert queue.claim(0) is None
+    assert "worq-sqlite" not in {each.name for each in threading.enumerate()}
 
 
 @pytest.mark.spec("ENV-SQLITE-2")
@@ -62,10 +74,10 @@ def test_who_waits_for_an_outcome_is_told_what_another_process_did(
 
 @pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-6")
 def test_a_task_of_another_process_wakes_one_claim_of_this_one(
-    other_url: str, open_queue: Open, start: Start
+    open_queue: Open, open_apart: Open, start: Start
 ) -> None:
     clock = WatchedClock()
-    queue, other = open_queue(clock=clock), open_queue(other_url, clock=clock)
+    queue, other = open_queue(clock=clock), open_apart(clock=clock)
     calls = [start(queue.claim) for _ in range(4)]
     assert all(call.sleeps() for call in calls)
     looks = [clock.looks_of(call) for call in calls]
@@ -78,6 +90,31 @@ def test_a_task_of_another_process_wakes_one_claim_of_this_one(
     for task_id in "bcd":
         other.submit(Request(task_id), b"")
     assert sorted(claim.id for call in calls if (claim := call.answer())) == list("abcd")
+
+
+@pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-2")
+def test_who_begins_to_wait_while_the_watcher_looks_hears_of_it(
+    open_queue: Open, open_apart: Open, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, late, other = open_queue(), open_queue(name="late"), open_apart(name="late")
+    call, calls = start(queue.claim), list[Call[Any]]()
+    assert call.sleeps()
+    look = queue.database.look
+
+    def meanwhile(read: Any) -> Any:
+        if not calls:
+            calls.append(start(late.claim))
+            assert calls[0].sleeps()
+            other.submit(Request("a"), b"")
+        return look(read)
+
+    monkeypatch.setattr(queue.database, "look", meanwhile)
+    queue.database.ring()
+    while not calls:
+        pass
+    claim = calls[0].answer()
+    assert claim is not None
+    assert claim.id == "a"
 
 
 @pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-4")
@@ -108,6 +145,43 @@ def test_while_a_file_can_not_be_used_those_who_wait_are_told(
 
 def fail(*_: object) -> None:
     raise OSError("planted")
+
+
+@pytest.mark.spec("ENV-SQLITE-2", "ENV-WAIT-2")
+def test_who_begins_to_wait_when_the_watcher_is_about_to_end_has_one(
+    queue: TaskQueue,
+    other: TaskQueue,
+    open_queue: Open,
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_used, ends, goes_on = queue.database.is_used, threading.Event(), threading.Event()
+
+    def slowly() -> bool:
+        answer = is_used()
+        if threading.current_thread().name == "worq-sqlite" and not (answer or ends.is_set()):
+            ends.set()
+            goes_on.wait(10)
+        return answer
+
+    # The next one has found the file just before the last one leaves.
+    monkeypatch.setattr(database, "_forget", nothing)
+    monkeypatch.setattr(queue.database, "is_used", slowly)
+    assert queue.claim(0.001) is None
+    queue.close()
+    assert ends.wait(10)
+    late = open_queue()
+    assert late.database is queue.database
+    call = start(late.claim)
+    assert call.sleeps()
+    goes_on.set()
+    other.submit(Request("a"), b"")
+    assert call.answer() is not None
+    monkeypatch.undo()
+    late.close()
+
+
+def nothing(*_: object) -> None: ...
 
 
 class ClosingClock(ManualClock):

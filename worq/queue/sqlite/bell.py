@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from worq.const import COMPLETED
 from worq.errors import QueueClosed
-from worq.queue.sqlite.tasks import Tasks
+from worq.queue.sqlite.tasks import Tasks, next_deadline_ms
 
 if TYPE_CHECKING:
     from worq.queue.sqlite.database import Client, Database
@@ -86,9 +86,10 @@ class Bell:
         sleeper.is_woken = False
         self._sleepers[sleeper] = None
         self._since_s = time.monotonic()
-        if self._watcher is None or not self._watcher.is_alive():
-            self._watcher = threading.Thread(target=self._watch, name="worq-sqlite", daemon=True)
-            self._watcher.start()
+        if self._watcher is None:
+            watcher = threading.Thread(target=self._watch, name="worq-sqlite", daemon=True)
+            watcher.start()
+            self._watcher = watcher
         self.ring()
 
     def leave(self, sleeper: Sleeper, *, is_served: bool) -> None:
@@ -111,7 +112,7 @@ class Bell:
                 sleeper.wake()
         if changes.ready:
             self._wake_claims(tasks.connection, queue, sleepers)
-        self._set_alarm(queue, tasks.next_deadline_ms())
+        self._set_alarm(queue, next_deadline_ms(tasks.connection, queue))
 
     def wake_all_of(self, client: "Client") -> None:
         for sleeper in list(self._sleepers):
@@ -152,13 +153,13 @@ class Bell:
     def _set_alarm(self, queue: str, deadline_ms: int | None) -> None:
         if deadline_ms is None:
             self._alarms.pop(queue, None)
-        elif self._alarms.get(queue) != deadline_ms:
+        else:
             self._alarms[queue] = deadline_ms
 
     # The watcher
 
     def _watch(self) -> None:
-        while self._database.is_used and self._database.bell is self:
+        while self._database.is_used() or not self._database.alone(self._ends):
             self._gate.acquire(timeout=self._pause_s())
             try:
                 self._look()
@@ -166,20 +167,29 @@ class Bell:
                 self.wake_all()
                 time.sleep(LOOK_S[1])
 
+    def _ends(self) -> bool:
+        """Nobody uses the file any more; who does from now on needs a watcher of their own."""
+        if self._database.is_used():
+            return False
+        self._watcher = None
+        return True
+
     def _pause_s(self) -> float:
         if not self._sleepers:
             return -1  # until somebody waits
         return pause_s(time.monotonic() - self._since_s)
 
     def _look(self) -> None:
-        sleepers = list(self._sleepers)
-        if not sleepers:
+        if not self._sleepers:
             return
-        for sleeper in sleepers:
+        for sleeper in list(self._sleepers):
             if sleeper.client.clock is not None and sleeper.is_over():
                 sleeper.wake()
+        has_changed = self._database.look(self._has_changed)
+        # Who begins to wait only now has seen all that had changed by then.
+        sleepers = list(self._sleepers)
         clients = {each.client.name: each.client for each in sleepers if not each.client.is_closed}
-        if self._database.look(self._has_changed):
+        if has_changed:
             self._since_s = time.monotonic()
             for name in clients:
                 self._database.look(lambda connection, name=name: self._look_at(connection, name))  # type: ignore[misc]
@@ -206,11 +216,7 @@ class Bell:
                 if row is None or row[0] != sleeper.incarnation or _is_told(*row[1:]):
                     sleeper.wake()
         self._wake_claims(connection, queue, sleepers)
-        (deadline_ms,) = connection.execute(
-            "SELECT min(deadline_ms) FROM task WHERE queue = ? AND deadline_ms IS NOT NULL",
-            (queue,),
-        ).fetchone()
-        self._set_alarm(queue, deadline_ms)
+        self._set_alarm(queue, next_deadline_ms(connection, queue))
 
     def _sweep(self, client: "Client") -> None:
         """Apply the deadlines that have passed, as any operation does. [ENV-WAIT-4]"""

@@ -18,7 +18,7 @@ from worq.clock import Clock
 from worq.errors import BackendUnavailable, BackendUnsupported, QueueClosed
 from worq.queue.sqlite import mounts, schema
 from worq.queue.sqlite.bell import Bell, Sleeper
-from worq.queue.sqlite.place import Place
+from worq.queue.sqlite.place import Place, Synchronous
 from worq.queue.sqlite.tasks import Tasks
 
 T = TypeVar("T")
@@ -48,19 +48,23 @@ class Client(Protocol):
 class Database:
     """Thread-safe. It lives while a queue object uses it, and is opened by the first operation."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, path: str) -> None:
+        self.path = path
         self._connection: sqlite3.Connection | None = None
+        self._synchronous: Synchronous = "normal"
+        self._is_synchronous = False
         self._file: tuple[int, int] | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a handler that finds it taken by its own thread is refused
         self._owner: int | None = None
         self._users: dict[object, None] = {}
         self.bell = Bell(self)
 
-    def join(self) -> object:
+    def join(self, synchronous: Synchronous) -> object:
         """One user more; the answer is what `leave` is given."""
         user = object()
         self._users[user] = None
+        if synchronous == "full":
+            self._synchronous = synchronous  # for as long as anybody uses it
         return user
 
     def leave(self, user: object) -> None:
@@ -68,16 +72,15 @@ class Database:
         self._users.pop(user, None)
         if self._users:
             return
-        _forget(self)
         self.bell.ring()
-        if self._owner != threading.get_ident():
-            self._alone(lambda: None)
+        with self._lock:
+            if self._owner is None:
+                self._end_if_unused()
 
     def ring(self) -> None:
         """A clock that was given has been advanced by hand."""
         self.bell.ring()
 
-    @property
     def is_used(self) -> bool:
         return bool(self._users)
 
@@ -99,10 +102,10 @@ class Database:
             if client.is_closed:
                 raise QueueClosed(f"{client!r} is closed")
             with suppress(Busy):
-                return self._alone(lambda: self._transact(client, act, sleeper))
+                return self.alone(lambda: self._transact(client, act, sleeper))
             if time.monotonic() >= until_s:
                 raise BackendUnavailable(
-                    f"{self._place.path}: locked by another process for {retry_deadline_s:g} s",
+                    f"{self.path}: locked by another process for {retry_deadline_s:g} s",
                     "not_sent",
                 )
             time.sleep(random.uniform(pause_s / 2, pause_s))  # noqa: S311 (no secret)
@@ -110,25 +113,29 @@ class Database:
 
     def look(self, read: Callable[[sqlite3.Connection], T]) -> T:
         """Read something, outside of any transaction. Raises Busy, or BackendUnavailable."""
-        return self._alone(lambda: self._guarded(lambda: read(self._connected())))
+        return self.alone(lambda: self._guarded(lambda: read(self._connected())))
 
     # One thread at a time
 
-    def _alone(self, act: Callable[[], T]) -> T:
-        me = threading.get_ident()
-        if self._owner == me:
-            raise RuntimeError(
-                "a signal's handler or a finalizer has interrupted an operation on the same file:"
-                f" {self._place.path}"
-            )
+    def alone(self, act: Callable[[], T]) -> T:
+        """Do it while no other thread uses the file. Raises RuntimeError where it would wait for itself."""
         with self._lock:
-            self._owner = me
+            if self._owner is not None:
+                raise RuntimeError(
+                    "a signal's handler or a finalizer has interrupted an operation on the same"
+                    f" file, or a fork: {self.path}"
+                )
+            self._owner = threading.get_ident()
             try:
                 return act()
             finally:
-                if not self._users:
-                    self._disconnect()
                 self._owner = None
+                self._end_if_unused()
+
+    def _end_if_unused(self) -> None:
+        if not self._users:
+            self._disconnect()
+            _forget(self)
 
     # Transactions
 
@@ -150,10 +157,11 @@ class Database:
         try:
             connection.execute("BEGIN IMMEDIATE")
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            schema.check_format(version, self._place.path)
+            schema.check_format(version, self.path)
             before = connection.total_changes
             tasks = Tasks(connection, client.name, client.now_ms())
             answer = act(tasks)
+            self._check_not_inherited(connection)
             outcome = "unknown"
             connection.execute("COMMIT" if connection.total_changes > before else "ROLLBACK")
         except sqlite3.Error as error:
@@ -166,6 +174,8 @@ class Database:
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
         """Or, where even that is impossible, begin anew: then nothing of it counts either."""
+        if connection is not self._connection:
+            return
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -180,7 +190,7 @@ class Database:
 
     def _raise(self, error: sqlite3.Error, outcome: Literal["not_sent", "unknown"]) -> NoReturn:
         """Say what callers are told; an error of theirs or of ours stays what it is."""
-        path = self._place.path
+        path = self.path
         code = getattr(error, "sqlite_errorcode", -1) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise Busy from error
@@ -196,45 +206,62 @@ class Database:
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is not None:
-            if self._file == _identity(self._place.path):
+            if self._file == _identity(self.path):
+                self._synchronize(self._connection)
                 return self._connection
             self._disconnect()  # the file was removed, or is another one
-        mounts.check(self._place.path)
+        self._check_not_inherited()
+        if _forking.stack:
+            raise RuntimeError(
+                f"a signal's handler or a finalizer has interrupted a fork: {self.path}"
+            )
+        if _forks:
+            raise Busy  # the fork would not find this connection
+        mounts.check(self.path)
         if sqlite3.sqlite_version_info < schema.SQLITE_MIN:
             need = ".".join(map(str, schema.SQLITE_MIN))
             raise BackendUnsupported(f"SQLite {need} is needed, not {sqlite3.sqlite_version}")
         connection = sqlite3.connect(
-            self._place.path,
+            self.path,
             timeout=0,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=CACHED_STATEMENTS,
         )
+        self._connection = connection  # or a handler that forks now would not find it
         try:
             self._prepare(connection)
-            self._file = _identity(self._place.path)
+            self._file = _identity(self.path)
         except BaseException:
-            connection.close()
+            if connection is self._connection:
+                self._disconnect()
             raise
-        self._connection = connection
         self.bell.forget()
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        path = self._place.path
+        path = self.path
         connection.execute("BEGIN")  # or another process may make the tables between two looks
         is_new = schema.is_new(connection, path)
         connection.execute("ROLLBACK")
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise BackendUnsupported(f"{path}: its file system can't have a write-ahead log")
-        connection.execute(f"PRAGMA synchronous = {self._place.synchronous}")
+        self._is_synchronous = False
+        connection.execute("PRAGMA synchronous = normal")
+        self._synchronize(connection)
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
         if is_new:
             connection.execute("BEGIN IMMEDIATE")
             if schema.is_new(connection, path):  # no other process was faster
                 schema.create(connection)
             connection.execute("COMMIT")
+
+    def _synchronize(self, connection: sqlite3.Connection) -> None:
+        """As the strictest of those who have used it wants it."""
+        if self._synchronous == "full" and not self._is_synchronous:
+            connection.execute("PRAGMA synchronous = full")
+            self._is_synchronous = True
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -244,22 +271,51 @@ class Database:
 
     # Forks
 
-    def before_fork(self) -> None:
-        """Have no connection while the process forks, unless the fork interrupts an operation."""
-        if self._owner != threading.get_ident():
-            self._lock.acquire()
-            self._disconnect()
+    def before_fork(self, *, blocking: bool) -> bool:
+        """Have no connection while this thread forks; False if it is in use, and the child inherits it.
+
+        In use: by an operation that the fork interrupts or, unless `blocking`, by another thread.
+        """
+        if not self._lock.acquire(blocking):
+            return False
+        if self._owner is not None:
+            self._lock.release()
+            return False
+        self._owner = threading.get_ident()
+        self._disconnect()
+        return True
 
     def after_fork(self) -> None:
-        if self._owner != threading.get_ident():
-            self._lock.release()
+        self._owner = None
+        self._end_if_unused()
+        self._lock.release()
 
     def in_child(self) -> None:
         """Nobody else is here: no thread that holds the lock, none that waits."""
-        self._lock = threading.Lock()
+        if self._connection is not None:
+            _inherited.append((self.path, self._connection))
+            self._connection = None
+        self._lock = threading.RLock()
         self._owner = None
         self.bell = Bell(self)
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether this thread is in the midst of an operation on it, or of a fork."""
+        return self._owner == threading.get_ident()
+
+    def _check_not_inherited(self, connection: sqlite3.Connection | None = None) -> None:
+        """SQLite takes locks that the parent has for this process's own, over a new connection too."""
+        for path, inherited in _inherited:
+            if path == self.path and connection in (None, inherited):
+                raise RuntimeError(
+                    "this process was forked in the midst of an operation on this file, which it"
+                    f" can't use therefore: {path}"
+                )
+
+
+# Connections that were open when this process was forked. They are never used, nor closed.
+_inherited: list[tuple[str, sqlite3.Connection]] = []
 
 _STATES_OF_THE_FILE: Final = frozenset(
     {
@@ -283,46 +339,70 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 # Those that are used in this process. A dict's own methods are atomic, and a handler may come in the midst.
-_databases: dict[Place, Database] = {}
+_databases: dict[str, Database] = {}
 
 
 def database_of(place: Place) -> tuple[Database, object]:
     """The file as this process sees it, and the user that the caller is of it now."""
-    database = _databases.setdefault(place, Database(place))
-    user = database.join()
-    # The last user may have left meanwhile.
-    _databases.setdefault(place, database)
-    return database, user
+    while True:
+        database = _databases.setdefault(place.path, Database(place.path))
+        user = database.join(place.synchronous)
+        if _databases.setdefault(place.path, database) is database:
+            return database, user
+        database.leave(user)  # its last user had left meanwhile, and another one is there
 
 
 def _forget(database: Database) -> None:
-    for place, known in list(_databases.items()):
-        if known is database and not database.is_used:
-            _databases.pop(place, None)
+    if _databases.get(database.path) is database and not database.is_used():
+        _databases.pop(database.path, None)
+        if database.is_used():  # since just now
+            _databases.setdefault(database.path, database)
+
+
+class _Fork:
+    """A fork that is under way, and what it has locked."""
+
+    def __init__(self) -> None:
+        self.locked: list[Database] = []
 
 
 class _Forking(threading.local):
-    """What the fork of this thread is to find closed. Two threads may fork at the same time."""
+    """The forks of this thread: a handler may fork while another fork is about to happen."""
 
-    databases: tuple[Database, ...] = ()
+    def __init__(self) -> None:
+        self.stack: list[_Fork] = []
 
 
 _forking = _Forking()
+_forks: dict[_Fork, None] = {}
+"""Those of all threads. While there is one no connection is opened."""
 
 
 def _before_fork() -> None:
-    _forking.databases = tuple(_databases.values())
-    for database in _forking.databases:
-        database.before_fork()
+    fork = _Fork()
+    _forking.stack.append(fork)
+    _forks[fork] = None
+    # Two threads that fork lock in the same order. Who holds something already waits for nobody.
+    databases = [database for _, database in sorted(_databases.items())]
+    blocking = not any(each.is_interrupted for each in databases)
+    for database in databases:
+        if database.before_fork(blocking=blocking):
+            fork.locked.append(database)
 
 
 def _after_in_parent() -> None:
-    for database in _forking.databases:
+    fork = _forking.stack.pop()
+    _forks.pop(fork, None)
+    for database in fork.locked:
         database.after_fork()
 
 
 def _after_in_child() -> None:
-    for database in _forking.databases:
+    _forking.stack.pop()
+    for interrupted in _forking.stack:
+        interrupted.locked.clear()
+    _forks.clear()
+    for database in list(_databases.values()):
         database.in_child()
 
 

@@ -10,7 +10,10 @@ FORMS = "sqlite:///relative/path.db or sqlite:////absolute/path.db"
 
 
 class Place(NamedTuple):
-    """A file, by its real path, and whether each commit waits for the disk (`full`) or not (`normal`)."""
+    """A file, by its real path, and whether each commit waits for the disk (`full`) or not (`normal`).
+
+    Queue objects of one process share a connection: it waits once one of them says so.
+    """
 
     path: str
     synchronous: Synchronous

@@ -190,7 +190,7 @@ class TaskQueue(AbstractTaskQueue, Introspective):
                     self,
                     lambda tasks: look(tasks.on_time(), sleeper),
                     self._retry_deadline_s,
-                    sleeper,
+                    None if sleeper.is_over() else sleeper,
                 )
                 if answer is not None or sleeper.is_over():
                     return answer

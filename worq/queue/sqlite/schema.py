@@ -135,3 +135,18 @@ def create(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION}")
     connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def remove_queues(connection: sqlite3.Connection, prefix: str) -> list[str]:
+    """Remove all that there is of the queues whose names begin so; the names of those that had a task."""
+    ours = {"prefix": prefix}
+    which = "WHERE substr(queue, 1, length(:prefix)) = :prefix"
+    rows = connection.execute(f"SELECT DISTINCT queue FROM task {which}", ours).fetchall()  # noqa: S608 (words of ours)
+    for table in ("task", "last_start"):
+        connection.execute(
+            f"DELETE FROM argument WHERE task IN (SELECT key FROM {table} {which})",  # noqa: S608
+            ours,
+        )
+    for table in ("task", "last_start", "sign"):
+        connection.execute(f"DELETE FROM {table} {which}", ours)  # noqa: S608
+    return sorted(name for (name,) in rows)

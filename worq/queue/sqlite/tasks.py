@@ -198,15 +198,6 @@ class Tasks:
 
     # Time
 
-    def next_deadline_ms(self) -> int | None:
-        """When something will happen by itself that somebody may wait for."""
-        deadline_ms: int | None
-        (deadline_ms,) = self.execute(
-            "SELECT min(deadline_ms) FROM task WHERE queue = ? AND deadline_ms IS NOT NULL",
-            (self.queue,),
-        ).fetchone()
-        return deadline_ms
-
     def on_time(self) -> Self:
         """Apply each deadline that has passed, once, in the order (deadline, id). [TIM-1] [TIM-2] [TIM-6]"""
         past = (self.queue, self.now_ms)
@@ -441,6 +432,15 @@ class Tasks:
     def _free_arguments(self, key: int) -> None:
         """What a task had reserved and has not arrived is free for other consumers. [OUT-7]"""
         self.execute("UPDATE task SET dependent = NULL WHERE dependent = ?", (key,))
+
+
+def next_deadline_ms(connection: sqlite3.Connection, queue: str) -> int | None:
+    """When something will happen by itself that somebody may wait for."""
+    deadline_ms: int | None
+    (deadline_ms,) = connection.execute(
+        "SELECT min(deadline_ms) FROM task WHERE queue = ? AND deadline_ms IS NOT NULL", (queue,)
+    ).fetchone()
+    return deadline_ms
 
 
 def seen_from_dependent(outcome: Outcome, argument_id: str) -> Outcome:
