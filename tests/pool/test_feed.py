@@ -126,6 +126,34 @@ def test_no_queue_is_asked_by_more_than_one_idle_worker(
     assert most == [1, 1, 1]
 
 
+def test_who_waited_and_got_a_task_has_it_while_another_still_looks(
+    brokers: list[Broker], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(1)
+    feed = Feed(brokers[:1], ledger)
+    own, waits = brokers[0].claim, threading.Event()
+
+    def claim(timeout: float | None) -> Any:
+        if timeout != 0:
+            waits.set()
+        return own(timeout)
+
+    monkeypatch.setattr(brokers[0], "claim", claim)
+    waiting = start(lambda: feed.claim(None))
+    assert waits.wait(SECONDS)
+    with ledger.turn:  # as who looks over a connection that has gone silent
+        submit(brokers[0], 1)
+        assert waiting.answer() is not None
+
+
+def test_a_look_that_takes_long_keeps_nobody_from_a_task(brokers: list[Broker]) -> None:
+    ledger = Ledger(3)
+    feed = Feed(brokers, ledger)
+    submit(brokers[0], 1)
+    with ledger.turn:
+        assert feed.claim(SECONDS) is not None
+
+
 def test_closing_ends_all_waiting(brokers: list[Broker], start: Start) -> None:
     feed = Feed(brokers).clone()
     claims = [start(lambda: feed.claim(None)) for _ in range(5)]

@@ -223,7 +223,10 @@ class Feed(Broker):
 
     def _look(self, *, is_first: bool = True) -> Claim | None:
         """The next task that is there. Unless it is the first look, one of somebody else a moment ago will do."""
-        with self._ledger.turn:
+        # Who has the turn may wait half a minute for a server that is silent; nobody waits for that.
+        if not self._ledger.turn.acquire(timeout=SLICE_S if is_first else 0):
+            return None
+        try:
             if not is_first and time.monotonic() - self._ledger.looked_s < SLICE_S / 2:
                 return None
             count = len(self._brokers)
@@ -233,6 +236,8 @@ class Feed(Broker):
                 if claim is not None:
                     return self._claimed(claim, index)
             self._ledger.found_nothing()
+        finally:
+            self._ledger.turn.release()
         return None
 
     def _wait(self, timeout: float | None) -> Claim | None:
@@ -257,11 +262,12 @@ class Feed(Broker):
         finally:
             were_left_alone = self._ledger.end_to_wait(index)
         if claim is not None:
-            with self._ledger.turn:
-                return self._claimed(claim, index)
+            # Not behind one who looks, which may take half a minute: nobody keeps the claim yet.
+            return self._claimed(claim, index)
         return self._look(is_first=False) if were_left_alone else None
 
     def _claimed(self, claim: Claim, index: int) -> Claim:
+        # Of two at the same time either will do: it only says where the next look begins.
         self._ledger.first = (index + 1) % len(self._brokers)
         return self._ledger.claimed(claim, self._brokers[index].name)
 
