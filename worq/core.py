@@ -336,6 +336,9 @@ class Broker:
         """Give a claim back, as if its lease passed now; False if it was lost. [REL-1]"""
         return self._queue.release(task.id, token=task.token)
 
+    def ended(self, token: Token) -> None:
+        """Nothing more is done with a claim, says a pool: its outcome is stored, or it is given up."""
+
     # What people are shown.
 
     @property

@@ -273,30 +273,21 @@ class Feed(Broker):
 
     # What becomes of claims: each is its own queue's.
 
+    def ended(self, token: Token) -> None:
+        self._ledger.ended(token)
+
     def read(self, claim: Claim) -> FunctionTask | None:
-        task = None
-        try:
-            task = self._home(claim.token).read(claim)
-        finally:
-            if task is None:
-                self._ledger.ended(claim.token)
-        return task
+        return self._home(claim.token).read(claim)
 
     def invoke(self, task: FunctionTask, *, return_result: bool = False) -> Any:
         assert return_result
         return self._home(task.token).invoke(task, return_result=True)
 
     def set_result(self, task: FunctionTask, result: object) -> bool:
-        try:
-            return self._home(task.token).set_result(task, result)
-        finally:
-            self._ledger.ended(task.token)
+        return self._home(task.token).set_result(task, result)
 
     def fail(self, task: FunctionTask, reason: str, *, again: bool = False) -> bool:
-        try:
-            return self._home(task.token).fail(task, reason, again=again)
-        finally:
-            self._ledger.ended(task.token)
+        return self._home(task.token).fail(task, reason, again=again)
 
     def glance(self, claim: Claim) -> FunctionTask:
         return self._home(claim.token).glance(claim)
@@ -318,19 +309,13 @@ class Feed(Broker):
         *,
         again: bool = False,
     ) -> bool:
-        try:
-            return self._home(task.token).finish(task, message, failed, again=again)
-        finally:
-            self._ledger.ended(task.token)
+        return self._home(task.token).finish(task, message, failed, again=again)
 
     def heartbeat(self, task: FunctionTask) -> bool:
         return self._home(task.token).heartbeat(task)
 
     def release(self, task: FunctionTask) -> bool:
-        try:
-            return self._home(task.token).release(task)
-        finally:
-            self._ledger.ended(task.token)
+        return self._home(task.token).release(task)
 
     def sign(self, sign: Sign, tasks: Sequence[FunctionTask], ttl_ms: int) -> None:
         for broker in self._brokers:
