@@ -374,7 +374,9 @@ class Broker:
         address = self._address(task)
         try:
             return messages.read_outcome(self._serializer, outcome, address)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - it runs code of the application
+        except KeyboardInterrupt:
+            raise  # it comes from outside, and the next look may find something else
+        except BaseException as error:  # noqa: BLE001 - it runs code of the application
             reason = f"result cannot be read: {describe(error)}"
             return Held("failure", TaskFailure(*address, reason))
 
