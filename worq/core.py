@@ -338,6 +338,9 @@ class Broker:
         """Give a claim back, as if its lease passed now; False if it was lost. [REL-1]"""
         return self._queue.release(task.id, token=task.token)
 
+    def ended(self, token: Token) -> None:
+        """Nothing more is done with a claim, says a pool: its outcome is stored, or it is given up."""
+
     # What people are shown.
 
     @property
@@ -371,7 +374,9 @@ class Broker:
         address = self._address(task)
         try:
             return messages.read_outcome(self._serializer, outcome, address)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - it runs code of the application
+        except KeyboardInterrupt:
+            raise  # it comes from outside, and the next look may find something else
+        except BaseException as error:  # noqa: BLE001 - it runs code of the application
             reason = f"result cannot be read: {describe(error)}"
             return Held("failure", TaskFailure(*address, reason))
 

@@ -333,6 +333,45 @@ def test_outcome_that_cannot_be_read_is_a_failure(
     assert deferred.status == "failed"
 
 
+class Stop(BaseException):
+    """What no `except Exception` catches."""
+
+
+class Raising:
+    """It can be pickled; what loading it raises is up to it."""
+
+    def __init__(self, kind: type[BaseException]) -> None:
+        self.kind = kind
+
+    def __reduce__(self) -> Any:
+        return _raise, (self.kind,)
+
+
+def _raise(kind: type[BaseException]) -> None:
+    raise kind("planted")
+
+
+@pytest.mark.spec("DEF-8")
+@pytest.mark.parametrize("kind", [Stop, SystemExit, GeneratorExit, RecursionError])
+def test_result_may_raise_as_it_likes_when_it_is_read(
+    broker: Broker, kind: type[BaseException]
+) -> None:
+    deferred = call(broker.queue().give, "a", 1)
+    broker.set_result(take(broker), Raising(kind))
+    assert f"result cannot be read: {kind.__name__}: planted" in raised(deferred).error
+    assert deferred.status == "failed"
+
+
+@pytest.mark.spec("DEF-8", "ENV-API-12")
+def test_an_interruption_is_not_what_the_result_raises(broker: Broker) -> None:
+    deferred = call(broker.queue().give, "a", 1)
+    broker.set_result(take(broker), Raising(KeyboardInterrupt))
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            deferred.wait(0)
+    assert not deferred.has_value()
+
+
 @pytest.mark.spec("DEF-8")
 def test_failure_that_is_none_is_a_failure(broker: Broker, queue: AbstractTaskQueue) -> None:
     deferred = call(broker.queue().give, "a")

@@ -73,7 +73,8 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("ReprFetches", DEFERRED, '        state = self._last_seen() or "incomplete"\n', '        state = self.status or "incomplete"\n', "DEF-7", "stories", pitfall="results"),
     Mutant("ReprForgetsWhatWasSeen", DEFERRED, "            self._seen = self._bound().status(self)\n            if self._seen == COMPLETED:\n                self.wait(0)\n        return self._last_seen()",
            "            seen = self._bound().status(self)\n            if seen == COMPLETED:\n                self.wait(0)\n            return self._last_seen() or seen\n        return self._last_seen()", "DEF-7", "stories"),
-    Mutant("UnreadableOutcomeIsRaised", CORE, "        except (Exception, SystemExit) as error:  # noqa: BLE001 - it runs", "        except KeyError as error:  # noqa: BLE001 - it runs", "DEF-8", "stories"),
+    Mutant("UnreadableOutcomeIsRaised", CORE, "        except BaseException as error:  # noqa: BLE001 - it runs", "        except KeyError as error:  # noqa: BLE001 - it runs", "DEF-8", "stories"),
+    Mutant("OutcomeThatStopsIsRaised", CORE, "        except BaseException as error:  # noqa: BLE001 - it runs", "        except (Exception, SystemExit) as error:  # noqa: BLE001 - it runs", "DEF-8", "broker", "as_it_likes"),
     Mutant("DeferredWithoutToken", DEFERRED, 'self.token: Token | None = getattr(task, "token", None)', "self.token: Token | None = None", "DEF-2 TOK-1 CALL-6", "stories", pitfall="id reuse"),
     # the broker's own operations
     Mutant("PopResultRaisesFailures", CORE, 'if held.kind == "expired" and held.failure is not None:', "if held.failure is not None:", "BRK-1", "stories"),

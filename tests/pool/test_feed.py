@@ -126,6 +126,34 @@ def test_no_queue_is_asked_by_more_than_one_idle_worker(
     assert most == [1, 1, 1]
 
 
+def test_who_waited_and_got_a_task_has_it_while_another_still_looks(
+    brokers: list[Broker], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(1)
+    feed = Feed(brokers[:1], ledger)
+    own, waits = brokers[0].claim, threading.Event()
+
+    def claim(timeout: float | None) -> Any:
+        if timeout != 0:
+            waits.set()
+        return own(timeout)
+
+    monkeypatch.setattr(brokers[0], "claim", claim)
+    waiting = start(lambda: feed.claim(None))
+    assert waits.wait(SECONDS)
+    with ledger.turn:  # as who looks over a connection that has gone silent
+        submit(brokers[0], 1)
+        assert waiting.answer() is not None
+
+
+def test_a_look_that_takes_long_keeps_nobody_from_a_task(brokers: list[Broker]) -> None:
+    ledger = Ledger(3)
+    feed = Feed(brokers, ledger)
+    submit(brokers[0], 1)
+    with ledger.turn:
+        assert feed.claim(SECONDS) is not None
+
+
 def test_closing_ends_all_waiting(brokers: list[Broker], start: Start) -> None:
     feed = Feed(brokers).clone()
     claims = [start(lambda: feed.claim(None)) for _ in range(5)]
@@ -149,11 +177,13 @@ def test_a_burst_waits_for_what_runs_and_for_what_that_makes_ready(brokers: list
     assert task is not None
     assert feed.heartbeat(task)
     feed.set_result(task, "b")
+    feed.ended(task.token)
     again = feed.claim(0)
     assert again is not None
     assert feed.claim(0) is None
     assert not spent.is_set()
     assert feed.release(feed.glance(again))
+    feed.ended(again.token)
     assert feed.claim(0) is None
     assert spent.is_set()
     assert two.wait(0)
@@ -161,16 +191,49 @@ def test_a_burst_waits_for_what_runs_and_for_what_that_makes_ready(brokers: list
 
 def test_what_cannot_be_read_has_ended(brokers: list[Broker]) -> None:
     spent = threading.Event()
-    feed = Feed(brokers, Ledger(3, burst=True, spent=spent.set))
-    unreadable = Unreadable()
-    failed = brokers[1].queue().len(unreadable)
-    claim = feed.claim(0)
-    assert claim is not None
-    assert feed.read(claim) is None
-    assert feed.claim(0) is None
-    assert spent.is_set()
+    failed = brokers[1].queue().len(Unreadable())
+    with WorkerPool(Feed(brokers, Ledger(3, burst=True, spent=spent.set))):
+        assert spent.wait(SECONDS)
     with pytest.raises(worq.TaskFailure, match="message cannot be read: RuntimeError: planted"):
         _ = failed.value
+
+
+def test_an_outcome_that_is_stored_at_the_second_try_has_not_ended_at_the_first(
+    brokers: list[Broker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent = threading.Event()
+    feed = Feed(brokers, Ledger(3, burst=True, spent=spent.set))
+    other = feed.clone()
+    too_early: list[bool] = []
+    own = Broker.finish
+
+    def finish(*args: Any, again: bool = False) -> bool:
+        if not again:
+            raise worq.BackendUnavailable("planted", "unknown")
+        assert other.claim(0) is None
+        too_early.append(spent.is_set())
+        return own(*args, again=again)
+
+    one = brokers[0].queue().len("a")
+    last = worq.Task(brokers[0].queue().len, on_error="pass")(one)
+    monkeypatch.setattr(Broker, "finish", finish)
+    with WorkerPool(feed):
+        assert spent.wait(SECONDS)
+    other.close()
+    assert too_early == [False, False]
+    assert last.wait(0)
+
+
+def test_what_is_given_up_has_ended(brokers: list[Broker], monkeypatch: pytest.MonkeyPatch) -> None:
+    def finish(*_: Any, **__: Any) -> bool:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(Broker, "finish", finish)
+    lost = brokers[0].queue().len("a")
+    spent = threading.Event()
+    with WorkerPool(Feed(brokers, Ledger(3, burst=True, spent=spent.set))):
+        assert spent.wait(SECONDS)
+    brokers[0].task_failed(lost)
 
 
 class Unreadable:

@@ -30,6 +30,7 @@ from worq import BackendUnavailable, Broker, Deferred, Task, TaskExpired, TaskFa
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
 from worq.pool import backoff, worker
+from worq.pool.feed import Feed, Ledger
 from worq.pool.process import WorkerInitError, WorkerPool, start_pools
 from worq.queue.memory import TaskQueue as MemoryQueue
 from worq.values import Request
@@ -165,6 +166,22 @@ def test_outcome_that_can_not_be_stored_is_a_failure_or_given_up(
         assert value_of(call(memory.queue().give, "c", 1)) == 1
     assert "given up: give [b]" in caplog.text
     memory.task_failed(lost)
+
+
+@pytest.mark.parametrize(("name", "options"), [("give", {}), ("end", {"ignore_result": True})])
+def test_a_burst_ends_although_a_task_was_given_up_or_its_worker_has_died(
+    memory: Broker, make_pool: MakePool, name: str, options: dict[str, Any]
+) -> None:
+    class Planted(MemoryQueue):
+        def _finish(self, *_: Any) -> Any:
+            raise RuntimeError("a bug")
+
+    spent = threading.Event()
+    Task(getattr(memory.queue(), name), id="a", **options)("exit code 3")
+    with closing(Planted(memory.url, memory.name)) as queue:
+        make_pool(Feed([Broker(queue)], Ledger(1, burst=True, spent=spent.set))).start()
+        assert spent.wait(PATIENCE_S)
+    memory.task_failed(memory.deferred("a"))
 
 
 @pytest.mark.spec("ENV-POOL-3")

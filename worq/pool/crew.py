@@ -160,7 +160,9 @@ class Crew(Shift):
     def release(self, task: FunctionTask) -> None:
         """Give the claim of a worker that has died back at once. [ENV-POOL-10]"""
         self._keeper.drop(task)
-        if not task.is_forgotten:
+        if task.is_forgotten:
+            self._work.ended(task.token)
+        else:
             self._settle(task, lambda _: self._work.release(task))
 
     def _settle(self, task: FunctionTask, act: Callable[[bool], object]) -> None:
@@ -170,3 +172,4 @@ class Crew(Shift):
             _log.exception("given up: %s [%s]", task.name, task.id)
         finally:
             self._keeper.drop(task)
+            self._work.ended(task.token)

@@ -223,7 +223,10 @@ class Feed(Broker):
 
     def _look(self, *, is_first: bool = True) -> Claim | None:
         """The next task that is there. Unless it is the first look, one of somebody else a moment ago will do."""
-        with self._ledger.turn:
+        # Who has the turn may wait half a minute for a server that is silent; nobody waits for that.
+        if not self._ledger.turn.acquire(timeout=SLICE_S if is_first else 0):
+            return None
+        try:
             if not is_first and time.monotonic() - self._ledger.looked_s < SLICE_S / 2:
                 return None
             count = len(self._brokers)
@@ -233,6 +236,8 @@ class Feed(Broker):
                 if claim is not None:
                     return self._claimed(claim, index)
             self._ledger.found_nothing()
+        finally:
+            self._ledger.turn.release()
         return None
 
     def _wait(self, timeout: float | None) -> Claim | None:
@@ -257,40 +262,32 @@ class Feed(Broker):
         finally:
             were_left_alone = self._ledger.end_to_wait(index)
         if claim is not None:
-            with self._ledger.turn:
-                return self._claimed(claim, index)
+            # Not behind one who looks, which may take half a minute: nobody keeps the claim yet.
+            return self._claimed(claim, index)
         return self._look(is_first=False) if were_left_alone else None
 
     def _claimed(self, claim: Claim, index: int) -> Claim:
+        # Of two at the same time either will do: it only says where the next look begins.
         self._ledger.first = (index + 1) % len(self._brokers)
         return self._ledger.claimed(claim, self._brokers[index].name)
 
     # What becomes of claims: each is its own queue's.
 
+    def ended(self, token: Token) -> None:
+        self._ledger.ended(token)
+
     def read(self, claim: Claim) -> FunctionTask | None:
-        task = None
-        try:
-            task = self._home(claim.token).read(claim)
-        finally:
-            if task is None:
-                self._ledger.ended(claim.token)
-        return task
+        return self._home(claim.token).read(claim)
 
     def invoke(self, task: FunctionTask, *, return_result: bool = False) -> Any:
         assert return_result
         return self._home(task.token).invoke(task, return_result=True)
 
     def set_result(self, task: FunctionTask, result: object) -> bool:
-        try:
-            return self._home(task.token).set_result(task, result)
-        finally:
-            self._ledger.ended(task.token)
+        return self._home(task.token).set_result(task, result)
 
     def fail(self, task: FunctionTask, reason: str, *, again: bool = False) -> bool:
-        try:
-            return self._home(task.token).fail(task, reason, again=again)
-        finally:
-            self._ledger.ended(task.token)
+        return self._home(task.token).fail(task, reason, again=again)
 
     def glance(self, claim: Claim) -> FunctionTask:
         return self._home(claim.token).glance(claim)
@@ -312,19 +309,13 @@ class Feed(Broker):
         *,
         again: bool = False,
     ) -> bool:
-        try:
-            return self._home(task.token).finish(task, message, failed, again=again)
-        finally:
-            self._ledger.ended(task.token)
+        return self._home(task.token).finish(task, message, failed, again=again)
 
     def heartbeat(self, task: FunctionTask) -> bool:
         return self._home(task.token).heartbeat(task)
 
     def release(self, task: FunctionTask) -> bool:
-        try:
-            return self._home(task.token).release(task)
-        finally:
-            self._ledger.ended(task.token)
+        return self._home(task.token).release(task)
 
     def sign(self, sign: Sign, tasks: Sequence[FunctionTask], ttl_ms: int) -> None:
         for broker in self._brokers:

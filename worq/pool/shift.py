@@ -173,6 +173,8 @@ class Shift:
             self._run(*self._work.unpack(claim))
         except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
             _log.exception("given up: %s", claim.id)
+        finally:
+            self._work.ended(claim.token)
 
     def _run(self, task: FunctionTask, failure: TaskFailure | None) -> None:
         self._keeper.hold(task)
