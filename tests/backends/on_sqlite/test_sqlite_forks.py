@@ -193,6 +193,61 @@ queue.close()
 print("done")
 """
 
+FORK_BESIDE_OTHERS = """
+import os, signal, sys, threading, warnings
+from worq.clock import ManualClock
+from worq.queue.sqlite import TaskQueue
+
+warnings.simplefilter("ignore", DeprecationWarning)
+
+
+class Clock(ManualClock):
+    def __init__(self, act):
+        super().__init__()
+        self.act = act
+
+    def now_ms(self):  # it is asked in the midst of an operation
+        act, self.act = self.act, lambda: None
+        act()
+        return super().now_ms()
+
+
+def works():
+    under_way.set()
+    assert goes_on.wait(60)
+
+
+def handle(*_):
+    global pid
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            TaskQueue(url + "2").size()
+        except RuntimeError as error:
+            status = 0 if "was forked in the midst" in str(error) else 1
+        finally:
+            os._exit(status)
+    goes_on.set()
+
+
+url, under_way, goes_on = sys.argv[1], threading.Event(), threading.Event()
+queue = TaskQueue(url, clock=Clock(lambda: signal.raise_signal(signal.SIGUSR1)))
+other = TaskQueue(url + "2", clock=Clock(works))
+signal.signal(signal.SIGUSR1, handle)
+working = threading.Thread(target=other.size, daemon=True)
+working.start()
+assert under_way.wait(60)
+assert queue.size() == 0
+assert os.waitpid(pid, 0)[1] == 0
+working.join(60)
+assert not working.is_alive()
+assert (queue.size(), other.size()) == (0, 0)
+queue.close()
+other.close()
+print("done")
+"""
+
 
 def run(program: str, *arguments: str) -> None:
     """It says that it is done, and nothing else."""
@@ -219,6 +274,11 @@ def test_parent_and_children_go_on(url: str, path: Path) -> None:
 def test_two_threads_fork_at_the_same_time(url: str, path: Path) -> None:
     run(TWO_FORK, url)
     assert not path.with_name(f"{path.name}-wal").exists()
+
+
+@pytest.mark.spec("ENV-SQLITE-5")
+def test_a_fork_that_interrupts_an_operation_waits_for_no_other(path: Path) -> None:
+    run(FORK_BESIDE_OTHERS, f"sqlite:///{path}")
 
 
 @pytest.mark.spec("ENV-SQLITE-5", "ENV-WAIT-9")

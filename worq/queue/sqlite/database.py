@@ -314,7 +314,7 @@ class Database:
                 )
 
 
-# Connections that were open when this process was forked. They are never used, nor closed.
+# Connections that were open when this process was forked: never used, nor closed while it runs.
 _inherited: list[tuple[str, sqlite3.Connection]] = []
 
 _STATES_OF_THE_FILE: Final = frozenset(
@@ -383,7 +383,7 @@ def _before_fork() -> None:
     _forking.stack.append(fork)
     _forks[fork] = None
     # Two threads that fork lock in the same order. Who holds something already waits for nobody.
-    databases = [database for _, database in sorted(_databases.items())]
+    databases = sorted(_databases.values(), key=lambda each: each.path)
     blocking = not any(each.is_interrupted for each in databases)
     for database in databases:
         if database.before_fork(blocking=blocking):
