@@ -3,13 +3,16 @@
 import os
 import sys
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Generator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from worq.pool.signals import leave_to_the_main_thread
+
+LOOK_MS = 1_000
 
 
 @contextmanager
@@ -22,13 +25,24 @@ def watching(folder: str, told: Callable[[str], None]) -> Generator[None]:
             "--reload needs the package watchfiles: install worq-spec[watch]"
         ) from error
     over = threading.Event()
+    before = set(_sources(folder, watchfiles.PythonFilter.ignore_dirs))
 
     def watch() -> None:
         leave_to_the_main_thread()
-        for changes in watchfiles.watch(
-            folder, watch_filter=watchfiles.PythonFilter(), stop_event=over
-        ):
-            told(f"{min(path for _, path in changes)} has changed")
+        looks = watchfiles.watch(
+            folder,
+            watch_filter=watchfiles.PythonFilter(),
+            stop_event=over,
+            rust_timeout=LOOK_MS,
+            yield_on_timeout=True,
+        )
+        for number, changes in enumerate(looks):
+            paths = {path for _, path in changes}
+            if number == 0:  # what has changed before it watched
+                now = set(_sources(folder, watchfiles.PythonFilter.ignore_dirs))
+                paths |= {path for path, _ in before ^ now}
+            if paths:
+                told(f"{min(paths)} has changed")
 
     watcher = threading.Thread(target=watch, name="worq reload", daemon=True)
     watcher.start()
@@ -37,6 +51,15 @@ def watching(folder: str, told: Callable[[str], None]) -> Generator[None]:
     finally:
         over.set()
         watcher.join()
+
+
+def _sources(folder: str, ignored: Collection[str]) -> Iterator[tuple[str, int]]:
+    """Each source file, and when it was changed, ns."""
+    for path, folders, files in os.walk(folder):
+        folders[:] = (each for each in folders if each not in ignored)
+        for file in (Path(path, each) for each in files if each.endswith(".py")):
+            with suppress(FileNotFoundError):  # it is just being replaced
+                yield str(file), file.stat().st_mtime_ns
 
 
 def start_again(folder: str) -> NoReturn:
