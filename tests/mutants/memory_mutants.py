@@ -343,8 +343,8 @@ RULES: tuple[Mutant, ...] = (
 )
 
 WAITS: tuple[Mutant, ...] = (
-    Mutant("NotifyOne", WAITING, "        for waiter in self._pops.get(record, ()):\n            waiter.gate.open()\n",
-           "        for waiter in self._pops.get(record, ()):\n            waiter.gate.open()\n            break\n",
+    Mutant("NotifyOne", WAITING, "        for waiter in self._pops.get(record, ()):\n            waiter.condition.notify()\n",
+           "        for waiter in self._pops.get(record, ()):\n            waiter.condition.notify()\n            break\n",
            "ENV-WAIT-5", "waiting", "TestPops", "notify-one where several wait", "threads"),
     Mutant("CloseWakesNobody", WAITING, "            if waiter.owner is owner:\n", "            if waiter is owner:\n",
            "ENV-WAIT-7", "waiting", "TestClose", needs="threads"),
@@ -361,7 +361,7 @@ WAITS: tuple[Mutant, ...] = (
            "wake-ups and reconnects (other queues)", "threads"),
     Mutant("NobodySettles", QUEUE, "        finally:\n            self._store.settle()\n", "        finally:\n            pass\n",
            "ENV-WAIT-2", "waiting", "TestClaims", needs="threads"),
-    Mutant("TheWatchIsNotWokenEarlier", WAITING, "            self._watch.until_ms = deadline_ms\n            self._watch.gate.open()\n",
+    Mutant("TheWatchIsNotWokenEarlier", WAITING, "            self._watch.until_ms = deadline_ms\n            self._watch.condition.notify()\n",
            "            self._watch.until_ms = deadline_ms\n", "ENV-WAIT-4", "waiting", "TestDeadlines", needs="threads"),
     Mutant("NobodyTakesOver", WAITING, "        if self._watch is waiter:\n            self._watch = None\n", "",
            "ENV-WAIT-4", "unit", "another_takes_over", needs="threads"),
@@ -370,9 +370,7 @@ WAITS: tuple[Mutant, ...] = (
     Mutant("ClockAppliesNothing", STORES, "        self.look()\n        self.waiting.wake_overdue(self.tasks.now_ms)\n        self.settle()\n",
            "        self.waiting.wake_overdue(self.clock.now_ms())\n", "ENV-WAIT-4 ENV-WAIT-8", "waiting", "TestDeadlines", needs="threads"),
     Mutant("HandlersAreLetIn", GUARD, "            if self._is_busy:\n", "            if False:\n", "ENV-WAIT-9", "unit", "handler"),
-    Mutant("HandlersAreKeptOutOfAWait", GUARD, "        self._is_busy = False\n        held =", "        held =", "ENV-WAIT-9", "unit", "handler"),
-    Mutant("AGateForgets", GUARD, "        return self._lock.acquire(timeout", "        self._lock.acquire(blocking=False)\n        return self._lock.acquire(timeout", "ENV-WAIT-9 ENV-WAIT-2", "unit", "just_before"),
-    Mutant("OnlyItsOwnIsLetGo", GUARD, "        held = self._let_go()\n", "        held = self._let_go() and 1\n", "ENV-WAIT-9", "unit", "before_the_lock"),
+    Mutant("HandlersAreKeptOutOfAWait", GUARD, "        self._is_busy = False\n        try:\n            condition.wait", "        try:\n            condition.wait", "ENV-WAIT-9", "unit", "handler"),
     Mutant("BusyForEver", GUARD, "            finally:\n                self._is_busy = False\n", "            finally:\n                pass\n", "ENV-WAIT-9", "exhaustive"),
     Mutant("WaitingIsPolling", WAITING, "WAIT_MS_MAX = 5_000", "WAIT_MS_MAX = 20", "ENV-WAIT-3", "waiting", "does_not_poll", needs="threads"),
     Mutant("OneMillisecondEarly", STORES, "self.tasks.now_ms + timeout_ms + int(self._flows)", "self.tasks.now_ms + timeout_ms - 1",

@@ -22,7 +22,7 @@ from worq.const import TASK_EXPIRED
 from worq.errors import QueueClosed
 from worq.queue.memory import TaskQueue, waiting
 from worq.queue.memory.deadlines import STALE_MIN, Deadlines
-from worq.queue.memory.guard import Gate, Guard
+from worq.queue.memory.guard import Guard
 from worq.queue.memory.stores import STORES, Store
 from worq.testing.parallel import switching_often
 from worq.values import Outcome, Request, Token
@@ -494,12 +494,12 @@ def test_a_handler_that_comes_in_the_midst_is_refused_and_one_that_comes_later_i
 @pytest.mark.spec("ENV-WAIT-9")
 def test_a_handler_that_comes_during_a_wait_is_let_in() -> None:
     guard = Guard()
-    gate = Gate()
+    condition = guard.condition()
     told: list[int] = []
 
     def handle(*_: object) -> None:
         told.append(guard.run(lambda: 1))
-        guard.run(gate.open)
+        guard.run(condition.notify)
 
     before = signal.signal(signal.SIGUSR1, handle)
     try:
@@ -507,73 +507,11 @@ def test_a_handler_that_comes_during_a_wait_is_let_in() -> None:
         main = threading.main_thread()
         call = Call(lambda: falls_asleep(main, over.is_set) and main.ident)
         sent = Call(lambda: signal.pthread_kill(call.answer() or 0, signal.SIGUSR1))
-        guard.run(guard.wait, gate, PATIENCE_S)
+        guard.run(guard.wait, condition, PATIENCE_S)
         over.set()
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert (told, sent.answer()) == ([1], None)
-
-
-@pytest.mark.spec("ENV-WAIT-9", "ENV-WAIT-2")
-def test_a_handler_that_comes_just_before_a_wait_wakes_it(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    queue = TaskQueue(URL, name, clock=ManualClock())
-    acts: list[Callable[[], object]] = [queue.close, lambda: submitted(queue, "a")]
-    told: list[bool] = []
-    own = Gate.wait
-
-    def wait(gate: Gate, timeout_s: float) -> bool:
-        signal.raise_signal(signal.SIGUSR1)
-        told.append(own(gate, timeout_s))
-        return told[-1]
-
-    monkeypatch.setattr(Gate, "wait", wait)
-    before = signal.signal(signal.SIGUSR1, lambda *_: void(acts.pop()()))
-    try:
-        assert queue.claim(None) is not None
-        assert queue.discard("a")
-        with pytest.raises(QueueClosed):
-            queue.claim(None)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    assert told == [True, True]
-
-
-def void(_: object) -> None:
-    pass
-
-
-@pytest.mark.spec("ENV-WAIT-9")
-def test_a_handler_may_wait_before_the_lock_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It lets go of it for the call that it has interrupted, too, or nobody could end its wait."""
-    guard, outer, inner = Guard(), Gate(), Gate()
-    lock, begun, opened = guard.lock, threading.Event(), threading.Event()
-
-    def open_both() -> None:
-        assert begun.wait(PATIENCE_S)
-        with lock:
-            opened.set()
-            inner.open()
-            outer.open()
-
-    other = Call(open_both)
-
-    def handle() -> None:
-        begun.set()
-        guard.run(guard.wait, inner, PATIENCE_S)
-        assert opened.is_set()
-
-    let_go, acts = Guard._let_go, [handle]  # noqa: SLF001 - the moment before
-
-    def interrupted(self: Guard) -> int:
-        if acts:
-            acts.pop()()
-        return let_go(self)
-
-    monkeypatch.setattr(Guard, "_let_go", interrupted)
-    guard.run(guard.wait, outer, PATIENCE_S)
-    assert other.error() is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")

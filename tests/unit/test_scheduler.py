@@ -92,51 +92,29 @@ def test_who_waits_for_each_other_is_stuck_and_can_be_abandoned(scheduler: Sched
 
 
 def test_who_sleeps_is_woken_by_others_by_time_or_without_a_reason(scheduler: Scheduler) -> None:
-    lock, gate = scheduler.threading.RLock(), scheduler.threading.Lock()
-    gate.acquire(blocking=False)
+    lock = scheduler.threading.Lock()
+    condition = scheduler.threading.Condition(lock)
     told: list[bool] = []
 
-    def sleep(timeout: float) -> None:
-        def job() -> None:
-            told.append(gate.acquire(timeout=timeout))
-            with lock:
-                pass
+    def sleeper(timeout: float | None) -> None:
+        with lock:
+            told.append(condition.wait(timeout))
 
-        scheduler.start([job], first)
+    def sleep(timeout: float | None) -> None:
+        scheduler.start([lambda: sleeper(timeout)], first)
         scheduler.go()
 
-    sleep(2)
-    assert scheduler.asleep() == {0: 2000}
-    gate.release()
+    sleep(None)
+    assert scheduler.asleep() == {0: None}
+    with lock:
+        condition.notify_all()
     scheduler.go()
     sleep(1.5)
     scheduler.pass_time(1499)
     assert scheduler.asleep() == {0: 1500}
     scheduler.pass_time(1)
     scheduler.go()
-    sleep(9)
+    sleep(None)
     scheduler.wake(0)
     scheduler.go()
     assert told == [True, False, False]
-
-
-def test_what_was_released_before_anybody_slept_lets_the_next_pass(scheduler: Scheduler) -> None:
-    gate = scheduler.threading.Lock()
-    told: list[bool] = []
-    scheduler.start([lambda: told.append(gate.acquire(timeout=5))], first)
-    scheduler.go()
-    assert told == [True]
-    assert gate.locked()
-    assert not gate.acquire(blocking=False)
-    gate.release()
-    with pytest.raises(RuntimeError):
-        gate.release()
-
-
-def test_nobody_else_releases_an_rlock(scheduler: Scheduler) -> None:
-    lock = scheduler.threading.RLock()
-    with lock:
-        scheduler.start([lock.release], first)
-        with pytest.raises(RuntimeError):
-            scheduler.go()
-        assert lock.locked()

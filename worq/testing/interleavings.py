@@ -1,6 +1,6 @@
 """Every interleaving of a small program on the memory queue's own code, up to a bound; and some of larger ones.
 
-The queue gets its locks from a `Scheduler`. A schedule is right if its history is linearizable, and if
+The queue gets its locks and conditions from a `Scheduler`. A schedule is right if its history is linearizable, and if
 no thread sleeps while what it waits for is there. Each schedule is run at least twice: the second run must go as the
 first did, and then whoever sleeps is woken without a reason, and must find nothing.
 """

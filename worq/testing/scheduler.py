@@ -1,12 +1,13 @@
 """A scheduler for real threads: one of them runs at a time, and a strategy says which, so that a run can be repeated.
 
-Threads take turns at switch points: where they take a lock or wait for one, which they must get from
+Threads take turns at switch points: where they take a lock or wait on a condition, both of which they must get from
 `Scheduler.threading`, and, if asked for, at each line of the code under test that they reach without a lock.
 """
 
 import re
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -58,7 +59,6 @@ class _Worker(threading.Thread):
         self.wants: Lock | None = None
         self.holds = 0
         self.until_ms: int | None = None
-        self.since_ms = 0  # when it last let go of a lock that it held
         self._scheduler = scheduler
 
     def can_go_on(self) -> bool:
@@ -90,17 +90,13 @@ def _traced_by(tracer: "Tracer | None") -> Generator[None]:
 
 
 class Lock:
-    """A lock whose taking is a switch point. Whoever waits for it no longer than a timeout sleeps."""
+    """A lock whose taking is a switch point."""
 
     def __init__(self, scheduler: "Scheduler") -> None:
         self._scheduler = scheduler
         self.owner: object = None
-        self._is_held = False
-        self._sleeper: _Worker | None = None
 
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 - as in `threading`
-        if not blocking or timeout >= 0:
-            return self._take_within(timeout if blocking else 0)
+    def acquire(self) -> bool:
         self._scheduler.point()
         self.take()
         return True
@@ -118,38 +114,15 @@ class Lock:
             self._scheduler.hand_over()
         worker.wants = None
         worker.holds += 1
-        self.owner, self._is_held = worker, True
-
-    def _take_within(self, timeout: float) -> bool:
-        """Not to hold it for some lines, but to wait: it does not count as held.
-
-        The timeout begins where the thread let go of another lock: what others do before it sleeps takes no time.
-        """
-        worker = self._scheduler.current
-        if self.owner is not None and timeout > 0:
-            assert worker is not None, "sleeping is for scheduled threads"
-            assert self._sleeper is None, "one sleeps for a lock"
-            worker.until_ms = worker.since_ms + round(timeout * 1000)
-            if self._scheduler.now_ms < worker.until_ms:
-                worker.turn, self._sleeper = _Turn.ASLEEP, worker
-                try:
-                    self._scheduler.hand_over()
-                finally:
-                    self._sleeper = None
-        if self.owner is not None:
-            return False
-        self.owner, self._is_held = worker or self._scheduler, False
-        return True
+        self.owner = worker
 
     def release(self) -> None:
-        if self.owner is None:
-            raise RuntimeError("release unlocked lock")
-        if self._is_held and isinstance(self.owner, _Worker):
-            self.owner.holds -= 1
-            self.owner.since_ms = self._scheduler.now_ms
-        self.owner, self._is_held = None, False
-        if self._sleeper is not None:
-            self._sleeper.turn = _Turn.READY
+        worker = self._scheduler.current
+        if worker is None:
+            self.owner = None
+        elif self.owner is worker:  # else it is abandoned while it waits
+            worker.holds -= 1
+            self.owner = None
 
     def locked(self) -> bool:
         return self.owner is not None
@@ -163,21 +136,46 @@ class Lock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is not Abandoned or self.owner is self._scheduler.current:
-            self.release()
+        self.release()
 
 
-class RLock(Lock):
-    """A lock that nobody else releases. Nobody takes it again here: that is for what interrupts a thread."""
+class Condition:
+    """A condition on such a lock. Who waits on it is woken by others, or by `Scheduler.wake`."""
 
-    def release(self) -> None:
-        if self.owner is not (self._scheduler.current or self._scheduler):
-            raise RuntimeError("cannot release un-acquired lock")
-        super().release()
+    def __init__(self, scheduler: "Scheduler", lock: Lock) -> None:
+        self._scheduler = scheduler
+        self._lock = lock
+        self._waiting: deque[_Worker] = deque()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        worker = self._scheduler.current
+        assert worker is not None, "a condition is for scheduled threads"
+        assert self._lock.owner is worker, "wait() without the lock"
+        self._waiting.append(worker)
+        now_ms = self._scheduler.now_ms
+        worker.until_ms = None if timeout is None else now_ms + round(timeout * 1000)
+        worker.turn, worker.wants = _Turn.ASLEEP, self._lock
+        self._lock.release()
+        try:
+            self._scheduler.hand_over()
+            self._lock.take()
+        finally:
+            told = worker not in self._waiting
+            if not told:
+                self._waiting.remove(worker)
+        return told
+
+    def notify(self, n: int = 1) -> None:
+        assert self._lock.owner is not None, "notify() without the lock"
+        for _ in range(min(n, len(self._waiting))):
+            self._waiting.popleft().turn = _Turn.READY
+
+    def notify_all(self) -> None:
+        self.notify(len(self._waiting))
 
 
 class Scheduler:
-    """Some threads, and the locks to give to the code that they run. Close it at the end.
+    """Some threads, and the locks and conditions to give to the code that they run. Close it at the end.
 
     `now_ms` is the time on which waits are measured; nobody but its owner changes it. `files`: whose lines are
     switch points, unless the thread holds a lock.
@@ -185,8 +183,10 @@ class Scheduler:
 
     def __init__(self, threads: int, files: Collection[str] = ()) -> None:
         self.threading = SimpleNamespace(
+            # Nobody takes an RLock again here: that is for what interrupts a thread.
             Lock=partial(Lock, self),
-            RLock=partial(RLock, self),
+            RLock=partial(Lock, self),
+            Condition=partial(Condition, self),
         )
         self.now_ms = 0
         self.errors: list[BaseException] = []
@@ -207,7 +207,6 @@ class Scheduler:
         self._strategy, self.decisions = strategy, []
         for worker, job in zip(self._workers, jobs, strict=False):
             worker.job, worker.turn, worker.wants = job, _Turn.READY, None
-            worker.since_ms = self.now_ms
 
     def go(self) -> None:
         """Let the threads run until none can go on."""
@@ -219,11 +218,11 @@ class Scheduler:
             raise self.errors.pop()
 
     def asleep(self) -> dict[int, int | None]:
-        """Who waits for a lock no longer than a timeout, and until when."""
+        """Who waits on a condition, and until when (None: for ever)."""
         return {w.number: w.until_ms for w in self._workers if w.turn is _Turn.ASLEEP}
 
     def stuck(self) -> list[int]:
-        """Who waits for a lock without a timeout."""
+        """Who waits for a lock."""
         return [w.number for w in self._workers if w.turn is _Turn.READY]
 
     def wake(self, number: int) -> None:
