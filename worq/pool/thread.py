@@ -53,10 +53,8 @@ class WorkerPool:
             if self._shift is not None and self._shift.is_running():
                 raise RuntimeError(f"{self!r} was started already")
             shift = Shift(self.broker, self.workers, self.name, drain_s=self._drain_s)
-            before, self._shift = (
-                self._shift,
-                shift,
-            )  # from now on it can be stopped, also by its first task
+            # From now on it can be stopped, also by its first task.
+            before, self._shift = self._shift, shift
             try:
                 shift.start(timeout_s)
             except BaseException:

@@ -19,9 +19,8 @@ class Contact:
     def lost(self, error: Exception) -> None:
         """A call failed, and is tried again."""
         now_s = time.monotonic()
-        with (
-            self._lock
-        ):  # within it nothing is called: a signal's handler that came there would wait for itself
+        # Within the lock nothing is called: a signal's handler that came there would wait for itself.
+        with self._lock:
             is_news = self._lost_at_s is None
             if is_news:
                 self._lost_at_s = now_s
