@@ -2,11 +2,12 @@
 
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, Literal, TypeVar
 
-from worq import checks
-from worq.backend import AbstractTaskQueue, Ticket
+from worq import bulk, checks
+from worq.backend import AbstractTaskQueue, Ending, Entry, Ticket
 from worq.clock import Clock
 from worq.const import (
     COMPLETED,
@@ -31,6 +32,8 @@ T = TypeVar("T")
 RETRY_DEADLINE_S: Final = 30.0
 SIGN_S: Final = 0.1
 """How long a sign of life tries to get at the file."""
+OPERATIONS_MAX: Final = 100
+"""So many of a bulk in one transaction, then other processes have their turn."""
 BLOB_BYTES_MAX: Final = 900_000_000
 """A row of SQLite has at most 10⁹ bytes."""
 
@@ -92,7 +95,7 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         return self._do(lambda tasks: tasks.submit(task, message, args, outcome))
 
     def _claim(self, timeout_ms: int | None) -> Claim | None:
-        return self._wait(Sleeper(self, None, timeout_ms), lambda tasks, _: tasks.claim())
+        return self._wait(Sleeper(self, (), timeout_ms), lambda tasks, _: tasks.claim())
 
     def _finish(
         self, task_id: str, outcome: Outcome, retention_ms: int | None, token: Token | None
@@ -108,9 +111,7 @@ class TaskQueue(AbstractTaskQueue, Introspective):
     def _pop(
         self, task_id: str, timeout_ms: int | None, incarnation: bytes | None
     ) -> Outcome | Sentinel | None:
-        sleeper = Sleeper(self, task_id, timeout_ms)
-        sleeper.incarnation = incarnation
-        return self._wait(sleeper, _pop)
+        return self._wait(Sleeper(self, [(task_id, incarnation)], timeout_ms), _pop)
 
     def _discard(self, task_id: str, incarnation: bytes | None) -> bool:
         return self._do(lambda tasks: tasks.discard(task_id, incarnation))
@@ -123,6 +124,49 @@ class TaskQueue(AbstractTaskQueue, Introspective):
 
     def _status(self, task_id: str, incarnation: bytes | None) -> State | None:
         return self._do(lambda tasks: tasks.status(task_id, incarnation))
+
+    # Many at once: some in each transaction
+
+    def _submit_many(self, entries: Sequence[Entry]) -> list[Submitted]:
+        answers: list[Submitted] = []
+        with bulk.saying_what_is_done(answers, len(entries)):
+            while len(answers) < len(entries):
+                some = _next(entries, answers)
+                answers += self._do(partial(_submit_each, some))
+        return answers
+
+    def _finish_many(
+        self, endings: Sequence[Ending], claims: int
+    ) -> tuple[list[Finished], list[Claim]]:
+        answers: list[Finished] = []
+        with bulk.saying_what_is_done(answers, len(endings)):
+            while True:
+                some = _next(endings, answers)
+                is_last = len(answers) + len(some) == len(endings)
+                limit = min(claims, OPERATIONS_MAX) if is_last else 0
+                ended, claimed = self._do(partial(_finish_each, some, limit))
+                answers += ended
+                if is_last:
+                    return answers, claimed
+
+    def _claim_many(self, limit: int, timeout_ms: int | None) -> list[Claim]:
+        limit = min(limit, OPERATIONS_MAX)
+        sleeper = Sleeper(self, (), timeout_ms)
+        return self._wait(sleeper, lambda tasks, _: tasks.claim_many(limit) or None) or []
+
+    def _pop_many(
+        self, tasks: Sequence[tuple[str, bytes | None]], timeout_ms: int | None
+    ) -> list[Outcome | Sentinel | None]:
+        answers: list[Outcome | Sentinel | None] = []
+        waited_for: list[tuple[str, bytes | None]] = []
+        with bulk.saying_what_is_done(answers, len(tasks)):
+            while len(answers) < len(tasks):
+                some = list(_next(tasks, answers))
+                answers += self._do(partial(_pop_each, wanted=some))
+                waited_for += some
+        if timeout_ms == 0 or not tasks or any(answer is not None for answer in answers):
+            return answers
+        return self._wait(Sleeper(self, waited_for, timeout_ms), _pop_some) or answers
 
     # The API reference
 
@@ -199,13 +243,40 @@ class TaskQueue(AbstractTaskQueue, Introspective):
             self.database.bell.leave(sleeper, is_served=answer is not None)
 
 
+def _submit_each(entries: Sequence[Entry], tasks: Tasks) -> list[Submitted]:
+    return [tasks.submit(*entry) for entry in entries]
+
+
+def _finish_each(
+    endings: Sequence[Ending], claims: int, tasks: Tasks
+) -> tuple[list[Finished], list[Claim]]:
+    return [tasks.finish(*ending) for ending in endings], tasks.claim_many(claims)
+
+
 def _pop(tasks: Tasks, sleeper: Sleeper) -> Outcome | Sentinel | None:
-    assert sleeper.task_id is not None
-    found = tasks.pop(sleeper.task_id, sleeper.incarnation)
-    if isinstance(found, bytes):
-        sleeper.incarnation = found  # it waits for the one that it first saw [ENV-WAIT-5]
-        return None
-    return found
+    return _pop_each(tasks, sleeper.tasks)[0]
+
+
+def _pop_some(tasks: Tasks, sleeper: Sleeper) -> list[Outcome | Sentinel | None] | None:
+    answers = _pop_each(tasks, sleeper.tasks)
+    return None if all(answer is None for answer in answers) else answers
+
+
+def _pop_each(
+    tasks: Tasks, wanted: list[tuple[str, bytes | None]]
+) -> list[Outcome | Sentinel | None]:
+    """What becomes of each; `wanted` has the incarnation that was seen, of those that have no answer. [ENV-WAIT-5]"""
+    answers: list[Outcome | Sentinel | None] = []
+    for n, (task_id, incarnation) in enumerate(wanted):
+        found = tasks.pop(task_id, incarnation)
+        if isinstance(found, bytes):
+            wanted[n] = task_id, found
+        answers.append(None if isinstance(found, bytes) else found)
+    return answers
+
+
+def _next(items: Sequence[T], answers: Sequence[object]) -> Sequence[T]:
+    return items[len(answers) : len(answers) + OPERATIONS_MAX]
 
 
 def _subscribe(clock: Clock | None, wake: Callable[[], None]) -> Callable[[], None]:

@@ -115,6 +115,24 @@ class Tasks:
             )
         return claim
 
+    def claim_many(self, limit: int) -> list[Claim]:
+        """As many as are ready; what takes a last start only as the first. [ENV-BULK-3]"""
+        claims: list[Claim] = []
+        while len(claims) < limit and (not claims or self._next_has_starts_left()):
+            claim = self.claim()
+            if claim is None:
+                break
+            claims.append(claim)
+        return claims
+
+    def _next_has_starts_left(self) -> bool:
+        row = self.execute(
+            "SELECT start + 1 < attempts FROM task WHERE queue = ? AND position IS NOT NULL"
+            " ORDER BY position LIMIT 1",
+            (self.queue,),
+        ).fetchone()
+        return row is not None and bool(row[0])
+
     def finish(
         self, task_id: str, outcome: Outcome, retention_ms: int | None, token: Token | None
     ) -> Finished:
