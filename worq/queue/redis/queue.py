@@ -106,8 +106,11 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         return self._link.call(scripts.DEFER, task.id, record, ids) == b"A"
 
     def _claim(self, timeout_ms: int | None) -> Claim | None:
-        reply = wait(self._link, _NextTask(self._link.prefix), timeout_ms)
+        reply = wait(self._link, _NextTask(self._link.prefix, scripts.CLAIM), timeout_ms)
         return None if reply == b"N" else records.claim(reply[1:])
+
+    def _await_ready(self, timeout_ms: int | None) -> bool:
+        return wait(self._link, _NextTask(self._link.prefix, scripts.AWAIT), timeout_ms) == b"T"
 
     def _finish(
         self, task_id: str, outcome: Outcome, retention_ms: int | None, token: Token | None
@@ -208,11 +211,10 @@ _DUPLICATE = Submitted("duplicate")
 
 
 class _NextTask:
-    """What a claim waits for."""
+    """What a claim waits for, and whoever waits for the moment to claim."""
 
-    script = scripts.CLAIM
-
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, script: Script) -> None:
+        self.script = script
         self._markers = f"{prefix}:wake".encode()
 
     def arguments(self, wait_ms: int, *, slept: bool) -> Sequence[Any]:

@@ -32,6 +32,7 @@ def _read(name: str) -> str:
 SUBMIT = _load("submit")
 DEFER = _load("defer")
 CLAIM = _load("claim")
+AWAIT = _load("await", changes=False)
 FINISH = _load("finish")
 HEARTBEAT = _load("heartbeat")
 RELEASE = _load("release")
