@@ -249,6 +249,10 @@ class Broker:
         """The first half of `next_task`: from here on the task is leased."""
         return self._queue.claim(timeout)
 
+    def await_ready(self, timeout: float | None) -> bool:
+        """Wait until there may be a task to claim, and leave it. [ENV-WAIT-10]"""
+        return self._queue.await_ready(timeout)
+
     def read(self, claim: Claim) -> FunctionTask | None:
         """The second half of `next_task`."""
         task, failure = self.unpack(claim)

@@ -105,6 +105,11 @@ class TaskQueue(AbstractTaskQueue, Introspective):
     def _release(self, task_id: str, token: Token | None) -> bool:
         return self._do(lambda tasks: tasks.release(task_id, token))
 
+    def _await_ready(self, timeout_ms: int | None) -> bool:
+        sleeper = Sleeper(self, None, timeout_ms)
+        found = self._wait(sleeper, lambda tasks, _: tasks.is_ready(), takes=False)
+        return found is not None
+
     def _pop(
         self, task_id: str, timeout_ms: int | None, incarnation: bytes | None
     ) -> Outcome | Sentinel | None:
@@ -181,8 +186,13 @@ class TaskQueue(AbstractTaskQueue, Introspective):
     def _do(self, act: Callable[[Tasks], T]) -> T:
         return self.database.transact(self, lambda tasks: act(tasks.on_time()), self._retry_deadline_s)  # fmt: skip
 
-    def _wait(self, sleeper: Sleeper, look: Callable[[Tasks, Sleeper], T]) -> T | None:
-        """Look until there is an answer or the timeout passes, asleep in between."""
+    def _wait(
+        self, sleeper: Sleeper, look: Callable[[Tasks, Sleeper], T], *, takes: bool = True
+    ) -> T | None:
+        """Look until there is an answer or the timeout passes, asleep in between.
+
+        `takes`: an answer is nobody else's any more.
+        """
         answer: T | None = None
         try:
             while True:
@@ -196,7 +206,7 @@ class TaskQueue(AbstractTaskQueue, Introspective):
                     return answer
                 sleeper.sleep()
         finally:
-            self.database.bell.leave(sleeper, is_served=answer is not None)
+            self.database.bell.leave(sleeper, is_served=takes and answer is not None)
 
 
 def _pop(tasks: Tasks, sleeper: Sleeper) -> Outcome | Sentinel | None:

@@ -6,7 +6,7 @@ has been committed.
 
 import sqlite3
 from collections.abc import Mapping
-from typing import Final, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self
 
 from worq.backend import Ticket
 from worq.const import (
@@ -94,6 +94,13 @@ class Tasks:
             return self._submit_ended(ticket, outcome)
         self._submit_with(ticket, message, arguments)
         return Submitted("accepted")
+
+    def is_ready(self) -> Literal[True] | None:
+        """Would a claim get one? [ENV-WAIT-10]"""
+        found = self.execute(
+            "SELECT 1 FROM task WHERE queue = ? AND position IS NOT NULL LIMIT 1", (self.queue,)
+        ).fetchone()
+        return None if found is None else True
 
     def claim(self) -> Claim | None:
         record = self._record(
