@@ -24,7 +24,7 @@ from worq.failures import (
     to_plain,
 )
 from worq.options import TaskOptions
-from worq.serializer import Decode, Kind, Place, Sealing, Serializer, StandIn
+from worq.serializer import Decode, Kind, NotPlain, Place, Sealing, Serializer, StandIn
 from worq.task import FunctionTask
 from worq.values import EXPIRED, Claim, Outcome, Token
 
@@ -247,12 +247,14 @@ def write_task(codec: Codec, task: FunctionTask) -> tuple[bytes, Passed]:
     try:
         body = codec.dumps([list(task.args), task.kw], passed.encode)
     except Exception as error:
+        reason = error.reason if isinstance(error, NotPlain) else describe(error)
         raise TypeError(
             f"{_unserializable(codec.serializer, task)}, of the task {task.name!r}, "
-            f"can't be serialized: {describe(error)}"
+            f"can't be serialized: {reason}"
         ) from error
-    envelope = codec.dumps([FORMAT, task.name, *task.options, body], refuse_deferreds)
-    message = codec.seal(envelope, "task", task.id, task.token)
+    message = codec.dumps([FORMAT, task.name, *task.options, body], refuse_deferreds)
+    if codec.sealing is not None:
+        message = codec.seal(message, "task", task.id, task.token)
     return checks.message(f"message of the task {task.name!r}", message, codec.bytes_max), passed
 
 
@@ -263,6 +265,8 @@ def _unserializable(serializer: Serializer, task: FunctionTask) -> str:
         alone: list[object] = [[value], {}]
         try:
             serializer.dumps(alone, Passed(serializer).encode)
+        except NotPlain as error:
+            return f"{name}{error.where(skip=2)}: {checks.shown(error.value)}"
         except Exception:  # noqa: BLE001 - serializing runs code of the application
             return f"{name}: {checks.shown(value)}"
     return "args"

@@ -30,12 +30,12 @@ class NotPlain(TypeError):
         self.path: list[int | str] = []
 
     def __str__(self) -> str:
-        return f"{self.where('')}{shown(self.value)} {self.reason}"
+        where = self.where()
+        return f"{where}{': ' if where else ''}{shown(self.value)}: {self.reason}"
 
-    def where(self, name: str, skip: int = 0) -> str:
-        """The path as one would write it after that name, without its first steps, and a colon."""
-        steps = "".join(f"[{step!r}]" for step in self.path[skip:])
-        return f"{name}{steps}: " if name or steps else ""
+    def where(self, skip: int = 0) -> str:
+        """The path as one would write it, without its first steps: `[0]['key']`."""
+        return "".join(f"[{step!r}]" for step in self.path[skip:])
 
 
 class _Raised(Exception):
@@ -78,7 +78,7 @@ class _Plain:
         if stand_in is None:
             raise NotPlain(
                 value,
-                f"is a {kind.__qualname__}, and only None, bool, int, float, str, bytes, "
+                f"it is a {kind.__qualname__}, and only None, bool, int, float, str, bytes, "
                 "and lists, tuples and dicts of them are carried",
             )
         return self._box(stand_in)
@@ -100,7 +100,7 @@ class _Plain:
         _check_depth(values, depth_left)
         if not _STR.issuperset(map(type, values)):
             key = next(key for key in values if type(key) is not str)
-            raise NotPlain(key, f"is a {type(key).__qualname__}, and the keys of a dict are str")
+            raise NotPlain(key, f"it is a {type(key).__qualname__}, and the keys of a dict are str")
         made: dict[str, object] = {}
         for key, value in cast("dict[str, object]", values).items():
             try:
@@ -113,7 +113,7 @@ class _Plain:
 
 def _check_depth(value: object, depth_left: int) -> None:
     if not depth_left:
-        raise NotPlain(value, f"lies more than {DEPTH_MAX} levels deep, or contains itself")
+        raise NotPlain(value, f"it lies more than {DEPTH_MAX} levels deep, or contains itself")
 
 
 class Json:
@@ -132,7 +132,7 @@ class Json:
 
     def loads(self, message: bytes, decode: Decode) -> object:
         def hook(found: dict[str, Any]) -> object:
-            return _unmarked(found["!"], decode) if "!" in found else found
+            return _unmarked(found, decode) if "!" in found else found
 
         try:
             return json.loads(message.decode(), object_hook=hook)
@@ -161,8 +161,8 @@ class Json:
         return "Json()"
 
 
-def _unmarked(mark: object, decode: Decode) -> object:
-    kind, content = _pair(mark)
+def _unmarked(mark: dict[str, object], decode: Decode) -> object:
+    kind, content = _pair(mark["!"] if len(mark) == 1 else mark)
     if kind == "ascii" and isinstance(content, str):
         return content.encode("ascii")
     if kind == "base64" and isinstance(content, str):
@@ -224,14 +224,15 @@ class MsgPack:
 
 def _msgspec_msgpack() -> ModuleType:
     try:
-        return importlib.import_module("msgspec.msgpack")
+        msgspec = importlib.import_module("msgspec")
     except ModuleNotFoundError as error:
-        if error.name != "msgspec":
+        if error.name != "msgspec":  # a part of it that is missing is told as it is
             raise
         raise ModuleNotFoundError(
             "serializer: msgpack needs the package msgspec, which the extra worq-spec[msgpack] brings",
             name="msgspec",
         ) from None
+    return cast("ModuleType", msgspec.msgpack)
 
 
 def _nothing(value: object) -> None:
