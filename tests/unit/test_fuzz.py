@@ -1,4 +1,4 @@
-"""Bytes that nobody has written: whatever they are, nothing is executed, and the error is the one that is documented."""
+"""Bytes that nobody has written: whatever they are, nothing is executed, and they are refused as documented."""
 
 import pytest
 from hypothesis import given

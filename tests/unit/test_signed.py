@@ -191,7 +191,7 @@ def test_without_a_secret_nothing_is_opened(
         monkeypatch.delenv(SECRET, raising=False)
     else:
         monkeypatch.setenv(SECRET, value)
-    with pytest.raises(ValueError, match="^keys: to sign needs some, and WORQ_SECRET has none$"):
+    with pytest.raises(ValueError, match=r"^keys: to sign needs some, and WORQ_SECRET has none$"):
         worq.get_broker("memory://unit", serializer="signed+json")
 
 
@@ -223,7 +223,7 @@ def test_only_a_serializer_can_be_signed(inner: Any) -> None:
         assert type(Signed(inner, NEW).serializer) is Pickle
         return
     with pytest.raises(
-        TypeError, match="serializer: one (that does not sign|with dumps and loads)"
+        TypeError, match=r"serializer: one (that does not sign|with dumps and loads)"
     ):
         Signed(inner, NEW)
 
