@@ -155,6 +155,10 @@ class Feed(Broker):
     def queue_count(self) -> int:
         return len(self._brokers)
 
+    @property
+    def refused(self) -> int:
+        return sum(broker.refused for broker in self._brokers)
+
     def clone(self, *, url: str | None = None, name: str | None = None) -> Self:
         assert url is None
         assert name is None
