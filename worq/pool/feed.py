@@ -52,9 +52,9 @@ class Ledger:
         spent: Callable[[], object] = lambda: None,
     ) -> None:
         self.is_burst = burst
-        self.turn = threading.Lock()
+        self.turn: threading.Lock = threading.Lock()
         self.first = 0
-        self.looked_s = float("-inf")
+        self.looked_s: float = float("-inf")
         self._queues = range(queues)
         self._waited_for: set[int] = set()
         self._left = tasks_max
@@ -173,7 +173,7 @@ class Feed(Broker):
         """It closes the brokers. `ledger`: without one there is no end to it."""
         first = brokers[0]
         super().__init__(first._queue, serializer=first._serializer)  # noqa: SLF001 - it is a Broker
-        self.tasks = first.tasks
+        self.tasks: dict[str, Callable[..., Any]] = first.tasks
         self._brokers = list(brokers)
         self._by_name = {broker.name: broker for broker in brokers}
         self._ledger = Ledger(len(self._brokers)) if ledger is None else ledger
