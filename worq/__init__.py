@@ -15,6 +15,7 @@ from worq.errors import BackendUnavailable, QueueClosed, WorqError
 from worq.options import Options
 from worq.serializer import Serializer
 from worq.task import Deferred, DuplicateTask, Queue, Task, TaskExpired, TaskFailure, TaskSpace
+from worq.typed_task import TypedTask, typed
 from worq.urls import open_queue
 
 __all__ = [
@@ -28,9 +29,11 @@ __all__ = [
     "TaskExpired",
     "TaskFailure",
     "TaskSpace",
+    "TypedTask",
     "WorqError",
     "get_broker",
     "get_queue",
+    "typed",
 ]
 
 

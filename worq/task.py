@@ -40,7 +40,9 @@ DEFAULTS = TaskOptions()
 
 
 class TaskBroker(DeferredBroker, Protocol):
-    """What queues and tasks need of a broker."""
+    """What queues and tasks need of a broker. `tasks`: full name → what it exposes."""
+
+    tasks: dict[str, Callable[..., Any]]
 
     @property
     def name(self) -> str: ...
