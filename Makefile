@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
 PIP := -m pip --disable-pip-version-check install --quiet
+TYPES := build/types.txt
 WHEEL := build/wheel
 WHEEL_PYTHON := $(WHEEL)/venv/bin/python
 # Or pyright asks the network at each run whether there is a newer one.
@@ -36,10 +37,13 @@ soak: $(VENV)/with-test ## load and faults at random for SECONDS, checked round 
 check: lint coverage oldest wheel-test ## all that must hold before a commit, but for `make test`
 
 lint: $(VENV)/with-dev ## formatting, lint rules, types, layers
+	@mkdir -p build
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/pyright
+	PYTHONPATH=.:model:$$($(BIN)/python -c 'import site; print(*site.getsitepackages(), sep=":")') \
+		$(BIN)/pyright --verifytypes worq --ignoreexternal >$(TYPES) || { grep -A2 error: $(TYPES); exit 1; }
 	PYTHONPATH=.:model $(BIN)/lint-imports --no-logo
 
 format: $(VENV)/with-dev ## mend what can be mended by a program

@@ -81,10 +81,10 @@ class AbstractTaskQueue(ABC):
         message_bytes_max: int = MESSAGE_BYTES_MAX,
     ) -> None:
         """`clock`: for tests; None for the backend's own time. Raises before anything is opened."""
-        self.url = checks.text("url", url)
-        self.name = checks.name("name", name)
+        self.url: str = checks.text("url", url)
+        self.name: str = checks.name("name", name)
         self.clock = clock
-        self.message_bytes_max = checks.bytes_max("message_bytes_max", message_bytes_max)
+        self.message_bytes_max: int = checks.bytes_max("message_bytes_max", message_bytes_max)
 
     # The contract: SPEC.md, section 5.
 

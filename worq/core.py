@@ -79,7 +79,7 @@ class Broker:
             message_bytes_max=taskqueue.message_bytes_max,
         )
         self._is_owner = False
-        self.home = Home.of(taskqueue.url, taskqueue.name)
+        self.home: Home = Home.of(taskqueue.url, taskqueue.name)
 
     @classmethod
     def opened(

@@ -52,7 +52,7 @@ class Ledger:
         spent: Callable[[], object] = lambda: None,
     ) -> None:
         self.is_burst = burst
-        self.turn = threading.Lock()
+        self.turn: threading.Lock = threading.Lock()
         self.first = 0
         self._left = tasks_max
         self._unclaimed = tasks_max
@@ -140,7 +140,7 @@ class Feed(Broker):
         """It closes the brokers. `ledger`: without one there is no end to it."""
         first = brokers[0]
         super().__init__(first._queue, serializer=first._serializer)  # noqa: SLF001 - it is a Broker
-        self.tasks = first.tasks
+        self.tasks: dict[str, Callable[..., Any]] = first.tasks
         self._brokers = list(brokers)
         self._by_name = {broker.name: broker for broker in brokers}
         self._ledger = Ledger() if ledger is None else ledger

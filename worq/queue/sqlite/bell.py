@@ -35,7 +35,7 @@ class Sleeper:
         self.client = client
         self.task_id = task_id
         self.incarnation: bytes | None = None
-        self.is_woken = False
+        self.is_woken: bool = False
         self._until_s = None if timeout_ms is None else time.monotonic() + timeout_ms / 1000
         self._until_ms: int | None = None
         if client.clock is not None and timeout_ms is not None:

@@ -21,7 +21,7 @@ from worq.const import (
 from worq.introspection import Counts, Introspective, Seen, Sign
 from worq.queue.sqlite import reference, signs
 from worq.queue.sqlite.bell import Sleeper
-from worq.queue.sqlite.database import database_of
+from worq.queue.sqlite.database import Database, database_of
 from worq.queue.sqlite.place import place_of
 from worq.queue.sqlite.tasks import Tasks
 from worq.values import Claim, Finished, Outcome, Submitted, Token
@@ -64,7 +64,8 @@ class TaskQueue(AbstractTaskQueue, Introspective):
                 f"message_bytes_max: SQLite has room for {BLOB_BYTES_MAX}, not {message_bytes_max!r}"
             )
         self._retry_deadline_s = checks.seconds("retry_deadline_s", retry_deadline_s)
-        self.is_closed = False
+        self.is_closed: bool = False
+        self.database: Database
         self.database, user = database_of(place)
         self._leave = weakref.finalize(self, self.database.leave, user)
         self._leave.atexit = False

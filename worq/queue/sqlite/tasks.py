@@ -5,7 +5,7 @@ has been committed.
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, NamedTuple, Self
 
 from worq.backend import Ticket
@@ -63,10 +63,10 @@ class Tasks:
 
     def __init__(self, connection: sqlite3.Connection, queue: str, now_ms: int) -> None:
         self.connection = connection
-        self.execute = connection.execute
+        self.execute: Callable[..., sqlite3.Cursor] = connection.execute
         self.queue = queue
         self.now_ms = now_ms
-        self.changes = Changes()
+        self.changes: Changes = Changes()
 
     # The contract
 
