@@ -6,6 +6,7 @@ TASKS = "queue/memory/tasks.py"
 WAITING = "queue/memory/waiting.py"
 LUA = "queue/redis/lua/"
 REFERENCE = "queue/sqlite/reference.py"
+SQLITE_QUEUE = "queue/sqlite/queue.py"
 
 # fmt: off
 
@@ -38,6 +39,8 @@ EQUIVALENT: tuple[tuple[Mutant, str], ...] = (
      "All who wait may wake at the next deadline; that only one does is an economy."),
     (Mutant("ReserveForTheCompleted", REFERENCE, "if dependent is None or dependent.state == COMPLETED:", "if dependent is None:", "RSV-2", ""),
      "A COMPLETED task has no arguments any more, so there is none to reserve."),
+    (Mutant("ClockRingsNobody", SQLITE_QUEUE, "else clock.subscribe(wake)", "else clock.subscribe(lambda: None)", "ENV-WAIT-8", ""),
+     "While somebody waits the watcher looks at the clock every 50 ms; that it is rung only makes it sooner."),
 )
 
 # Changes made by `sweep` that nobody finds, as it calls them: why they are no mistakes.

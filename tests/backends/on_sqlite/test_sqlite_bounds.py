@@ -182,16 +182,33 @@ def test_a_failure_that_arrives_later_is_kept_from_when_its_operation_was(
     assert queue.pop(last, 0) is TASK_EXPIRED
 
 
+@pytest.mark.usefixtures("left")
+@pytest.mark.spec("ENV-SQLITE-9", "TIM-6", "CLM-1")
+def test_what_comes_after_the_rest_of_another_operation_has_its_own_time(
+    queue: TaskQueue, clock: ManualClock
+) -> None:
+    chain(queue, FEW + 2)
+    queue.submit(Request("next", attempts=2, heartrate=1), b"m")
+    assert queue.discard("0")
+    clock.advance(10**6)
+    assert queue.claim(0) is not None
+    assert queue.heartbeat("next", LEASE_S)
+    assert queue.claim(0) is None
+    queue.release("next")
+    assert queue.discard("next")
+
+
 @pytest.mark.spec("ENV-SQLITE-9", "OUT-7")
 def test_arguments_that_are_set_free_count(queue: TaskQueue) -> None:
     for number in range(3):
-        args = [f"{number} {each:02}" for each in range(FEW)]
+        args = [f"{number} {each}" for each in range(FEW // 2)]
         for each in args:
             queue.submit(Request(each), b"m")
-        queue.submit(Request(f"{number}", on_error="pass"), b"m", dict.fromkeys(args))
+            queue.claim(0)
+        queue.submit(Request(f"{number}"), b"m", dict.fromkeys(args))
     changed = Changed(queue)
-    assert queue.purge() == 3 * (FEW + 1)
-    assert max(changed.rows) <= ROWS_OF_A_TASK * (FEW + 1)
+    assert queue.purge() == 3
+    assert len(changed.rows) == 1 + 3  # a task, five that it sets free, and five that it had
 
 
 @pytest.mark.usefixtures("left")
@@ -299,6 +316,24 @@ def test_what_leaves_in_the_midst_of_an_operation_on_another_file_is_closed(
     other = open_queue(f"sqlite:///{tmp_path}/other.db")
     queue.size()
     other.database.transact(other, lambda _: queue.close(), 0)
+    assert str(path) not in open_files()
+
+
+@pytest.mark.spec("ENV-SQLITE-5")
+def test_what_is_left_at_the_very_end_of_an_operation_is_closed(
+    path: Path, open_queue: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = open_queue()
+    queue.size()
+    database, look = queue.database, queue.database._end_if_unused  # noqa: SLF001
+
+    def late() -> bool:
+        answer = look()
+        queue.close()
+        return answer
+
+    monkeypatch.setattr(database, "_end_if_unused", late)
+    database.look(lambda _: monkeypatch.setattr(database, "_end_if_unused", late))
     assert str(path) not in open_files()
 
 
