@@ -265,10 +265,15 @@ def early():
 os.register_at_fork(before=early)  # before worq's: so it comes after them
 from worq.queue.sqlite import TaskQueue
 
-path = sys.argv[1]
-queue = TaskQueue("sqlite:///" + path)
-sizes = []
-opening.append(threading.Thread(target=lambda: sizes.append(queue.size()), daemon=True))
+path, queues, sizes = sys.argv[1], [], []
+
+
+def open_it():
+    queues.append(TaskQueue("sqlite:///" + path))
+    sizes.append(queues[0].size())
+
+
+opening.append(threading.Thread(target=open_it, daemon=True))
 pid = os.fork()
 if not pid:
     there = {os.path.realpath(f"/proc/self/fd/{each}") for each in os.listdir("/proc/self/fd")}
@@ -276,7 +281,7 @@ if not pid:
 assert os.waitpid(pid, 0)[1] == 0
 opening[0].join(60)
 assert sizes == [0]
-queue.close()
+queues[0].close()
 print("done")
 """
 
