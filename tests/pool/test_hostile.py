@@ -4,24 +4,27 @@ import logging
 import pickle
 import random
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
 from tests.backends.brokers import call
 from tests.backends.calls import PATIENCE_S
 from tests.backends.conftest import MakeQueue
+from tests.pool import tasks
 from tests.stateful.profile import by_profile
 from tests.unit.hostile import EXECUTED, bomb
-from worq import Broker, TaskFailure
+from worq import Broker, TaskFailure, get_broker
 from worq.backend import AbstractTaskQueue
-from worq.pool import thread
-from worq.serializer import Json, Pickle, Signed
+from worq.pool import process, thread
+from worq.pool.process import WorkerInitError
+from worq.serializer import SECRET, Json, Pickle, Signed
 from worq.values import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KEY, OTHER_KEY = b"the key of tests", b"some other key.."
+KEY, OTHER_KEY = b"the-key-of-tests", b"some other key.."
 HOSTILE = by_profile(dev=1_000, ci=10_000, deep=10_000)
 GOOD_EVERY = 10
 RAN: list[object] = []
@@ -101,3 +104,57 @@ def test_a_worker_runs_every_good_task_and_none_of_the_hostile(
     assert sorted(RAN, key=repr) == sorted(range(0, HOSTILE, GOOD_EVERY), key=repr)
     assert EXECUTED == []
     assert broker.refused == HOSTILE
+
+
+# Pools of processes: the name of the serializer goes to the workers with the URL, the keys with the environment.
+
+
+@pytest.fixture
+def name(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv(SECRET, KEY.decode())
+    return f"test-{uuid4().hex}"
+
+
+@pytest.mark.spec("ENV-SER-7", "ENV-SER-6")
+def test_the_workers_of_a_pool_have_its_serializer(redis_url: str, name: str) -> None:
+    EXECUTED.clear()
+    with get_broker(redis_url, name, serializer="signed+json") as broker:
+        q = broker.queue()
+        with process.WorkerPool(broker, tasks.init_connected, (name,), workers=1):
+            first = call(q.give, "a", {"k": [1, b"\xff"]})
+            second = call(q.give, "c", [first])
+            broker._queue.submit(Request("x"), bomb())  # noqa: SLF001 - to attack it
+            no_data = call(q.lock, "d")
+            failed = call(q.fail, "e", "no")
+            assert second.wait(PATIENCE_S)
+            assert second.value == [{"k": [1, b"\xff"]}]
+            for deferred, error in {
+                broker.deferred("x"): "message cannot be read: MessageRefused: it is not signed",
+                no_data: "result cannot be serialized: NotPlain: .*it is a lock",
+                failed: "ValueError: no",
+            }.items():
+                assert deferred.wait(PATIENCE_S)
+                with pytest.raises(TaskFailure, match=error):
+                    _ = deferred.value
+        assert broker.refused == 1  # by the pool's own process, which looks at each task first
+
+
+@pytest.mark.spec("ENV-SER-7", "ENV-SER-5", "ENV-POOL-9")
+def test_workers_without_a_key_do_not_start(
+    redis_url: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(SECRET)
+    with get_broker(redis_url, name, serializer=Signed(Json(), KEY)) as broker:
+        pool = process.WorkerPool(broker, tasks.init_connected, (name,), workers=1)
+        with pytest.raises(WorkerInitError, match="keys: to sign needs some, and WORQ_SECRET has"):
+            pool.start()
+
+
+@pytest.mark.spec("ENV-POOL-8")
+def test_a_worker_with_another_serializer_does_not_start(name: str) -> None:
+    with get_broker("memory://", name, serializer="json") as broker:
+        pool = process.WorkerPool(broker, tasks.init, (name,), workers=1)  # heeds no URL
+        with pytest.raises(
+            WorkerInitError, match="the pool's serializer, 'json', is needed, not 'pickle'"
+        ):
+            pool.start()
