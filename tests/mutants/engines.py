@@ -42,6 +42,9 @@ ENGINES = {
             "api",
             ("unit/test_core.py", "unit/test_task.py", "unit/test_urls.py", "unit/test_misuse.py"),
         ),
+        Engine(
+            "security", ("unit/test_signed.py", "unit/test_plain.py", "backends/test_security.py")
+        ),
         Engine("pool", ("pool/test_thread.py",), draws=True),
         Engine("processes", ("pool/test_process.py",), draws=True),
         Engine("receipts", ("backends/on_redis/test_redis_receipts.py",)),
