@@ -250,10 +250,12 @@ class Task(HasOptions):
 class TaskSpace:
     """A name space of tasks, as a module is of functions.
 
-    ts = TaskSpace("foo")
+        ts = TaskSpace("foo")
 
-    @ts.task
-    def func(value): ...        # the task `foo.func`, once a broker has exposed `ts`
+        @ts.task
+        def func(value): ...        # the task `foo.func`, once a broker has exposed `ts`
+
+    Without a name, its tasks are called by theirs alone.
     """
 
     def __init__(self, name: str = "") -> None:
