@@ -39,9 +39,9 @@ class Sleeper:
         timeout_ms: int | None,
     ) -> None:
         self.client = client
-        self.tasks = list(tasks)
-        self.ids = frozenset(task_id for task_id, _ in tasks)
-        self.is_woken = False
+        self.tasks: list[tuple[str, bytes | None]] = list(tasks)
+        self.ids: frozenset[str] = frozenset(task_id for task_id, _ in tasks)
+        self.is_woken: bool = False
         self._until_s = None if timeout_ms is None else time.monotonic() + timeout_ms / 1000
         self._until_ms: int | None = None
         if client.clock is not None and timeout_ms is not None:
@@ -114,11 +114,13 @@ class Bell:
             return
         changes = tasks.changes
         for sleeper in sleepers:
-            if sleeper.tasks and (changes.many or not sleeper.ids.isdisjoint(changes.ids)):
+            if sleeper.tasks and not sleeper.ids.isdisjoint(changes.ids):
                 sleeper.wake()
         if changes.ready:
             self._wake_claims(tasks.connection, queue, sleepers)
         self._set_alarm(queue, next_deadline_ms(tasks.connection, queue))
+        if tasks.is_behind:
+            self.ring()
 
     def wake_all_of(self, client: "Client") -> None:
         for sleeper in list(self._sleepers):

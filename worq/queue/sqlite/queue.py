@@ -3,10 +3,11 @@
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, Literal, TypeVar
 
-from worq import bulk, checks
+from worq import bounds, bulk, checks
 from worq.backend import AbstractTaskQueue, Ending, Entry, Ticket
 from worq.clock import Clock
 from worq.const import (
@@ -19,16 +20,24 @@ from worq.const import (
     Sentinel,
     State,
 )
+from worq.errors import BackendUnavailable, WorqError
 from worq.introspection import Counts, Introspective, Seen, Sign
 from worq.queue.sqlite import reference, signs
 from worq.queue.sqlite.bell import Sleeper
-from worq.queue.sqlite.database import database_of
+from worq.queue.sqlite.database import Database, database_of
 from worq.queue.sqlite.place import place_of
 from worq.queue.sqlite.tasks import Tasks
 from worq.values import Claim, Finished, Outcome, Submitted, Token
 
 T = TypeVar("T")
+R = TypeVar("R")
 
+
+class _Later:
+    """The answer of an operation that has not come to its own part."""
+
+
+_LATER: Final = _Later()
 RETRY_DEADLINE_S: Final = 30.0
 SIGN_S: Final = 0.1
 """How long a sign of life tries to get at the file."""
@@ -67,7 +76,8 @@ class TaskQueue(AbstractTaskQueue, Introspective):
                 f"message_bytes_max: SQLite has room for {BLOB_BYTES_MAX}, not {message_bytes_max!r}"
             )
         self._retry_deadline_s = checks.seconds("retry_deadline_s", retry_deadline_s)
-        self.is_closed = False
+        self.is_closed: bool = False
+        self.database: Database
         self.database, user = database_of(place)
         self._leave = weakref.finalize(self, self.database.leave, user)
         self._leave.atexit = False
@@ -108,6 +118,11 @@ class TaskQueue(AbstractTaskQueue, Introspective):
     def _release(self, task_id: str, token: Token | None) -> bool:
         return self._do(lambda tasks: tasks.release(task_id, token))
 
+    def _await_ready(self, timeout_ms: int | None) -> bool:
+        sleeper = Sleeper(self, (), timeout_ms)
+        found = self._wait(sleeper, lambda tasks, _: tasks.is_ready(), takes=False)
+        return found is not None
+
     def _pop(
         self, task_id: str, timeout_ms: int | None, incarnation: bytes | None
     ) -> Outcome | Sentinel | None:
@@ -146,7 +161,7 @@ class TaskQueue(AbstractTaskQueue, Introspective):
                 limit = min(claims, OPERATIONS_MAX) if is_last else 0
                 ended, claimed = self._do(partial(_finish_each, some, limit))
                 answers += ended
-                if is_last:
+                if is_last and claimed is not None:
                     return answers, claimed
 
     def _claim_many(self, limit: int, timeout_ms: int | None) -> list[Claim]:
@@ -162,11 +177,19 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         with bulk.saying_what_is_done(answers, len(tasks)):
             while len(answers) < len(tasks):
                 some = list(_next(tasks, answers))
-                answers += self._do(partial(_pop_each, wanted=some))
-                waited_for += some
+                popped = self._do(partial(_pop_each, wanted=some))
+                answers += popped
+                waited_for += some[: len(popped)]
         if timeout_ms == 0 or not tasks or any(answer is not None for answer in answers):
             return answers
-        return self._wait(Sleeper(self, waited_for, timeout_ms), _pop_some) or answers
+        sleeper = Sleeper(self, waited_for, timeout_ms)
+        woken = self._wait(sleeper, _pop_some)
+        answers = answers if woken is None else woken
+        with bulk.saying_what_is_done(answers, len(tasks)):
+            while len(answers) < len(tasks):
+                some = list(_next(sleeper.tasks, answers))
+                answers += self._do(partial(_pop_each, wanted=some))
+        return answers
 
     # The API reference
 
@@ -222,35 +245,77 @@ class TaskQueue(AbstractTaskQueue, Introspective):
 
     # One operation
 
-    def _do(self, act: Callable[[Tasks], T]) -> T:
-        return self.database.transact(self, lambda tasks: act(tasks.on_time()), self._retry_deadline_s)  # fmt: skip
+    def _do(self, act: Callable[[Tasks], T], sleeper: Sleeper | None = None) -> T:
+        """What is left of those before it, then its own part, then what that has left. [ENV-SQLITE-9]"""
+        is_behind = False
 
-    def _wait(self, sleeper: Sleeper, look: Callable[[Tasks, Sleeper], T]) -> T | None:
-        """Look until there is an answer or the timeout passes, asleep in between."""
+        def step(tasks: Tasks) -> T | _Later:
+            nonlocal is_behind
+            answer = act(tasks) if tasks.on_time() else _LATER
+            is_behind = tasks.is_behind
+            return answer
+
+        while isinstance(answer := self._transact(step, sleeper), _Later):
+            if bounds.is_over():
+                raise BackendUnavailable(f"{self!r}: there is much to do before", "not_sent")
+            self.database.give_way()
+        if is_behind:
+            self._go_on()
+        return answer
+
+    def _go_on(self) -> None:
+        """Whoever comes next does the rest, should this be in vain: the operation has its answer."""
+        with suppress(WorqError):
+            while not (self._transact(Tasks.on_time) or bounds.is_over()):
+                self.database.give_way()
+
+    def _transact(self, act: Callable[[Tasks], T], sleeper: Sleeper | None = None) -> T:
+        return self.database.transact(self, act, self._retry_deadline_s, sleeper)
+
+    def _wait(
+        self, sleeper: Sleeper, look: Callable[[Tasks, Sleeper], T], *, takes: bool = True
+    ) -> T | None:
+        """Look until there is an answer or the timeout passes, asleep in between.
+
+        `takes`: an answer is nobody else's any more.
+        """
         answer: T | None = None
         try:
             while True:
-                answer = self.database.transact(
-                    self,
-                    lambda tasks: look(tasks.on_time(), sleeper),
-                    self._retry_deadline_s,
-                    None if sleeper.is_over() else sleeper,
+                answer = self._do(
+                    lambda tasks: look(tasks, sleeper), None if sleeper.is_over() else sleeper
                 )
                 if answer is not None or sleeper.is_over():
                     return answer
                 sleeper.sleep()
         finally:
-            self.database.bell.leave(sleeper, is_served=answer is not None)
+            self.database.bell.leave(sleeper, is_served=takes and answer is not None)
 
 
 def _submit_each(entries: Sequence[Entry], tasks: Tasks) -> list[Submitted]:
-    return [tasks.submit(*entry) for entry in entries]
+    return _each(tasks, entries, lambda entry: tasks.submit(*entry))
 
 
 def _finish_each(
     endings: Sequence[Ending], claims: int, tasks: Tasks
-) -> tuple[list[Finished], list[Claim]]:
-    return [tasks.finish(*ending) for ending in endings], tasks.claim_many(claims)
+) -> tuple[list[Finished], list[Claim] | None]:
+    """No list of claims if it did not come to them."""
+    ended = _each(tasks, endings, lambda ending: tasks.finish(*ending))
+    if len(ended) < len(endings) or (claims and not tasks.goes_on()):
+        return ended, None
+    return ended, tasks.claim_many(claims)
+
+
+def _each(tasks: Tasks, items: Sequence[T], act: Callable[[T], R]) -> list[R]:
+    """Of as many of them, in order, as one transaction does. [ENV-SQLITE-9]"""
+    answers: list[R] = []
+    for item in items:
+        if not tasks.goes_on():
+            break
+        answers.append(act(item))
+        if answers[-1] is not None:  # or nothing has changed
+            tasks.count()
+    return answers
 
 
 def _pop(tasks: Tasks, sleeper: Sleeper) -> Outcome | Sentinel | None:
@@ -266,13 +331,15 @@ def _pop_each(
     tasks: Tasks, wanted: list[tuple[str, bytes | None]]
 ) -> list[Outcome | Sentinel | None]:
     """What becomes of each; `wanted` has the incarnation that was seen, of those that have no answer. [ENV-WAIT-5]"""
-    answers: list[Outcome | Sentinel | None] = []
-    for n, (task_id, incarnation) in enumerate(wanted):
-        found = tasks.pop(task_id, incarnation)
+
+    def pop(n: int) -> Outcome | Sentinel | None:
+        found = tasks.pop(*wanted[n])
         if isinstance(found, bytes):
-            wanted[n] = task_id, found
-        answers.append(None if isinstance(found, bytes) else found)
-    return answers
+            wanted[n] = wanted[n][0], found
+            return None
+        return found
+
+    return _each(tasks, range(len(wanted)), pop)
 
 
 def _next(items: Sequence[T], answers: Sequence[object]) -> Sequence[T]:
