@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.targets import TARGETS, Seeds, seeds_of
@@ -37,6 +37,7 @@ def mutated(message: bytes, mutations: list[tuple[str, int, bytes]]) -> bytes:
 
 @pytest.mark.spec("ENV-SER-4", "ENV-SER-6")
 @pytest.mark.parametrize("name", TARGETS)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(message=st.binary())
 def test_arbitrary_bytes_are_refused_or_data(name: str, message: bytes) -> None:
     TARGETS[name](message)
@@ -44,6 +45,7 @@ def test_arbitrary_bytes_are_refused_or_data(name: str, message: bytes) -> None:
 
 @pytest.mark.spec("ENV-SER-4", "ENV-SER-6")
 @pytest.mark.parametrize("name", TARGETS)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), mutations=MUTATIONS)
 def test_mutated_messages_are_refused_or_data(
     name: str, data: st.DataObject, mutations: list[tuple[str, int, bytes]]
