@@ -15,6 +15,7 @@ from worq.errors import BackendUnavailable, MessageRefused, QueueClosed, WorqErr
 from worq.options import Options
 from worq.serializer import Serializer, resolve
 from worq.task import Deferred, DuplicateTask, Queue, Task, TaskExpired, TaskFailure, TaskSpace
+from worq.typed_task import TypedTask, typed
 from worq.urls import open_queue, serializer_in
 
 __all__ = [
@@ -29,9 +30,11 @@ __all__ = [
     "TaskExpired",
     "TaskFailure",
     "TaskSpace",
+    "TypedTask",
     "WorqError",
     "get_broker",
     "get_queue",
+    "typed",
 ]
 
 

@@ -79,7 +79,7 @@ class Broker:
             message_bytes_max=taskqueue.message_bytes_max,
         )
         self._is_owner = False
-        self.home = Home.of(taskqueue.url, taskqueue.name)
+        self.home: Home = Home.of(taskqueue.url, taskqueue.name)
 
     @classmethod
     def opened(
@@ -267,6 +267,10 @@ class Broker:
     def claim(self, timeout: float | None) -> Claim | None:
         """The first half of `next_task`: from here on the task is leased."""
         return self._queue.claim(timeout)
+
+    def await_ready(self, timeout: float | None) -> bool:
+        """Wait until there may be a task to claim, and leave it. [ENV-WAIT-10]"""
+        return self._queue.await_ready(timeout)
 
     def read(self, claim: Claim) -> FunctionTask | None:
         """The second half of `next_task`."""

@@ -139,6 +139,7 @@ class Passed:
     def encode(self, value: object) -> StandIn | None:
         if not isinstance(value, Deferred):
             return encode_failure(value)
+        value = cast("Deferred[object]", value)
         if value.held is None:
             self.awaited.append(value)
             stand_in: StandIn = [DEFERRED, value.id, value.name]

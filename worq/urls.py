@@ -19,6 +19,7 @@ SCHEMES = {
     "unix": "worq.queue.redis",
     "sqlite": "worq.queue.sqlite",
 }
+_OF_REDIS = ("redis", "hiredis")
 PROCESS_LOCAL = frozenset({"memory"})
 _OPTION = "serializer"
 GROUP = "worq.backends"
@@ -43,11 +44,11 @@ def _backend(scheme: str) -> type[AbstractTaskQueue]:
     try:
         module = importlib.import_module(SCHEMES[scheme])
     except ModuleNotFoundError as error:
-        if error.name != "redis":  # a part of it that is missing is told as it is
+        if error.name not in _OF_REDIS:  # a part of one that is missing is told as it is
             raise
         raise ModuleNotFoundError(
-            f"url: {scheme}:// needs the package redis, which the extra worq-spec[redis] brings",
-            name="redis",
+            f"url: {scheme}:// needs the package {error.name}, which the extra worq-spec[redis] brings",
+            name=error.name,
         ) from None
     return cast("type[AbstractTaskQueue]", module.TaskQueue)
 

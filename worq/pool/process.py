@@ -66,8 +66,8 @@ class WorkerPool:
             raise TypeError(f"init_func: a function is needed, not {init_func!r}")
         _check_arguments(init_args, init_kwargs)
         self.broker = broker
-        self.workers = _cpus() if workers is None else count("workers", workers, WORKERS_MAX)
-        self.name = f"worq {broker.name}" if name is None else name
+        self.workers: int = _cpus() if workers is None else count("workers", workers, WORKERS_MAX)
+        self.name: str = f"worq {broker.name}" if name is None else name
         self.max_worker_tasks = max_worker_tasks
         self.time_limit = time_limit
         self.drain_timeout = drain_timeout
