@@ -17,7 +17,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test deep soak check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test clean
+.PHONY: help demo test deep soak fuzz check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ deep: $(VENV)/with-test ## the same with 20,000 examples a test: hours
 
 soak: $(VENV)/with-test ## load and faults at random for SECONDS, checked round by round: make soak SECONDS=600
 	$(BIN)/python -m tests.faults $(SECONDS) $(ARGS)
+
+fuzz: $(VENV)/with-fuzz ## throw bytes at each serializer for SECONDS, led by coverage (atheris); ARGS='json msgpack'
+	$(BIN)/python -m tests.fuzz $(SECONDS) $(ARGS)
 
 check: lint coverage oldest wheel-test ## all that must hold before a commit, but for `make test`
 
