@@ -61,7 +61,11 @@ def _smoke(program: Program, subject: Subject) -> Iterable[str]:
     with subject.benched(queues=1, clients=1) as bench:
         lockstep = bench.lockstep()
         lockstep.looks_at_arguments = "get_arguments" in operations_of(program)
-        lockstep.run(program)
+        try:
+            lockstep.run(program)
+        except AssertionError:
+            shortest.raise_shortest(bench, lockstep)
+            raise
         return _clauses(lockstep.rows)
 
 
@@ -117,7 +121,6 @@ def _transition_checks() -> Iterator[Check]:
         run = partial(_transitions, name)
         uses = CONTRACT_OPERATIONS | asked | {TIME}
         yield Check("transitions", f"every transition of {name}", run, uses, _needs(asked))
-    yield Check("transitions", "stories of an application", _stories, CONTRACT_OPERATIONS)
 
 
 # Exhaustive
@@ -153,6 +156,7 @@ def _walk(walk: Callable[[Bench, Random, int], None], subject: Subject) -> Itera
 
 
 def _machine_checks() -> Iterator[Check]:
+    yield Check("machines", "stories of an application", _stories, CONTRACT_OPERATIONS)
     machines: dict[str, Callable[[Subject], Iterable[str]]] = {
         f"random histories of {machine.__name__}": partial(_machine, partial(make_machine, machine))
         for machine in MACHINES
