@@ -31,7 +31,7 @@ ENGINES = {
         Engine("bad input", ("backends/test_bad_input.py",)),
         Engine("waiting", ("backends/test_waiting.py",)),
         Engine("threads", ("backends/test_threads.py",), draws=True),
-        Engine("unit", ("unit/test_memory.py",)),
+        Engine("unit", ("unit/test_memory.py", "unit/test_memory_handlers.py")),
         Engine(
             "model", ("model/test_table.py", "model/test_invariants.py", "stateful/test_queue.py")
         ),
