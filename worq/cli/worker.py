@@ -270,6 +270,8 @@ def _work(plan: _Plan, foreman: Foreman, *, reload: bool) -> Ending:
     except process.WorkerInitError as error:
         click.echo(f"Error: no worker process: {error}", err=True)
         raise click.exceptions.Exit(FAILED) from error
+    if refused := sum(broker.refused for broker in brokers):
+        _log.warning("messages that were refused: %s", f"{refused:,}")
     for broker in brokers:
         broker.close()
     return ending

@@ -52,7 +52,7 @@ class Ledger:
         spent: Callable[[], object] = lambda: None,
     ) -> None:
         self.is_burst = burst
-        self.turn = threading.Lock()
+        self.turn: threading.Lock = threading.Lock()
         self.first = 0
         self._left = tasks_max
         self._unclaimed = tasks_max
@@ -140,7 +140,7 @@ class Feed(Broker):
         """It closes the brokers. `ledger`: without one there is no end to it."""
         first = brokers[0]
         super().__init__(first._queue, serializer=first._serializer)  # noqa: SLF001 - it is a Broker
-        self.tasks = first.tasks
+        self.tasks: dict[str, Callable[..., Any]] = first.tasks
         self._brokers = list(brokers)
         self._by_name = {broker.name: broker for broker in brokers}
         self._ledger = Ledger() if ledger is None else ledger
@@ -154,6 +154,10 @@ class Feed(Broker):
     @property
     def queue_count(self) -> int:
         return len(self._brokers)
+
+    @property
+    def refused(self) -> int:
+        return sum(broker.refused for broker in self._brokers)
 
     def clone(self, *, url: str | None = None, name: str | None = None) -> Self:
         assert url is None

@@ -75,7 +75,7 @@ class Tasks:
     """
 
     def __init__(self, tell: Callable[[Record], None]) -> None:
-        self.now_ms = 0
+        self.now_ms: int = 0
         self._tell = tell
         self._records: dict[str, Record] = {}
         self._pending: dict[str, Record] = {}
