@@ -56,7 +56,10 @@ class WatchedCall(Call[R_co]):
         super().__init__(act)
 
     def _run(self) -> None:
-        sys.setprofile(lambda *_: self._did_at_s.append(time.monotonic()))
+        def note(*_: object) -> None:
+            self._did_at_s.append(time.monotonic())
+
+        sys.setprofile(note)
         super()._run()
 
     def moments_since(self, began_s: float, each_s: float) -> int:

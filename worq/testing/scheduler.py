@@ -171,7 +171,9 @@ class Scheduler:
     """
 
     def __init__(self, threads: int, files: Collection[str] = ()) -> None:
-        self.threading: SimpleNamespace = SimpleNamespace(Lock=partial(Lock, self), get_ident=threading.get_ident)
+        self.threading: SimpleNamespace = SimpleNamespace(
+            Lock=partial(Lock, self), get_ident=threading.get_ident
+        )
         self.now_ms: int = 0
         self.errors: list[BaseException] = []
         self.decisions: list[Decision] = []
