@@ -7,7 +7,7 @@ SECONDS ?= 120
 
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 PIP := -m pip --disable-pip-version-check install --quiet
 TYPES := build/types.txt
 WHEEL := build/wheel
