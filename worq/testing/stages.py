@@ -224,6 +224,7 @@ def _parallel_checks() -> Iterator[Check]:
         "no wait ends early": waits.no_wait_ends_early,
         "who waits for a task gets it": waits.claims_end,
         "who waits for an outcome is told": waits.pops_end,
+        "who waits for many is told": waits.bulks_end,
         "a pop waits for one incarnation": waits.a_pop_waits_for_one_incarnation,
     }
     for name, examine_ in about.items():
