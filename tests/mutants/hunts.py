@@ -28,7 +28,7 @@ from worq.clock import ManualClock
 from worq.queue import memory, sqlite
 from worq.queue import redis as redis_queue
 from worq.queue.memory.stores import STORES
-from worq.testing import calls, lifecycle, lockstep, vectors
+from worq.testing import calls, in_bulk, lifecycle, lockstep, vectors
 from worq.testing.bench import Bench
 from worq.testing.capabilities import checked
 from worq.testing.exhaustive import THEMES, run_theme
@@ -136,6 +136,7 @@ def hunt(
     # Told at once: what hangs may not let go of the threads that are in it.
     signal.signal(signal.SIGALRM, lambda *_: tell(Found(f"no answer for {HANGS_AFTER_S} s", ())))
     lockstep.carry_out = Steps.counted(lockstep.carry_out)  # type: ignore[attr-defined]
+    lockstep.carry_out_bulk = Steps.counted(lockstep.carry_out_bulk)  # type: ignore[attr-defined]
     lifecycle.LifecycleLockstep.act = Steps.counted(lifecycle.LifecycleLockstep.act)  # type: ignore[method-assign]
     with _place(backend) as place:
         try:
@@ -200,6 +201,15 @@ def _exhaustive(place: Place, number: int) -> None:
             bench.close()
             left = place.left()
             assert not left, f"left behind after {theme.name!r}: {left}"
+
+
+def _bulks(place: Place, number: int) -> None:
+    bench = Bench(place.make, place.left_of, queues=1, clients=1)
+    for length in (1, 2):
+        for program in [*in_bulk.programs(length)][:: place.haste]:
+            beside = bench.lockstep()
+            beside.run(program)
+            bench.done(beside)
 
 
 def _smoke(place: Place, number: int) -> None:
@@ -323,6 +333,7 @@ _HUNTS: dict[str, Callable[[Place, int], None]] = {
     "stories": _stories,
     "vectors": _vectors,
     "exhaustive": _exhaustive,
+    "bulks": _bulks,
     "rules": _rules,
     "one rule": _one_rule,
     "lives": _lives,

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Self, cast
 import redis
 
 from worq.queue.redis.keys import keys_of
+from worq.testing.driver import Bulk
 from worq.testing.histories import Act, Event, History, Lane, Unknown
 from worq.testing.journal import Commit, JournalQueue, label, replay, take_journal
 from worq.testing.linearizability import Verdict
@@ -45,6 +46,8 @@ class LabellingRecorder(Recorder):
 
     def perform(self, process: str, op_id: int, act: Act) -> Reply:
         label.text = f"{process}/{op_id}"
+        if isinstance(act, Bulk):
+            label.text += f"+{len(act.operations)}"
         return super().perform(process, op_id, act)
 
 

@@ -28,6 +28,7 @@ EXAMINED: Final = (
     OF_RETRIES,
     OF_SHARED,
     *(f"ENV-BAD-{number}" for number in (1, 2, 3, 4, 5)),
+    *(f"ENV-BULK-{number}" for number in (1, 2, 3, 4, 5)),
 )
 """The clauses that a kit can examine beyond those of the model."""
 

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 from worq.testing.bench import Bench
-from worq.testing.driver import Do, Program
+from worq.testing.driver import BulkProgram, Do
 from worq.testing.lockstep import Lockstep
 from worq_model import operations as ops
 
 
-def run(bench: Bench, program: Program, *, observe: bool = True) -> None:
+def run(bench: Bench, program: BulkProgram, *, observe: bool = True) -> None:
     """A program from empty queues to the end of every task; what goes wrong is raised by its shortest part."""
     lockstep = bench.lockstep()
     try:
@@ -27,10 +27,10 @@ def raise_shortest(bench: Bench, failed: Lockstep) -> None:
     program = failed.program
     winds_up = _failure_of(bench, program, failed, winds_up=False) is None
 
-    def fails(program: Program) -> bool:
+    def fails(program: BulkProgram) -> bool:
         return _failure_of(bench, program, failed, winds_up=winds_up) is not None
 
-    longer: Program = ()
+    longer: BulkProgram = ()
     while program != longer:
         longer = program
         program = _simpler(_shorter(program, fails), fails)
@@ -39,7 +39,7 @@ def raise_shortest(bench: Bench, failed: Lockstep) -> None:
         raise failure from None
 
 
-def _shorter(program: Program, fails: Callable[[Program], bool]) -> Program:
+def _shorter(program: BulkProgram, fails: Callable[[BulkProgram], bool]) -> BulkProgram:
     size = len(program)
     while size:
         for start in range(0, len(program), size):
@@ -52,7 +52,7 @@ def _shorter(program: Program, fails: Callable[[Program], bool]) -> Program:
     return program
 
 
-def _simpler(program: Program, fails: Callable[[Program], bool]) -> Program:
+def _simpler(program: BulkProgram, fails: Callable[[BulkProgram], bool]) -> BulkProgram:
     """Without the arguments of tasks that need not have any: then those need not be there."""
     for place, entry in enumerate(program):
         if (
@@ -68,7 +68,7 @@ def _simpler(program: Program, fails: Callable[[Program], bool]) -> Program:
 
 
 def _failure_of(
-    bench: Bench, program: Program, failed: Lockstep, *, winds_up: bool
+    bench: Bench, program: BulkProgram, failed: Lockstep, *, winds_up: bool
 ) -> AssertionError | None:
     lockstep = bench.lockstep()
     lockstep.looks_at_arguments = failed.looks_at_arguments
