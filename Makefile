@@ -20,7 +20,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test deep soak fuzz check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test sdist-test release-check test-all clean
+.PHONY: help demo test deep soak fuzz check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test changelog sdist-test release-check test-all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -88,6 +88,9 @@ mutants: $(VENV)/with-test ## have several engines hunt each mutant, for docs/ve
 # ARGS: files of worq, or of the model if they begin with model/; `queue/memory/deadlines.py` for one that is quick.
 sweep: $(VENV)/with-test ## try every small change of the memory queue and the model, and list what nobody notices: hours
 	$(BIN)/python -m tests.mutants.sweep $(ARGS)
+
+changelog: ## move what is in changes/ into CHANGELOG.md
+	$(PYTHON) scripts/changelog.py
 
 wheel: $(VENV)/with-dev ## build dist/
 	rm -rf dist
