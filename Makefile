@@ -11,13 +11,16 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 PIP := -m pip --disable-pip-version-check install --quiet
 TYPES := build/types.txt
 WHEEL := build/wheel
+SDIST := build/sdist
+# As the classifiers in pyproject.toml say.
+PYTHONS := 3.11 3.12 3.13
 WHEEL_PYTHON := $(WHEEL)/venv/bin/python
 # Or pyright asks the network at each run whether there is a newer one.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test deep histories soak fuzz check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test clean
+.PHONY: help demo test deep histories soak fuzz check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test changelog sdist-test release-check test-all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -90,6 +93,9 @@ mutants: $(VENV)/with-test ## have several engines hunt each mutant, for docs/ve
 sweep: $(VENV)/with-test ## try every small change of the memory queue and the model, and list what nobody notices: hours
 	$(BIN)/python -m tests.mutants.sweep $(ARGS)
 
+changelog: ## move what is in changes/ into CHANGELOG.md
+	$(PYTHON) scripts/changelog.py
+
 wheel: $(VENV)/with-dev ## build dist/
 	rm -rf dist
 	$(BIN)/python -m build
@@ -105,6 +111,30 @@ wheel-test: wheel ## the tests of what a user has against the wheel, in an envir
 	mkdir -p $(WHEEL)/model && cp -R model/vectors $(WHEEL)/model
 	cd $(WHEEL) && venv/bin/python -m pytest -o pythonpath= -n auto --maxprocesses 4 \
 		tests/backends tests/cli tests/docs tests/stateful $(ARGS)
+
+# Whoever packages worq has no git, no wheel, and nothing but that file.
+sdist-test: wheel ## the tests against what is in the sdist, in an environment of its own
+	rm -rf $(SDIST)
+	mkdir -p $(SDIST)
+	tar -xzf dist/*.tar.gz -C $(SDIST) --strip-components 1
+	$(PYTHON) -m venv $(SDIST)/.venv
+	cd $(SDIST) && .venv/bin/python $(PIP) '.[test]' && .venv/bin/python -m pytest -n auto --maxprocesses 4 \
+		tests/backends tests/cli tests/docs tests/kit tests/model tests/pool tests/stateful tests/unit $(ARGS)
+
+release-check: wheel-test sdist-test ## build the sdist and the wheel, test both, and say whether they can go out
+	$(BIN)/python scripts/release.py dist
+
+# Each has an environment of its own, which stays: only the first time takes long.
+test-all: ## the suite on every Python that worq is for and that is on this machine
+	@failed=; for version in $(PYTHONS); do \
+		if python=$$($(PYTHON) scripts/pythons.py $$version); then \
+			echo "== Python $$version: $$python"; \
+			$(MAKE) test VENV=build/python-$$version PYTHON="$$python" ARGS='$(ARGS)' || failed="$$failed $$version"; \
+		else \
+			echo "== Python $$version: NOT TESTED: there is none on this machine"; \
+		fi; \
+	done; \
+	if test -n "$$failed"; then echo "FAILED on Python:$$failed"; exit 1; fi
 
 clean: ## remove all that make has made
 	rm -rf $(VENV) build dist .coverage* .hypothesis .import_linter_cache .mypy_cache \

@@ -24,7 +24,17 @@ from worq.failures import (
     to_plain,
 )
 from worq.options import TaskOptions
-from worq.serializer import Decode, Encode, Kind, NotPlain, Place, Sealing, Serializer, StandIn
+from worq.serializer import (
+    SIGNATURE,
+    Decode,
+    Encode,
+    Kind,
+    NotPlain,
+    Place,
+    Sealing,
+    Serializer,
+    StandIn,
+)
 from worq.task import FunctionTask
 from worq.values import EXPIRED, Claim, Outcome, Token
 
@@ -92,8 +102,12 @@ class Codec:
         """The value of a part of a message. Raises what the serializer raises."""
         try:
             return self.serializer.loads(message, decode)
-        except MessageRefused:
-            self.refusals.add()
+        except Exception as error:
+            if self.sealing is None and message.startswith(SIGNATURE):
+                self.refusals.add()
+                raise MessageRefused("it is signed, and this reader's serializer is not") from error
+            if isinstance(error, MessageRefused):
+                self.refusals.add()
             raise
 
     def _check_size(self, message: bytes) -> None:

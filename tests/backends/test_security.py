@@ -276,6 +276,22 @@ def test_deserialize_loads_signed_arguments(broker: Broker) -> None:
     assert str(failure).endswith(":b] ValueError: boom")
 
 
+@pytest.mark.parametrize("reader", [Pickle(), Json(), MsgPack()], ids=repr)
+def test_who_reads_signed_messages_without_keys_is_told_why(
+    reader: Serializer, queue: AbstractTaskQueue, broker: Broker
+) -> None:
+    other = broker_with(queue, reader)
+    deferred = call(broker.queue().give, "x", 1)
+    assert other.next_task(0) is None
+    failure = other.pop_result(deferred)
+    assert "MessageRefused: it is signed, and this reader's serializer is not" in str(failure)
+    call(broker.queue().give, "y", 1)
+    work(broker)
+    with pytest.raises(TaskFailure, match="MessageRefused: it is signed, and this reader"):
+        _ = other.deferred("y").value
+    assert other.refused == 2
+
+
 # What no signature prevents: docs/security.md says so.
 
 

@@ -130,7 +130,7 @@ def test_the_workers_of_a_pool_have_its_serializer(redis_url: str, name: str) ->
             assert second.value == [{"k": [1, b"\xff"]}]
             for deferred, error in {
                 broker.deferred("x"): "message cannot be read: MessageRefused: it is not signed",
-                no_data: "result cannot be serialized: NotPlain: .*it is a lock",
+                no_data: "result cannot be serialized: NotPlain: .*its type is lock",
                 failed: "ValueError: no",
             }.items():
                 assert deferred.wait(PATIENCE_S)

@@ -177,19 +177,19 @@ class Box:
 Pair = namedtuple("Pair", "a b")  # noqa: PYI024 - it is data that we want to see refused
 
 REFUSED: dict[str, tuple[object, str]] = {
-    "set": ({1, 2}, "{1, 2}: it is a set, and only None, bool"),
-    "complex": (1j, "1j: it is a complex"),
-    "a subclass of str": (Text("a"), "'a': it is a Text"),
-    "a subclass of int": (Number.ONE, "<Number.ONE: 1>: it is a Number"),
-    "a subclass of dict": (OrderedDict(a=1), r"OrderedDict.*: it is a OrderedDict"),
-    "a subclass of tuple": (Pair(1, 2), r"Pair\(a=1, b=2\): it is a Pair"),
-    "a dataclass": (Box(1), r"Box\(content=1\): it is a Box"),
-    "a datetime": (datetime(2020, 1, 1, tzinfo=UTC), r"datetime.*: it is a datetime"),
-    "a bytearray": (bytearray(b"a"), r"bytearray\(b'a'\): it is a bytearray"),
-    "a function": (len, "<built-in function len>: it is a builtin_function_or_method"),
-    "a key": ({1: 2}, "1: it is a int, and the keys of a dict are str"),
-    "a key that is a tuple": ({(1, 2): 2}, r"\(1, 2\): it is a tuple, and the keys"),
-    "a key of a subclass": ({Text("a"): 2}, "'a': it is a Text, and the keys"),
+    "set": ({1, 2}, "{1, 2}: its type is set, and only None, bool"),
+    "complex": (1j, "1j: its type is complex"),
+    "a subclass of str": (Text("a"), "'a': its type is Text"),
+    "a subclass of int": (Number.ONE, "<Number.ONE: 1>: its type is Number"),
+    "a subclass of dict": (OrderedDict(a=1), r"OrderedDict.*: its type is OrderedDict"),
+    "a subclass of tuple": (Pair(1, 2), r"Pair\(a=1, b=2\): its type is Pair"),
+    "a dataclass": (Box(1), r"Box\(content=1\): its type is Box"),
+    "a datetime": (datetime(2020, 1, 1, tzinfo=UTC), r"datetime.*: its type is datetime"),
+    "a bytearray": (bytearray(b"a"), r"bytearray\(b'a'\): its type is bytearray"),
+    "a function": (len, "<built-in function len>: its type is builtin_function_or_method"),
+    "a key": ({1: 2}, "1: its type is int, and the keys of a dict are str"),
+    "a key that is a tuple": ({(1, 2): 2}, r"\(1, 2\): its type is tuple, and the keys"),
+    "a key of a subclass": ({Text("a"): 2}, "'a': its type is Text, and the keys"),
 }
 
 
@@ -211,7 +211,7 @@ def test_a_call_says_which_part_of_which_argument_is_no_data(name: str) -> None:
         with pytest.raises(TypeError) as caught:
             broker.queue().f(0, [1, {"k": {2}}])
         assert str(caught.value).startswith(
-            "args[1][1]['k']: {2}, of the task 'f', can't be serialized: it is a set, and only None"
+            "args[1][1]['k']: {2}, of the task 'f', can't be serialized: its type is set, and only None"
         )
         with pytest.raises(TypeError, match=r"^key\['a'\]: 1j, of the task 'f', can't be"):
             broker.queue().f(key={"a": 1j})
@@ -228,7 +228,8 @@ def test_a_result_that_is_no_data_is_a_failure(name: str) -> None:
         assert task is not None
         broker.invoke(task)
         with pytest.raises(
-            TaskFailure, match=r"result cannot be serialized: NotPlain: \['k'\]: \{1\}: it is a set"
+            TaskFailure,
+            match=r"result cannot be serialized: NotPlain: \['k'\]: \{1\}: its type is set",
         ):
             _ = deferred.value
 

@@ -12,12 +12,13 @@ from worq.serializer.choice import NAMES, PICKLE, check_name, name_of, named, re
 from worq.serializer.pickles import Pickle, restored
 from worq.serializer.plain import Json, MsgPack, NotPlain
 from worq.serializer.seam import Decode, Encode, Kind, Place, Sealing, Serializer, StandIn
-from worq.serializer.signed import SECRET, Signed, check_serializer
+from worq.serializer.signed import SECRET, SIGNATURE, Signed, check_serializer
 
 __all__ = [
     "NAMES",
     "PICKLE",
     "SECRET",
+    "SIGNATURE",
     "Decode",
     "Encode",
     "Json",

@@ -78,7 +78,7 @@ class _Plain:
         if stand_in is None:
             raise NotPlain(
                 value,
-                f"it is a {kind.__qualname__}, and only None, bool, int, float, str, bytes, "
+                f"its type is {kind.__qualname__}, and only None, bool, int, float, str, bytes, "
                 "and lists, tuples and dicts of them are carried",
             )
         return self._box(stand_in)
@@ -100,7 +100,9 @@ class _Plain:
         _check_depth(values, depth_left)
         if not _STR.issuperset(map(type, values)):
             key = next(key for key in values if type(key) is not str)
-            raise NotPlain(key, f"it is a {type(key).__qualname__}, and the keys of a dict are str")
+            raise NotPlain(
+                key, f"its type is {type(key).__qualname__}, and the keys of a dict are str"
+            )
         made: dict[str, object] = {}
         for key, value in cast("dict[str, object]", values).items():
             try:

@@ -17,7 +17,8 @@ SECRET: Final = "WORQ_SECRET"
 KEY_BYTES_MIN: Final = 16
 
 # What it is and in which version, kind, which key, the incarnation, the signature.
-MAGIC: Final = b"worqsig\x01"
+SIGNATURE: Final = b"worqsig"
+MAGIC: Final = SIGNATURE + b"\x01"
 _HEAD: Final = Struct("!8sc8s16s32s")
 _NO_INCARNATION: Final = bytes(16)
 

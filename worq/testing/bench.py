@@ -8,6 +8,7 @@ from typing import Any
 
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
+from worq.serializer import Serializer
 from worq.testing.capabilities import IN_LOCKSTEP, MANUAL_CLOCK, Capabilities
 from worq.testing.lifecycle import LifecycleLockstep
 from worq.testing.lockstep import Lockstep
@@ -48,7 +49,10 @@ class Bench:
         queues: int = 2,
         clients: int = 2,
         claimed: Capabilities = IN_LOCKSTEP,
+        serializer: Serializer | None = None,
     ) -> None:
+        """`serializer`: of the brokers of a life cycle."""
+        self._serializer = serializer
         self._make_queue = make_queue
         self._left_behind = left_behind
         self._shape = (queues, clients)
@@ -76,7 +80,9 @@ class Bench:
     def lifecycle(self) -> LifecycleLockstep:
         """The same with a broker on each queue. Hand it back with `lifecycle_done`."""
         queues = [clients[0] for clients in self._take()]
-        self._out = lockstep = LifecycleLockstep(queues, self._clock, claimed=self._claimed)
+        self._out = lockstep = LifecycleLockstep(
+            queues, self._clock, claimed=self._claimed, serializer=self._serializer
+        )
         return lockstep
 
     def lifecycle_done(self, lockstep: LifecycleLockstep) -> None:

@@ -14,6 +14,7 @@ from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
 from worq.const import FAIL, PASS
 from worq.core import Broker
+from worq.serializer import Serializer
 from worq.task import (
     Deferred,
     DuplicateTask,
@@ -75,11 +76,12 @@ class LifecycleLockstep:
         clock: ManualClock,
         workers: int = 2,
         claimed: Capabilities = IN_LOCKSTEP,
+        serializer: Serializer | None = None,
     ) -> None:
         self.clock = clock
         self._claimed = claimed
         self.queues = queues
-        self.brokers: list[Broker] = [Broker(queue) for queue in queues]
+        self.brokers: list[Broker] = [Broker(queue, serializer=serializer) for queue in queues]
         for broker in self.brokers:
             broker.expose(tasks())
         self.world: model.World = model.start(tuple(queue.name for queue in queues), workers)
