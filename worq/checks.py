@@ -77,9 +77,10 @@ def seconds_or_forever(argument: str, value: object) -> float | None:
 
 
 def positive_seconds(argument: str, value: object) -> float:
-    if seconds(argument, value) == 0:
+    value_s = seconds(argument, value)
+    if value_s == 0:
         raise ValueError(f"{argument}: more than 0 seconds are needed, not {value!r}")
-    return seconds(argument, value)
+    return value_s
 
 
 def retention(argument: str, value: object) -> float | None:
@@ -125,6 +126,15 @@ def bytes_max(argument: str, value: object) -> int:
         raise TypeError(f"{argument}: a number of bytes is needed, not {value!r}")
     if value < 1:
         raise ValueError(f"{argument}: at least 1 byte is needed, not {value!r}")
+    return value
+
+
+def whole(argument: str, value: object, minimum: int) -> int:
+    """A whole number of at least so many. [ENV-BULK-2]"""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{argument}: an integer is needed, not {value!r}")
+    if value < minimum:
+        raise ValueError(f"{argument}: {minimum} or more is needed, not {value!r}")
     return value
 
 

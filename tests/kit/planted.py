@@ -281,7 +281,7 @@ class AllClaimsWake(TaskQueue):
     def _submit(self, *args: Any) -> Any:
         def wake() -> None:
             for waiter in self._store.waiting._sleepers:
-                waiter.condition.notify()
+                waiter.gate.open()
 
         answer = super()._submit(*args)
         self._store.guard.run(wake)

@@ -34,7 +34,7 @@ ENGINES = {
         Engine("waiting", ("backends/test_waiting.py",)),
         Engine("threads", ("backends/test_threads.py",), draws=True),
         Engine("interruptions", ("backends/test_interruptions.py",)),
-        Engine("unit", ("unit/test_memory.py",)),
+        Engine("unit", ("unit/test_memory.py", "unit/test_memory_handlers.py")),
         Engine(
             "model", ("model/test_table.py", "model/test_invariants.py", "stateful/test_queue.py")
         ),
@@ -42,6 +42,9 @@ ENGINES = {
         Engine(
             "api",
             ("unit/test_core.py", "unit/test_task.py", "unit/test_urls.py", "unit/test_misuse.py"),
+        ),
+        Engine(
+            "security", ("unit/test_signed.py", "unit/test_plain.py", "backends/test_security.py")
         ),
         Engine("pool", ("pool/test_thread.py",), draws=True),
         Engine("processes", ("pool/test_process.py",), draws=True),

@@ -19,5 +19,5 @@ def worq() -> None:
     """Run worq, a task queue whose behaviour is defined by an executable specification."""
 
 
-for command in (check, demo, explore, info, purge, result, spec, worker):
-    worq.add_command(command)
+for _command in (check, demo, explore, info, purge, result, spec, worker):
+    worq.add_command(_command)

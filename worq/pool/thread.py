@@ -34,9 +34,9 @@ class WorkerPool:
         `name`: of its threads. `drain_timeout`: how many seconds `stop` leaves to what runs, by the
         queue's clock; infinity: until it ends.
         """
-        self.broker = checks.instance("broker", broker, Broker)
-        self.workers = count("workers", workers, WORKERS_MAX)
-        self.name = f"worq {broker.name}" if name is None else name
+        self.broker: Broker = checks.instance("broker", broker, Broker)
+        self.workers: int = count("workers", workers, WORKERS_MAX)
+        self.name: str = f"worq {broker.name}" if name is None else name
         self.drain_timeout = drain_timeout
         self._drain_s = checks.seconds_or_forever("drain_timeout", drain_timeout)
         self._lock = threading.Lock()
@@ -54,11 +54,11 @@ class WorkerPool:
                 raise RuntimeError(f"{self!r} was started already")
             shift = Shift(self.broker, self.workers, self.name, drain_s=self._drain_s)
             # From now on it can be stopped, also by its first task.
-            before, self._shift = self._shift, shift
+            self._shift = shift
             try:
                 shift.start(timeout_s)
-            except BaseException:
-                self._shift = before
+            except BaseException:  # Ctrl-C too
+                shift.call_off()
                 raise
 
     def stop(self, join: bool = True) -> None:  # noqa: FBT001, FBT002 - the API's signature
@@ -93,8 +93,12 @@ class WorkerPool:
         shift.join()
 
     def __enter__(self) -> Self:
-        self.start()
-        return self
+        try:
+            self.start()
+            return self  # noqa: TRY300 - Ctrl-C may come just before
+        except KeyboardInterrupt:
+            self.stop()
+            raise
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()

@@ -21,7 +21,7 @@ class Call(Generic[R_co]):
     def __init__(self, act: Callable[[], R_co]) -> None:
         self._act = act
         self._future: Future[R_co] = Future()
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread: threading.Thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     def _run(self) -> None:
@@ -56,7 +56,10 @@ class WatchedCall(Call[R_co]):
         super().__init__(act)
 
     def _run(self) -> None:
-        sys.setprofile(lambda *_: self._did_at_s.append(time.monotonic()))
+        def note(*_: object) -> None:
+            self._did_at_s.append(time.monotonic())
+
+        sys.setprofile(note)
         super()._run()
 
     def moments_since(self, began_s: float, each_s: float) -> int:

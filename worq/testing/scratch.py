@@ -36,7 +36,7 @@ class Scratch:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.name = f"worq check {secrets.token_hex(8)}"
+        self.name: str = f"worq check {secrets.token_hex(8)}"
         self._scheme = scheme_of(url)
         self._made: list[Path] = []  # files that were not there before
         if self._is_sqlite:

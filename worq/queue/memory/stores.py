@@ -14,6 +14,8 @@ from worq.queue.memory.tasks import Tasks
 from worq.queue.memory.waiting import Waiter, Waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from worq.clock import Clock
     from worq.queue.memory.taskqueue import TaskQueue
     from worq.queue.memory.tasks import Record
@@ -25,16 +27,16 @@ class Store:
     """One queue: its tasks and those who wait, behind one guard, on one clock."""
 
     def __init__(self, clock: Clock | None) -> None:
-        self.clock = MonotonicClock() if clock is None else clock
+        self.clock: Clock = MonotonicClock() if clock is None else clock
         self.queues: WeakSet[TaskQueue] = WeakSet()
         self._flows = isinstance(self.clock, MonotonicClock)
         self._empty()
         self._unsubscribe = self.clock.subscribe(self._clock_advanced)
 
     def _empty(self) -> None:
-        self.guard = Guard()
-        self.waiting = Waiting(self.guard, flows=self._flows)
-        self.tasks = Tasks(self.waiting.tell)
+        self.guard: Guard = Guard()
+        self.waiting: Waiting = Waiting(self.guard, flows=self._flows)
+        self.tasks: Tasks = Tasks(self.waiting.tell)
 
     # Behind the guard, until `settle`.
 
@@ -47,14 +49,14 @@ class Store:
         if self.waiting:
             self.waiting.settle(self.tasks.ready, self.tasks.next_deadline_ms())
 
-    def waiter(self, owner: TaskQueue, record: Record | None, timeout_ms: int | None) -> Waiter:
+    def waiter(self, owner: TaskQueue, records: Sequence[Record], timeout_ms: int | None) -> Waiter:
         """Make a waiting call that begins now."""
         limit_ms = None
         if timeout_ms is not None:
             # Of the present millisecond of a clock that flows a part is gone, so it does not
             # count: or the wait would end before its timeout. [ENV-WAIT-2]
             limit_ms = self.tasks.now_ms + timeout_ms + int(self._flows)
-        return Waiter(self.guard.condition(), owner, record, limit_ms)
+        return Waiter(self.guard.gate(), owner, records, limit_ms)
 
     def is_over(self, waiter: Waiter) -> bool:
         """Whether its timeout has passed."""

@@ -75,7 +75,7 @@ class Tasks:
     """
 
     def __init__(self, tell: Callable[[Record], None]) -> None:
-        self.now_ms = 0
+        self.now_ms: int = 0
         self._tell = tell
         self._records: dict[str, Record] = {}
         self._pending: dict[str, Record] = {}
@@ -141,6 +141,10 @@ class Tasks:
             self._reserve(record, argument)
         return ACCEPTED
 
+    def is_ready(self) -> Literal[True] | None:
+        """Would a claim get one? [ENV-WAIT-10]"""
+        return True if self._ready else None
+
     def claim(self) -> Claim | None:
         """[CLM-1] to [CLM-4]"""
         if not self._ready:
@@ -155,6 +159,16 @@ class Tasks:
         else:
             self._deadlines.set(task_id, lease_ms)
         return Claim(task_id, record.token, record.message, dict(record.arguments))
+
+    def claim_many(self, limit: int) -> list[Claim]:
+        """The first one, and further ones in advance, which never take a last start. [ENV-BULK-3]"""
+        claims: list[Claim] = []
+        while len(claims) < limit and self._ready:
+            first = next(iter(self._ready.values()))
+            if claims and first.start + 1 >= first.ticket.attempts:
+                break
+            claims.extend(filter(None, [self.claim()]))
+        return claims
 
     def finish(
         self, task_id: str, outcome: Outcome, retention_ms: int | None, token: Token | None

@@ -59,7 +59,7 @@ class Database:
         self._lock = threading.RLock()  # a handler that finds it taken by its own thread is refused
         self._owner: int | None = None
         self._users: dict[object, None] = {}
-        self.bell = Bell(self)
+        self.bell: Bell = Bell(self)
 
     def join(self, synchronous: Synchronous) -> object:
         """One user more; the answer is what `leave` is given."""

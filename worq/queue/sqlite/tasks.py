@@ -5,8 +5,8 @@ has been committed. One changes `RECORDS_MAX` records; what is left then goes on
 """
 
 import sqlite3
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Final, Literal, NamedTuple
 
 from worq.backend import Ticket
 from worq.const import (
@@ -63,10 +63,10 @@ class Tasks:
 
     def __init__(self, connection: sqlite3.Connection, queue: str, now_ms: int) -> None:
         self.connection = connection
-        self.execute = connection.execute
+        self.execute: Callable[..., sqlite3.Cursor] = connection.execute
         self.queue = queue
         self.now_ms = now_ms
-        self.changes = Changes()
+        self.changes: Changes = Changes()
         self.is_behind = False
         """There is a rest, which whoever comes next has to do first."""
         self._left = RECORDS_MAX
@@ -98,12 +98,34 @@ class Tasks:
         self._submit_with(ticket, message, arguments)
         return Submitted("accepted")
 
+    def is_ready(self) -> Literal[True] | None:
+        """Would a claim get one? [ENV-WAIT-10]"""
+        found = self.execute(
+            "SELECT 1 FROM task WHERE queue = ? AND position IS NOT NULL LIMIT 1", (self.queue,)
+        ).fetchone()
+        return None if found is None else True
+
     def claim(self) -> Claim | None:
-        record = self._record(
+        record = self._first_ready()
+        return None if record is None else self._start(record)
+
+    def claim_many(self, limit: int) -> list[Claim]:
+        """As many as are ready; what takes a last start only as the first. [ENV-BULK-3]"""
+        claims: list[Claim] = []
+        while len(claims) < limit and self.goes_on():
+            record = self._first_ready()
+            if record is None or (claims and record.start + 1 >= record.attempts):
+                break
+            claims.append(self._start(record))
+            self.count()
+        return claims
+
+    def _first_ready(self) -> Record | None:
+        return self._record(
             "WHERE queue = ? AND position IS NOT NULL ORDER BY position LIMIT 1", self.queue
         )
-        if record is None:
-            return None
+
+    def _start(self, record: Record) -> Claim:
         start = record.start + 1
         claim = Claim(
             record.id, Token(record.incarnation, start), self._body(record), self.held(record.key)
@@ -206,6 +228,16 @@ class Tasks:
     def status(self, task_id: str, incarnation: bytes | None) -> State | None:
         record = self.find(task_id, incarnation)
         return None if record is None else record.state
+
+    # Bounds
+
+    def goes_on(self) -> bool:
+        """Whether one more operation may come into this transaction. [ENV-SQLITE-9]"""
+        return self._left > 0 and not self.is_behind
+
+    def count(self) -> None:
+        """One of several operations in it changes something."""
+        self._left -= 1
 
     # Time
 
