@@ -46,6 +46,17 @@ def not_yet(self: Any, *args: Any) -> Any:
     raise NotImplementedError
 
 
+def test_a_class_with_nothing_in_it_shows_the_first_red_clause() -> None:
+    (nothing,) = re.findall(r"^```py\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    with module_of(nothing) as module:
+        kit = kit_of(module)
+        verdict = kit.verdict(kit.checks[0])
+    assert described(verdict).startswith(
+        "SIZ-1 is broken. The size MUST be the number of PENDING and ENQUEUED tasks.\n"
+    )
+    assert "got      NotImplementedError" in verdict.text
+
+
 def test_the_parts_are_the_example() -> None:
     parts = "".join(f"{part}\n" for part in PARTS).rstrip("\n") + "\n"
     assert parts == (EXAMPLE / "toyqueue.py").read_text(encoding="utf-8")

@@ -46,14 +46,18 @@ def for_an_answer(
     step: Step, operation: Operation, expected: Reply, got: object
 ) -> tuple[str, ...]:
     """The clauses that say what an operation should have answered. `step`: what the model does."""
-    of_time = [row for row in step.rows if row.event in OF_TIME]
     own = [row for row in step.rows if row.event is EVENTS[type(operation)]]
     if isinstance(operation, ops.SetArgument) and any("ARG-4" in row.clauses for row in own):
         # What is answered; ARG-3 says what becomes of the task.
         return _distinct(["ARG-4", *_clauses(own)])
-    rows = [*of_time, *own, *step.rows]
+    rows = [*of_time(step), *own, *step.rows]
     named = (clause for row in rows for clause in _clauses([row], own))
     return _distinct([*_of_fields(expected, got), *named])
+
+
+def of_time(step: Step) -> list[Row]:
+    """The deadlines that have passed with it."""
+    return [row for row in step.rows if row.event in OF_TIME]
 
 
 def for_a_look(

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
-from worq.testing.blame import broken_part, for_a_look, for_an_answer
+from worq.testing.blame import TIME, broken_part, for_a_look, for_an_answer, of_time
 from worq.testing.capabilities import (
     IN_LOCKSTEP,
     MANUAL_CLOCK,
@@ -84,9 +84,14 @@ class Lockstep:
 
     def tick(self, ms: int) -> None:
         """Let time pass; what is due happens with the next operation, or to those who wait."""
-        if MANUAL_CLOCK in self._claimed:
-            self._log.append((Tick(ms), ""))
+        if MANUAL_CLOCK not in self._claimed:
+            return
+        self._log.append((Tick(ms), ""))
+        try:
             self.clock.advance(ms)
+        except Exception as error:
+            text = f"the queue fails when time passes [TIM-1]\n{self.history()}\n# got      {_shown(error)}"
+            raise Disagreement(text, ("TIM-1",), TIME) from error
 
     def do(self, do: Do, *, observe: bool = True) -> ops.Reply:
         """Carry out one operation on both sides; the model's answer. `observe`: look at all there is afterwards."""
@@ -232,21 +237,21 @@ class Lockstep:
         self, do: Do, done: Step, expected: object, got: object, *, log: bool, bulk: str = ""
     ) -> Disagreement:
         """`bulk`: the clause that is broken if this is not right only where it is one of several."""
-        clauses, culprit = for_an_answer(done, do.operation, expected, got), do
+        clauses, culprit, its = for_an_answer(done, do.operation, expected, got), do, done
         if not log and do.queue in self._last:
-            culprit, before = self._last[do.queue]
-            seen = for_a_look(before, culprit.operation, do.operation, expected, got)
+            culprit, its = self._last[do.queue]
+            seen = for_a_look(its, culprit.operation, do.operation, expected, got)
             clauses = (*seen, *clauses)
-        elif log and self._only_time_has_passed(do):
+        if self._only_time_has_passed(culprit) and not of_time(its):
             clauses = ("TIM-1", *clauses)
         if bulk:
             clauses = (bulk, *clauses)
-        where = "it answered" if log else f"afterwards {as_code(do)} answered"
+        where = "the last operation" if log else f"after it {as_code(do)}"
         text = "\n".join(
             [
                 f"the queue does not do what the model does [{' '.join(dict.fromkeys(clauses))}]",
                 self.history(),
-                f"# after the last operation {where}:",
+                f"# {where} answered:",
                 f"# expected {as_code(expected)}",
                 f"# got      {_shown(got)}",
             ]
