@@ -51,13 +51,13 @@ class _Worker(threading.Thread):
     def __init__(self, scheduler: "Scheduler", number: int) -> None:
         super().__init__(name=f"scheduled {number}", daemon=True)
         self.number = number
-        self.baton = threading.Lock()
+        self.baton: threading.Lock = threading.Lock()
         self.baton.acquire()
         self.job: Callable[[], None] | None = None
-        self.turn = _Turn.DONE
+        self.turn: _Turn = _Turn.DONE
         self.wants: Lock | None = None
-        self.holds = 0
-        self.until_ms = 0
+        self.holds: int = 0
+        self.until_ms: int = 0
         self._scheduler = scheduler
 
     def can_go_on(self) -> bool:
@@ -171,17 +171,19 @@ class Scheduler:
     """
 
     def __init__(self, threads: int, files: Collection[str] = ()) -> None:
-        self.threading = SimpleNamespace(Lock=partial(Lock, self), get_ident=threading.get_ident)
-        self.now_ms = 0
+        self.threading: SimpleNamespace = SimpleNamespace(
+            Lock=partial(Lock, self), get_ident=threading.get_ident
+        )
+        self.now_ms: int = 0
         self.errors: list[BaseException] = []
         self.decisions: list[Decision] = []
         self.current: _Worker | None = None
-        self.tracer = self._trace_calls if files else None
+        self.tracer: Tracer | None = self._trace_calls if files else None
         self._files = frozenset(files)
         self._baton = threading.Lock()
         self._baton.acquire()
         self._strategy: Strategy = first
-        self.abandons = False
+        self.abandons: bool = False
         self._workers = [_Worker(self, number) for number in range(threads)]
         for worker in self._workers:
             worker.start()

@@ -40,7 +40,7 @@ class Guard:
     """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self._busy: set[int] = set()  # threads, which add and discard themselves alone
 
     def run(self, act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
