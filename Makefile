@@ -20,7 +20,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test deep histories soak fuzz check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test changelog sdist-test release-check test-all clean
+.PHONY: help demo test deep histories engines soak fuzz check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test changelog sdist-test release-check test-all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,10 @@ deep: $(VENV)/with-test ## the same with 20,000 examples a test: hours
 # ARGS: memory, redis, redis-processes, sqlite; --histories 100000 for more of each.
 histories: $(VENV)/with-test ## 10,000 concurrent histories on each backend, each checked as it was and altered: minutes
 	$(BIN)/python -m tests.stateful.histories $(or $(ARGS),memory redis redis-processes sqlite)
+
+engines: $(VENV)/with-test ## what the engines of the ci profile take by themselves: the last line has the CPU time, user and system
+	@WORQ_PROFILE=ci $(BIN)/python -m pytest -n 2 tests/model tests/stateful tests/faults $(ARGS); \
+		status=$$?; times; exit $$status
 
 soak: $(VENV)/with-test ## load and faults at random for SECONDS, checked round by round: make soak SECONDS=600
 	$(BIN)/python -m tests.faults $(SECONDS) $(ARGS)

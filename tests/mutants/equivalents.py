@@ -45,5 +45,6 @@ EQUIVALENT: tuple[tuple[Mutant, str], ...] = (
 
 # Changes made by `sweep` that nobody finds, as it calls them: why they are no mistakes.
 SURVIVORS: dict[str, str] = {
+    "queue/memory/tasks __init__: 0 -> 1": "Of `now_ms` nobody asks before the first operation sets it; ages are only compared, so they may be counted from 1.",
     "queue/memory/deadlines : 64 -> 65": "How many stale entries are too few to make the heap anew is an economy.",
 }

@@ -2,18 +2,22 @@
 
     python -m tests.mutants.report docs/verification.md
 
-Verdicts are kept in `build/mutants.jsonl`, so what was interrupted goes on where it was; `--anew` forgets them.
+Verdicts are kept in `build/mutants.jsonl` until the mutant changes, so what was interrupted, or has used up its budget,
+goes on where it was; `--anew` forgets them. The file is written when no trial is left.
 """
 
 import argparse
 import json
+import math
 import os
 import re
 import statistics
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock, local
 from typing import NamedTuple
@@ -53,10 +57,13 @@ CONCURRENT = {
 
 
 class Trial(NamedTuple):
+    """`planted`: what the mutant is, in short."""
+
     place: str
     name: str
     engine: str
     seed: int
+    planted: str
 
 
 Verdicts = dict[Trial, Verdict]
@@ -67,7 +74,12 @@ def trials_of(mutant: Mutant, seeds: int) -> Iterator[Trial]:
     for engine in dict.fromkeys((mutant.engine, *engines)):
         count = max(seeds, SEEDS_OF_ITS_OWN) if engine == mutant.engine else seeds
         for seed in range(count if ENGINES[engine].draws else 1):
-            yield Trial(mutant.place, mutant.name, engine, seed)
+            yield Trial(mutant.place, mutant.name, engine, seed, _digest(mutant))
+
+
+def _digest(mutant: Mutant) -> str:
+    what = (mutant.file, mutant.old, mutant.new, mutant.only)
+    return sha256(repr(what).encode()).hexdigest()[:16]
 
 
 def known() -> Verdicts:
@@ -81,9 +93,18 @@ def known() -> Verdicts:
 
 
 def hunt_all(
-    mutants: Sequence[Mutant], verdicts: Verdicts, *, jobs: int, seeds: int, seconds_max: float
+    mutants: Sequence[Mutant],
+    verdicts: Verdicts,
+    *,
+    jobs: int,
+    seeds: int,
+    seconds_max: float,
+    budget_s: float,
 ) -> None:
-    """Do all trials that have no verdict yet, the engine that ought to find it first, and say how far it is."""
+    """Do all trials that have no verdict yet, the engine that ought to find it first, and say how far it is.
+
+    None begins after `budget_s` seconds.
+    """
     of_thread, writing = local(), Lock()
     VERDICTS.parent.mkdir(exist_ok=True)
     todo = [(m, trial) for m in mutants for trial in trials_of(m, seeds) if trial not in verdicts]
@@ -93,6 +114,8 @@ def hunt_all(
     done: list[Trial] = []
 
     def attempt(mutant: Mutant, trial: Trial) -> None:
+        if time.monotonic() - began > budget_s:
+            return
         if not hasattr(of_thread, "laboratory"):
             of_thread.laboratory = Laboratory()
         # The engine that ought to find it is narrowed as in the tests; the others are not.
@@ -154,6 +177,7 @@ def _tried(mutant: Mutant, verdicts: Verdicts) -> Iterator[tuple[Trial, Verdict]
         (trial, verdict)
         for trial, verdict in verdicts.items()
         if (trial.place, trial.name) == (mutant.place, mutant.name)
+        and trial.planted == _digest(mutant)
     )
 
 
@@ -250,12 +274,23 @@ def main() -> None:
         default=SECONDS_MAX,
         help="that an engine looks which need not find it",
     )
+    parser.add_argument("--budget", type=float, default=math.inf, help="seconds to begin trials in")
     options = parser.parse_args()
     if options.anew:
         VERDICTS.unlink(missing_ok=True)
     verdicts = known()
     chosen = [m for m in MUTANTS if options.only in f"{m.place} {m.name}"]
-    hunt_all(chosen, verdicts, jobs=options.jobs, seeds=options.seeds, seconds_max=options.seconds)
+    hunt_all(
+        chosen,
+        verdicts,
+        jobs=options.jobs,
+        seeds=options.seeds,
+        seconds_max=options.seconds,
+        budget_s=options.budget,
+    )
+    left = [t for m in MUTANTS for t in trials_of(m, options.seeds) if t not in verdicts]
+    if left:
+        sys.exit(f"{len(left)} trials are left, so nothing is written: call it again, not anew")
     write(options.path, section(MUTANTS, verdicts))
 
 

@@ -1,6 +1,6 @@
 """Every small change to some files, made by a program: what the suite does not notice is shown, and fails.
 
-    python -m tests.mutants.sweep --seconds 300 queue/memory/tasks.py ...
+    python -m tests.mutants.sweep --budget 300 queue/memory/tasks.py ...
 
 Files are those of `worq`, or of `worq_model` when they begin with `model/`; without any, the memory queue and the
 model's rules. What was found is kept in `build/sweep.jsonl` until that file changes, so what was interrupted, or ran out of
@@ -250,9 +250,9 @@ class Sweep:
         return None
 
 
-def sweep(files: Sequence[str], jobs: int, seconds: float) -> int:
+def sweep(files: Sequence[str], jobs: int, budget_s: float) -> int:
     """How many changes are not found, which are told as they are met: by the quick engines, and by all."""
-    tries = Sweep(jobs, time.monotonic() + seconds)
+    tries = Sweep(jobs, time.monotonic() + budget_s)
     left: list[Change] = []
     for file in files:
         there = list(changes(file))
@@ -276,13 +276,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("files", nargs="*", default=FILES)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
-    parser.add_argument("--seconds", type=float, default=math.inf, help="to begin a change in")
+    parser.add_argument("--budget", type=float, default=math.inf, help="seconds to begin trials in")
     parser.add_argument("--anew", action="store_true", help="forget what was found")
     asked = parser.parse_args()
     FOUND.parent.mkdir(exist_ok=True)
     if asked.anew:
         FOUND.unlink(missing_ok=True)
-    sys.exit(sweep(asked.files, asked.jobs, asked.seconds) > 0)
+    sys.exit(sweep(asked.files, asked.jobs, asked.budget) > 0)
 
 
 if __name__ == "__main__":
