@@ -78,13 +78,13 @@ def test_claim_is_kept_when_its_connection_goes_silent(redis_url: str, make_pool
         deferreds = [call(broker.queue().gate, task_id, 1, heartrate=0.2) for task_id in "ab"]
         gate.wait()
         gate.wait()
-        proxy.wait_until(lambda proxy: proxy.scripts >= 10)  # heartbeats among them
-        proxy.stall_open()
+        proxy.wait_until(lambda: proxy.scripts >= 10)  # heartbeats among them
+        proxy.fall_silent()
         before = proxy.connections
         # Replies are lost after 10 s, and these leases pass after 5.4 s.
-        proxy.wait_until(lambda proxy: proxy.connections > before)
+        proxy.wait_until(lambda: proxy.connections > before)
         before = proxy.scripts
-        proxy.wait_until(lambda proxy: proxy.scripts >= before + 60)
+        proxy.wait_until(lambda: proxy.scripts >= before + 60)
         assert [each.status for each in deferreds] == ["processing"] * 2
         proxy.cut()
         gate.opened.set()
@@ -113,7 +113,7 @@ def test_pool_ends_soon_after_its_drain_deadline_where_no_server_answers(
         if how == "kill":
             proxy.stop()
         else:
-            proxy.stall()
+            proxy.fall_silent(for_all=True)
         eventually(lambda: "no heartbeat" in caplog.text)
         assert start(pool.stop).error() is None
         gate.opened.set()
@@ -180,7 +180,7 @@ class Unreadable:
 
 
 def planted() -> None:
-    FAULTS.pop().faults.append("before")
+    FAULTS.pop().faults.append("not sent")
     raise RuntimeError("planted")
 
 
@@ -196,7 +196,7 @@ def test_outcome_that_may_have_been_stored_is_not_said_to_be_dropped(
 
         @through.expose
         def lose() -> str:
-            proxy.faults.append("after")
+            proxy.faults.append("reply lost")
             return "stored"
 
         pool = make_pool(through)
