@@ -26,7 +26,7 @@ from tests.backends.calls import PATIENCE_S
 from tests.backends.conftest import MakeQueue, Start
 from tests.pool import tasks
 from tests.pool.conftest import Plant, own
-from tests.pool.gates import Gate
+from tests.pool.gates import Gate, value_of
 from tests.pool.interrupts import interrupted_at
 from worq import BackendUnavailable, Broker, Deferred, Task, TaskExpired, TaskFailure, get_broker
 from worq.backend import AbstractTaskQueue
@@ -78,11 +78,6 @@ def memory() -> Iterator[Broker]:
     with get_broker("memory://", f"test-{uuid4().hex}") as broker:
         yield broker
         broker.discard_pending_tasks()
-
-
-def value_of(deferred: Deferred) -> Any:
-    assert deferred.wait(PATIENCE_S)
-    return deferred.value
 
 
 def told(start: Start, deferred: Deferred) -> Deferred:
