@@ -71,7 +71,7 @@ def test_result_says_the_state_and_takes_nothing(
     assert state(call, redis_url) == (ABSENT.format(redis_url), 1)
 
 
-ABSENT = "absent: no such task in {} [first]\n"
+ABSENT = "absent: no such task in {} [first]; it was fetched, has expired, or never was\n"
 
 
 def state(call: Call, redis_url: str, *more: str) -> tuple[str, int]:

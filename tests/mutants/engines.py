@@ -52,6 +52,7 @@ ENGINES = {
         ),
         Engine("pool", ("pool/test_thread.py",), draws=True),
         Engine("processes", ("pool/test_process.py",), draws=True),
+        Engine("feeds", ("pool/test_feed.py",), draws=True),
         Engine("receipts", ("backends/on_redis/test_redis_receipts.py",)),
         Engine("bounds", ("backends/on_redis/test_redis_bounds.py",)),
         Engine("connections", ("backends/on_redis/test_redis_connections.py",), draws=True),

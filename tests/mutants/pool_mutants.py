@@ -11,6 +11,8 @@ MINDER = "pool/minder.py"
 CREW = "pool/crew.py"
 LABOUR = "pool/labour.py"
 PROCESS = "pool/process.py"
+FEED = "pool/feed.py"
+LOOKOUT = "pool/lookout.py"
 
 # fmt: off
 
@@ -39,6 +41,14 @@ POOL: tuple[Mutant, ...] = (
     Mutant("TaskThatArrivesIsDropped", SHIFT, "                if claim is not None:\n                    return claim\n", "                if claim is not None:\n                    if self._stopping.is_set():\n                        return None\n                    return claim\n",
            "ENV-POOL-6", "pool", "just_as_a_pool_stops", "pool stop against a task arriving", "threads"),
     Mutant("WithDoesNotStop", THREAD, "    def __exit__(self, *exc_info: object) -> None:\n        self.stop()\n", "    def __exit__(self, *exc_info: object) -> None:\n        self.stop(join=False)\n", "ENV-POOL-7", "pool", "with_starts_and_stops", needs="threads"),
+    Mutant("InterruptedStartGoesOn", THREAD, "                shift.call_off()\n", "                pass\n", "ENV-POOL-26", "pool", "interrupted_anywhere", needs="crash"),
+    Mutant("OneSeatForTwo", SHIFT, "            if thread not in self._turns and not self._turns.setdefault(thread, False):\n", "            if not self._turns.get(thread):\n", "ENV-POOL-26", "pool", "interrupted_anywhere", needs="crash"),
+    # several queues
+    Mutant("RotationStandsStill", FEED, "        self._ledger.first = (index + 1) % len(self._brokers)\n", "        self._ledger.first = index\n", "ENV-POOL-24", "feeds", "behind_the_last"),
+    Mutant("EachHasARotationOfItsOwn", FEED, "        return type(self)(clones, self._ledger)\n", "        return type(self)(clones)\n", "ENV-POOL-24", "feeds", "behind_the_last"),
+    Mutant("AllIdleWorkersLook", LOOKOUT, "lambda: self._closed.is_set() or (self._idle and queue not in self._unseen)", "lambda: self._closed.is_set() or self._idle", "ENV-POOL-25", "feeds", "one_is_told", needs="threads"),
+    Mutant("QueueIsWatchedOnce", LOOKOUT, "                    self._unseen.discard(queue)\n", "                    pass\n", "ENV-POOL-25", "feeds", "told_of_a_task_of_any", needs="threads"),
+    Mutant("ClaimsForNobody", LOOKOUT, "                is_ready = self._brokers[queue].await_ready(None)\n", "                is_ready = self._brokers[queue].claim(None) is not None\n", "ENV-POOL-25", "feeds", "one_worker_waits", needs="threads"),
     # processes
     Mutant("DeadWorkerIsNotNoticed", CREW, "            self._settle(task, lambda _: self._work.release(task))\n", "            pass\n", "ENV-POOL-10 ENV-POOL-13", "processes", "told_at_once_when_a_worker_dies", "process pool", "crash"),
     Mutant("IdleDeathBurnsATask", MINDER, "            self._desk.give_back(self._post)  # nobody has begun it\n", "            self._desk.done(self._post)\n", "ENV-POOL-11", "processes", "while_workers_are_killed", "process pool", "crash"),

@@ -17,6 +17,7 @@ WAIT = LUA + "wait.lua"
 SUBMIT = LUA + "submitting.lua"
 DEFER = LUA + "defer.lua"
 CLAIM = LUA + "claiming.lua"
+AWAIT = LUA + "await.lua"
 CLAIM_ALONE = LUA + "claim.lua"
 BULK = LUA + "bulk.lua"
 SUBMIT_MANY = LUA + "submit_many.lua"
@@ -294,6 +295,7 @@ CONCURRENT: tuple[Mutant, ...] = (
     Mutant("WaitingIsPolling", WAITING, 'link.block(channel, (b"BLPOP", *question.wait_keys(channel), _seconds(BLOCK_MS_MAX)))', "time.sleep(0.01)", "ENV-WAIT-3", "waiting", "does_not_poll", needs="threads"),
     Mutant("WokenForNothingIsTheEnd", WAITING, 'elif reply == b"N" and (end_s is None or time.monotonic() < end_s):', 'elif reply == b"N" and end_s is None:',
            "ENV-WAIT-2 ENV-WAIT-3", "wakes", "woken_for_nothing", "timeouts", "threads"),
+    Mutant("WhoLooksKeepsTheBaton", AWAIT, "  if found then wake_claim() end", "  -- if found then wake_claim() end", "ENV-WAIT-10 ENV-WAIT-6", "waiting", "takes_nothing", needs="threads"),
     Mutant("NoneDoesNotWait", WAITING, "    if timeout_ms == 0:\n", "    if not timeout_ms:\n", "ENV-WAIT-1", "waiting", "waits_for_ever", "timeouts", "threads"),
     Mutant("ZeroWaitsForEver", WAITING, "    if timeout_ms == 0:\n        return", "    timeout_ms = timeout_ms or None\n    if timeout_ms == 0:\n        return", "ENV-WAIT-1", "waiting", "looks_once", "timeouts"),
 )

@@ -17,6 +17,7 @@ SIGNS = FOLDER + "signs.py"
 
 OPERATIONS: tuple[Mutant, ...] = (
     # submit
+    Mutant("WhoLooksKeepsTheWakeUp", QUEUE, "is_served=takes and answer is not None", "is_served=answer is not None", "ENV-WAIT-10 ENV-WAIT-6", "waiting", "takes_nothing", needs="threads"),
     Mutant("SubmitAgainIsDuplicate", TASKS, 'Submitted("accepted" if same else "duplicate")', 'Submitted("duplicate")', "SUB-1", "smoke"),
     Mutant("AnySubmitIsTheSame", TASKS, 'Submitted("accepted" if same else "duplicate")', 'Submitted("accepted")', "SUB-2", "smoke"),
     Mutant("IdFreeOnceCompleted", TASKS, "        if there is not None:\n            same", "        if there is not None and there.state != COMPLETED:\n            same", "SUB-1 SUB-2", "walk"),

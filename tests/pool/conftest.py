@@ -56,9 +56,10 @@ def broker(flowing: AbstractTaskQueue) -> Broker:
 
 
 @pytest.fixture
-def make_pool(make_queue: object) -> Iterator[Callable[..., WorkerPool]]:
+def make_pool(request: pytest.FixtureRequest) -> Iterator[Callable[..., WorkerPool]]:
     """Pools that are stopped after the test, before their queues are closed."""
-    del make_queue
+    if "make_queue" in request.fixturenames:
+        request.getfixturevalue("make_queue")
     pools: list[WorkerPool] = []
 
     def make(broker: Broker, workers: int = 1, **options: Any) -> WorkerPool:

@@ -1,10 +1,14 @@
-"""Where tasks of other processes meet the test: see `tests/pool/tasks.py`."""
+"""Where tasks meet the test: those of other processes by way of `tests/pool/tasks.py`."""
 
 import os
 import signal
 import socket
+import threading
+from queue import SimpleQueue
+from typing import Any
 
 from tests.backends.calls import PATIENCE_S
+from worq import Broker, Deferred
 
 PID_BYTES = 10
 
@@ -68,3 +72,27 @@ class Gate:
         for visitor in self._visitors:
             visitor.close()
         self._listener.close()
+
+
+class ThreadGate:
+    """A task of this process that says when it has begun, and ends when it is let."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.began: SimpleQueue[threading.Thread] = SimpleQueue()
+        self.opened = threading.Event()
+        broker.expose(self.gate)
+
+    def gate(self, value: Any = None) -> Any:
+        self.began.put(threading.current_thread())
+        assert self.opened.wait(PATIENCE_S)
+        return value
+
+    def wait(self) -> threading.Thread:
+        """The thread of a worker that has begun."""
+        return self.began.get(timeout=PATIENCE_S)
+
+
+def value_of(deferred: Deferred) -> Any:
+    """Its value, as soon as that is there."""
+    assert deferred.wait(PATIENCE_S)
+    return deferred.value

@@ -2,11 +2,8 @@
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any
 
 import pytest
 
@@ -15,7 +12,8 @@ from tests.backends.brokers import call
 from tests.backends.calls import PATIENCE_S
 from tests.backends.conftest import Start
 from tests.backends.on_redis.proxy import Proxy
-from worq import BackendUnavailable, Broker, Deferred, TaskFailure
+from tests.pool.gates import ThreadGate, value_of
+from worq import BackendUnavailable, Broker, TaskFailure
 from worq.pool.thread import WorkerPool
 from worq.testing.servers import RedisServer
 
@@ -27,64 +25,30 @@ FOREVER_S = 1_000.0
 AWAY_S = 60.0 if os.environ.get("WORQ_PROFILE") == "deep" else 1.0
 
 
-class Gate:
-    """A task that says when it has begun, and ends when it is let."""
-
-    def __init__(self, broker: Broker) -> None:
-        self.began = threading.Semaphore(0)
-        self.opened = threading.Event()
-        broker.expose(self.gate)
-
-    def gate(self, value: Any = None) -> Any:
-        self.began.release()
-        assert self.opened.wait(PATIENCE_S)
-        return value
-
-    def wait(self) -> None:
-        assert self.began.acquire(timeout=PATIENCE_S)
-
-
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
     with RedisServer(append_only=True) as server:
         yield server
 
 
-@pytest.fixture
-def make_pool() -> Iterator[Callable[..., WorkerPool]]:
-    with ExitStack() as stopping:
-
-        def make(broker: Broker, workers: int = 1, **options: Any) -> WorkerPool:
-            pool = WorkerPool(broker, workers, **options)
-            stopping.callback(pool.stop)
-            return pool
-
-        yield make
-
-
 MakePool = Callable[..., WorkerPool]
-
-
-def value_of(deferred: Deferred) -> Any:
-    assert deferred.wait(PATIENCE_S)
-    return deferred.value
 
 
 @pytest.mark.spec("ENV-POOL-21", "ENV-RETRY-3")
 def test_claim_is_kept_when_its_connection_goes_silent(redis_url: str, make_pool: MakePool) -> None:
     with Proxy(redis_url) as proxy, worq.get_broker(proxy.url, "silent") as broker:
-        gate = Gate(broker)
+        gate = ThreadGate(broker)
         make_pool(broker, 2).start()
         deferreds = [call(broker.queue().gate, task_id, 1, heartrate=0.2) for task_id in "ab"]
         gate.wait()
         gate.wait()
-        proxy.wait_until(lambda proxy: proxy.scripts >= 10)  # heartbeats among them
-        proxy.stall_open()
+        proxy.wait_until(lambda: proxy.scripts >= 10)  # heartbeats among them
+        proxy.fall_silent()
         before = proxy.connections
         # Replies are lost after 10 s, and these leases pass after 5.4 s.
-        proxy.wait_until(lambda proxy: proxy.connections > before)
+        proxy.wait_until(lambda: proxy.connections > before)
         before = proxy.scripts
-        proxy.wait_until(lambda proxy: proxy.scripts >= before + 60)
+        proxy.wait_until(lambda: proxy.scripts >= before + 60)
         assert [each.status for each in deferreds] == ["processing"] * 2
         proxy.cut()
         gate.opened.set()
@@ -104,7 +68,7 @@ def test_pool_ends_soon_after_its_drain_deadline_where_no_server_answers(
         Proxy(server.url) as proxy,
         worq.get_broker(proxy.url, retry_deadline_s=FOREVER_S) as broker,
     ):
-        gate = Gate(broker)
+        gate = ThreadGate(broker)
         pool = make_pool(broker, 3, drain_timeout=0.1)
         pool.start()
         for task_id in "abc":
@@ -113,7 +77,7 @@ def test_pool_ends_soon_after_its_drain_deadline_where_no_server_answers(
         if how == "kill":
             proxy.stop()
         else:
-            proxy.stall()
+            proxy.fall_silent(for_all=True)
         eventually(lambda: "no heartbeat" in caplog.text)
         assert start(pool.stop).error() is None
         gate.opened.set()
@@ -132,7 +96,7 @@ def test_pool_goes_on_by_itself_after_an_outage(
 ) -> None:
     caplog.set_level(logging.INFO, "worq.queue.redis")
     with worq.get_broker(server.url, retry_deadline_s=AWAY_S / 4) as broker:
-        gate = Gate(broker)
+        gate = ThreadGate(broker)
         make_pool(broker, 2).start(timeout=None)
         running = call(broker.queue().gate, "a", 1, heartrate=2 * AWAY_S)
         gate.wait()
@@ -180,7 +144,7 @@ class Unreadable:
 
 
 def planted() -> None:
-    FAULTS.pop().faults.append("before")
+    FAULTS.pop().faults.append("not sent")
     raise RuntimeError("planted")
 
 
@@ -196,7 +160,7 @@ def test_outcome_that_may_have_been_stored_is_not_said_to_be_dropped(
 
         @through.expose
         def lose() -> str:
-            proxy.faults.append("after")
+            proxy.faults.append("reply lost")
             return "stored"
 
         pool = make_pool(through)

@@ -26,9 +26,8 @@ from tests.backends.calls import PATIENCE_S
 from tests.backends.conftest import MakeQueue, Start
 from tests.pool import tasks
 from tests.pool.conftest import Plant, own
-from tests.pool.gates import Gate
+from tests.pool.gates import Gate, value_of
 from tests.pool.interrupts import interrupted_at
-from tests.stateful.profile import by_profile
 from worq import BackendUnavailable, Broker, Deferred, Task, TaskExpired, TaskFailure, get_broker
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
@@ -79,11 +78,6 @@ def memory() -> Iterator[Broker]:
     with get_broker("memory://", f"test-{uuid4().hex}") as broker:
         yield broker
         broker.discard_pending_tasks()
-
-
-def value_of(deferred: Deferred) -> Any:
-    assert deferred.wait(PATIENCE_S)
-    return deferred.value
 
 
 def told(start: Start, deferred: Deferred) -> Deferred:
@@ -904,14 +898,13 @@ def test_a_start_that_is_interrupted_anywhere_leaves_nothing(
 ) -> None:
     pool = make_pool(memory)
     handler, before = signal.getsignal(signal.SIGTERM), set(threading.enumerate())
-    numbers = count(step=by_profile(3, 1, 1))
-    for number in numbers:
-        if not interrupted_at(number, pool.__enter__):
-            break
+    number = 0
+    while interrupted_at(number, pool.__enter__):
         assert workers_of(pool) == []
         assert signal.getsignal(signal.SIGTERM) == handler
         assert eventually(lambda: set(threading.enumerate()) == before), f"at call {number}"
-    assert next(numbers) > 60
+        number += 1
+    assert number > 60
     assert value_of(call(memory.queue().give, "a", 1)) == 1
     gc.collect()  # queue objects of pools that were interrupted while they were made
 

@@ -20,6 +20,7 @@ from tests.backends.brokers import call, take
 from tests.backends.calls import PATIENCE_S
 from tests.backends.conftest import MakeQueue, Start
 from tests.pool.conftest import Plant, own
+from tests.pool.gates import ThreadGate, value_of
 from tests.pool.interrupts import interrupted_at
 from worq import BackendUnavailable, Broker, Deferred, Task, TaskExpired, TaskFailure
 from worq.backend import AbstractTaskQueue
@@ -34,29 +35,6 @@ MakePool = Callable[..., WorkerPool]
 
 STOPS = 5
 PROMPT_S = 0.1
-
-
-class Gate:
-    """A task that says when it has begun, and ends when it is let."""
-
-    def __init__(self, broker: Broker) -> None:
-        self.began: SimpleQueue[threading.Thread] = SimpleQueue()
-        self.opened = threading.Event()
-        broker.expose(self.gate)
-
-    def gate(self, value: Any = None) -> Any:
-        self.began.put(threading.current_thread())
-        assert self.opened.wait(PATIENCE_S)
-        return value
-
-    def wait(self) -> threading.Thread:
-        """The thread of a worker that has begun."""
-        return self.began.get(timeout=PATIENCE_S)
-
-
-def value_of(deferred: Deferred) -> Any:
-    assert deferred.wait(PATIENCE_S)
-    return deferred.value
 
 
 # Working.
@@ -222,7 +200,7 @@ def test_threads_have_the_name_of_the_pool(broker: Broker, make_pool: MakePool) 
 def test_pool_goes_on_when_its_broker_is_closed(make_queue: MakeQueue, make_pool: MakePool) -> None:
     queue = make_queue()
     broker = Broker(queue)
-    gate = Gate(broker)
+    gate = ThreadGate(broker)
     make_pool(broker).start()
     call(broker.queue().gate, "a", 1)
     gate.wait()
@@ -334,7 +312,7 @@ def test_cut_connections_do_not_end_a_worker(redis_url: str, make_pool: MakePool
         worq.get_broker(redis_url, "cut") as broker,
         redis.Redis.from_url(redis_url) as client,
     ):
-        gate = Gate(broker)
+        gate = ThreadGate(broker)
         make_pool(broker, 2).start(timeout=None)
         running = call(broker.queue().gate, "a", 1)
         gate.wait()
@@ -473,7 +451,7 @@ def test_running_task_has_a_heartbeat_each_heartrate(
 ) -> None:
     beats = Beats(queue)
     broker = plant(queue, _heartbeat=beats.method())
-    gate = Gate(broker)
+    gate = ThreadGate(broker)
     make_pool(broker).start()
     deferred = call(broker.queue().gate, "a", 1, heartrate=1)
     gate.wait()
@@ -492,7 +470,7 @@ def test_tasks_have_heartbeats_at_their_own_rates(
 ) -> None:
     beats = Beats(queue)
     broker = plant(queue, _heartbeat=beats.method())
-    gate = Gate(broker)
+    gate = ThreadGate(broker)
     make_pool(broker, 2).start()
     call(broker.queue().gate, "a", heartrate=1)
     call(broker.queue().gate, "b", heartrate=2.5)
@@ -518,7 +496,7 @@ def test_last_start_with_ignore_result_has_no_heartbeat(
 ) -> None:
     beats = Beats(queue)
     broker = plant(queue, _heartbeat=beats.method())
-    gate = Gate(broker)
+    gate = ThreadGate(broker)
     pool = make_pool(broker, 2)
     pool.start()
     Task(broker.queue().gate, id="a", ignore_result=True, attempts=attempts, heartrate=1)()
@@ -543,7 +521,7 @@ def test_lost_claim_is_logged_and_its_result_dropped(
 ) -> None:
     beats = Beats(queue)
     broker = plant(queue, _heartbeat=beats.method())
-    gate = Gate(broker)
+    gate = ThreadGate(broker)
     pool = make_pool(broker)
     pool.start()
     lost = call(broker.queue().gate, "a", "late", heartrate=1)
@@ -569,7 +547,7 @@ def test_ended_task_has_no_heartbeat(
 ) -> None:
     beats = Beats(queue)
     broker = plant(queue, _heartbeat=beats.method())
-    gate = Gate(broker)
+    gate = ThreadGate(broker)
     make_pool(broker).start()
     assert value_of(call(broker.queue().give, "a", 1, heartrate=1)) == 1
     call(broker.queue().gate, "b", heartrate=1)
@@ -626,7 +604,7 @@ def test_heartbeat_that_failed_is_sent_again(
 
     beats = Beats(queue, first_fails)
     broker = plant(queue, _heartbeat=beats.method())
-    gate = Gate(broker)
+    gate = ThreadGate(broker)
     pool = make_pool(broker)
     pool.start()
     deferred = call(broker.queue().gate, "a", 1)
@@ -657,7 +635,7 @@ def test_time_limit_that_passes_is_logged_once_and_ends_nothing(
     ignored: bool,  # noqa: FBT001 - as pytest passes it
 ) -> None:
     broker = plant(queue)
-    gate = Gate(broker)
+    gate = ThreadGate(broker)
     pool = make_pool(broker)
     pool.start()
     Task(broker.queue().gate, id="a", ignore_result=ignored, time_limit=3)("late")
@@ -738,7 +716,7 @@ def test_stop_leaves_those_alone_who_use_the_same_broker(
 def test_stop_finishes_what_runs_and_claims_nothing_more(
     broker: Broker, make_pool: MakePool, start: Start
 ) -> None:
-    gate = Gate(broker)
+    gate = ThreadGate(broker)
     pool = make_pool(broker)
     pool.start()
     running = call(broker.queue().gate, "a", 1)
@@ -792,7 +770,7 @@ def test_claims_are_released_at_the_drain_deadline(
     becomes: str | None,
 ) -> None:
     broker = plant(queue)
-    gate = Gate(broker)
+    gate = ThreadGate(broker)
     pool = make_pool(broker, drain_timeout=3)
     pool.start()
     deferred = call(broker.queue().gate, "a", "late", attempts=attempts)
@@ -823,7 +801,7 @@ def test_abort_releases_what_runs_at_once(
     stopped: bool,  # noqa: FBT001 - as pytest passes it
 ) -> None:
     broker = plant(queue)
-    gate = Gate(broker)
+    gate = ThreadGate(broker)
     pool = make_pool(broker, drain_timeout=float("inf"))
     pool.abort()  # before it is started it does nothing
     pool.start()
@@ -845,7 +823,7 @@ def test_heartbeats_go_on_while_a_pool_drains(
 ) -> None:
     beats = Beats(queue)
     broker = plant(queue, _heartbeat=beats.method())
-    gate = Gate(broker)
+    gate = ThreadGate(broker)
     pool = make_pool(broker, drain_timeout=float("inf"))
     pool.start()
     deferred = call(broker.queue().gate, "a", 1, heartrate=1)
@@ -871,7 +849,7 @@ def test_claim_that_cannot_be_released_is_left_to_its_lease(
         raise LOST
 
     broker = plant(queue, _release=release)
-    gate = Gate(broker)
+    gate = ThreadGate(broker)
     pool = make_pool(broker, drain_timeout=0)
     pool.start()
     deferred = call(broker.queue().gate, "a", heartrate=1)

@@ -70,7 +70,7 @@ def _look(broker: Broker, task_id: str, *, take: bool) -> dict[str, Any]:
 
 def _text(found: dict[str, Any], where: str) -> str:
     if found["status"] == ABSENT:
-        return f"{ABSENT}: no such task in {where}"
+        return f"{ABSENT}: no such task in {where}; it was fetched, has expired, or never was"
     if "error" in found:
         return f"failed: {found['error']}"
     return repr(found["result"]) if "result" in found else str(found["status"])

@@ -92,9 +92,8 @@ class Crew(Shift):
         if self._is_inherited():
             return
         super().join()
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join()
+        for thread in filter(self._turns.get, self._threads):
+            thread.join()
 
     # What threads do.
 
@@ -110,7 +109,7 @@ class Crew(Shift):
 
     def _give_up(self) -> None:
         self._desk.end()
-        for thread in self._threads[: self._claimers]:
+        for thread in filter(self._turns.get, self._threads[: self._claimers]):
             thread.join(KILLED_S)  # it may just be getting a claim
         if not self._desk.wait_until_idle(KILLED_S):
             _log.error("a worker process can't be killed")

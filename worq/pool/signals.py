@@ -54,9 +54,12 @@ class Signals:
         with self._lock:
             self._told.setdefault(number, []).append(told)
             if self._dispatcher is None:
+                # Known before it runs: so what interrupts its start leaves nothing that nobody ends.
                 self._dispatcher = _Dispatcher(self._told)
-            if signal.getsignal(number) != self._note:
-                self._before[number] = signal.signal(number, self._note)
+                self._dispatcher.start()
+            if (handler := signal.getsignal(number)) != self._note:
+                self._before[number] = handler
+                signal.signal(number, self._note)
         return True
 
     def unwatch(self, number: int, told: Told) -> None:
@@ -120,6 +123,8 @@ class _Dispatcher:
         # The one queue that a handler may put into, whatever it interrupts.
         self.arrived: SimpleQueue[int | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._tell, name="worq signals", daemon=True)
+
+    def start(self) -> None:
         self._thread.start()
 
     def _tell(self) -> None:
@@ -133,7 +138,7 @@ class _Dispatcher:
 
     def end(self) -> None:
         self.arrived.put(None)
-        if threading.current_thread() is not self._thread:
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join()
 
 

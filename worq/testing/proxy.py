@@ -77,8 +77,9 @@ class FaultProxy:
 
     `plan` says for each command what becomes of it. It is called in the thread of its connection,
     and may do something to the server, too, before it answers. `on_loss` is called there when a
-    command or its reply was lost, before the client knows. `counts`: the faults that were injected,
-    by kind.
+    command or its reply was lost, before the client knows, and `on_reply` before replies are passed on.
+    `late_s`: after how many seconds what is `late` is delivered; None: when `deliver` is called.
+    `counts`: the faults that were injected, by kind.
     """
 
     def __init__(self, url: str, *, tcp: bool = False) -> None:
@@ -94,6 +95,9 @@ class FaultProxy:
         self._due = threading.Event()
         self.plan: Plan | None = None
         self.on_loss: Callable[[], object] = lambda: None
+        self.on_reply: Callable[[], object] = lambda: None
+        self.late_s: float | None = LATE_S
+        self._is_silent = False
         self.commands: int = 0
         self.connections: int = 0
         self.counts: Counter[str] = Counter()
@@ -145,6 +149,24 @@ class FaultProxy:
         finally:
             self._going.set()
 
+    def fall_silent(self, *, for_all: bool = False) -> None:
+        """Pass on nothing more over the connections that there are, as a network that has forgotten them.
+
+        `for_all`: nor over any that comes, as before a server that has stopped. What is sent is lost.
+        """
+        with self._changed:
+            self._is_silent = for_all
+            for connection in self._connections.values():
+                connection.is_silent = True
+
+    def stop(self) -> None:
+        """Cut all connections and take no more, as a server that has ended. Idempotent."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
+        self._listener.close()
+        self.cut()
+
     def lead_to(self, url: str) -> None:
         """Be the address of another server from now on, as after a failover: what there is is cut."""
         self._server = urlsplit(url)
@@ -180,12 +202,8 @@ class FaultProxy:
     def __exit__(self, *exception: object) -> None:
         self._going.set()
         self._due.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._accepting.join()
-        self._listener.close()
+        self.stop()
         for connection in list(self._connections.values()):
-            connection.cut()
             connection.thread.join()
         if self._folder is not None:
             shutil.rmtree(self._folder)
@@ -205,7 +223,9 @@ class FaultProxy:
                 number = self.connections
                 self.connections += 1
                 connection = _Connection(self, number, client, server)
+                connection.is_silent = self._is_silent
                 self._connections[number] = connection
+                self._changed.notify_all()
             connection.thread.start()
 
     # For connections.
@@ -214,7 +234,7 @@ class FaultProxy:
         self._going.wait()
 
     def wait_until_due(self) -> None:
-        self._due.wait(LATE_S)
+        self._due.wait(self.late_s)
 
     def fate(self, connection: int, data: bytes) -> Fault | None:
         """What is to become of a command."""
@@ -252,6 +272,7 @@ class _Connection:
         self._lock = threading.Lock()
         self._is_cut = False
         self.is_late = False
+        self.is_silent = False
 
     @property
     def is_blocked(self) -> bool:
@@ -275,7 +296,8 @@ class _Connection:
                     data = cast("socket.socket", key.fileobj).recv(BYTES_MAX)
                     if not data:
                         raise ConnectionError
-                    key.data(data)
+                    if not self.is_silent:
+                        key.data(data)
         with self._lock:
             self._is_cut = True
         self._client.close()
@@ -302,6 +324,7 @@ class _Connection:
         self._proxy.told()
 
     def _from_server(self, data: bytes) -> None:
+        self._proxy.on_reply()
         whole = bytearray()
         for frame in self._replies.feed(data):
             fault, _ = self._waiting.popleft()

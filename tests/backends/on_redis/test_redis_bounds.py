@@ -57,7 +57,7 @@ class TestBounds:
     ) -> None:
         self.chain(queue)
         queue.discard("x")  # the server knows the script from now on
-        proxy.faults.extend(["none", "before"])
+        proxy.faults.extend([None, "not sent"])
         assert through.discard("a")
         assert raw.hlen(f"{KEY}:waiting") > MANY - RECORDS_MAX
         assert queue.status(f"t{MANY - 1}") is None
@@ -69,7 +69,7 @@ class TestBounds:
         self.chain(queue)
         claim(queue)
         queue.finish("x", b"", 1)  # the server knows the script from now on
-        proxy.faults.extend(["none", "before"])
+        proxy.faults.extend([None, "not sent"])
         began_ms = clock.now_ms()
         assert through.finish("a", b"why", 10, failed=True) == (True, "t0")
         clock.advance(5_000)

@@ -118,7 +118,7 @@ class TestRoundTrips:
         looks = -(-MANY // many.OPERATIONS_MAX)
         before = proxy.scripts
         call = Call(lambda: through.pop_many([(each, None) for each in ids], None))
-        proxy.wait_until(lambda proxy: proxy.scripts == before + looks)
+        proxy.wait_until(lambda: proxy.scripts == before + looks)
         assert call.sleeps()
         queue.discard(ids[place])
         assert call.answer() == [TASK_EXPIRED if n == place else None for n in range(MANY)]
@@ -286,13 +286,13 @@ class TestErrors:
         completed(queue, ids_of(5))
         with closing(TaskQueue(proxy.url, clock=clock, retry_deadline_s=0)) as once:
             Scripts(once, proxy)
-            proxy.faults.extend(["none", "none", "before"])
+            proxy.faults.extend([None, None, "not sent"])
             with pytest.raises(BackendUnavailable) as caught:
                 once.pop_many([(each, None) for each in ids_of(5)])
             assert caught.value.answers == (DONE,) * 4
             assert caught.value.__notes__ == ["of 5 operations 4 are known to be done"]
             assert queue.status("t4") == "completed"
-            proxy.faults.extend(["none", "after"])
+            proxy.faults.extend([None, "reply lost"])
             with pytest.raises(BackendUnavailable) as caught:
                 once.submit_many(tokened := [_with_token(each) for each in submissions("abcd")])
             assert caught.value.outcome == "unknown"

@@ -106,7 +106,7 @@ class TestRoundTrips:
         through.claim(0)
         before = proxy.scripts
         call = Call(lambda: through.claim(PATIENCE_S))
-        proxy.wait_until(lambda proxy: proxy.scripts == before + 2)
+        proxy.wait_until(lambda: proxy.scripts == before + 2)
         queue.submit(Request("a"), b"")
         assert call.answer() is not None
         assert proxy.scripts == before + 2
@@ -121,7 +121,7 @@ class TestRoundTrips:
         through.pop("a", 0)
         before = proxy.scripts
         call = Call(lambda: through.pop("a", PATIENCE_S))
-        proxy.wait_until(lambda proxy: proxy.scripts == before + 2)
+        proxy.wait_until(lambda: proxy.scripts == before + 2)
         queue.finish("a", DONE, 10)
         assert call.answer() == ("result", DONE, None)
         assert proxy.scripts == before + 2
@@ -153,7 +153,7 @@ class TestRoundTrips:
     ) -> None:
         before = proxy.scripts
         call = Call(lambda: through.claim(PATIENCE_S))
-        proxy.wait_until(lambda proxy: proxy.scripts >= before + 2)
+        proxy.wait_until(lambda: proxy.scripts >= before + 2)
         raw.script_flush()
         queue.submit(Request("a"), b"")
         assert call.answer() is not None
@@ -164,10 +164,10 @@ class TestClosing:
     @pytest.mark.spec("ENV-WAIT-7")
     def test_it_closes_all_sockets(self, through: TaskQueue, proxy: Proxy) -> None:
         call = Call(lambda: through.claim(None))
-        proxy.wait_until(lambda proxy: proxy.scripts >= 2)
+        proxy.wait_until(lambda: proxy.scripts >= 2)
         through.size()
         through.close()
-        proxy.wait_until(lambda proxy: proxy.open == 0)
+        proxy.wait_until(lambda: proxy.open == 0)
         assert isinstance(call.error(), QueueClosed)
 
     @pytest.mark.spec("ENV-WAIT-7")
@@ -175,8 +175,8 @@ class TestClosing:
         self, through: TaskQueue, proxy: Proxy
     ) -> None:
         calls = [Call(lambda: through.claim(None)) for _ in range(3)]
-        proxy.wait_until(lambda proxy: proxy.scripts >= 6)
-        proxy.stall()
+        proxy.wait_until(lambda: proxy.scripts >= 6)
+        proxy.fall_silent(for_all=True)
         through.close()
         assert all(isinstance(call.error(), QueueClosed) for call in calls)
 
@@ -186,11 +186,11 @@ class TestClosing:
         self, through: TaskQueue, proxy: Proxy, queue: TaskQueue, *, all_are_late: bool
     ) -> None:
         of_the_claim = set[int]()
-        proxy.before_reply = lambda: of_the_claim.add(threading.get_ident())
+        proxy.on_reply = lambda: of_the_claim.add(threading.get_ident())
         call = begin_claim(through)
         assert call.sleeps()
         late = threading.Event()
-        proxy.before_reply = lambda: (
+        proxy.on_reply = lambda: (
             (all_are_late or threading.get_ident() in of_the_claim) and late.wait()
         )
         queue.submit(Request("t"), b"")
@@ -232,7 +232,7 @@ class TestConnections:
     def test_those_that_wait_do_not_keep_others_out(self, proxy: Proxy, queue: TaskQueue) -> None:
         with closing(TaskQueue(f"{proxy.url}?max_connections=1")) as limited:
             calls = [Call(lambda: limited.claim(None)) for _ in range(3)]
-            proxy.wait_until(lambda proxy: proxy.scripts >= 6)
+            proxy.wait_until(lambda: proxy.scripts >= 6)
             for n in range(3):
                 limited.submit(Request(f"t{n}"), b"")
             assert {call.answer().id for call in calls} == {"t0", "t1", "t2"}  # type: ignore[union-attr]
@@ -254,7 +254,7 @@ class TestConnections:
     def test_closing_ends_the_wait_for_a_connection(self, proxy: Proxy) -> None:
         queue = TaskQueue(f"{proxy.url}?max_connections=1")
         queue.size()
-        proxy.stall()
+        proxy.fall_silent(for_all=True)
         calls = [Call(queue.size) for _ in range(2)]
         assert all(call.sleeps() for call in calls)
         queue.close()
@@ -283,7 +283,7 @@ class TestConnections:
         self, proxy: Proxy, queue: TaskQueue, through: TaskQueue
     ) -> None:
         call = begin_claim(through)
-        proxy.wait_until(lambda proxy: proxy.scripts >= 2)
+        proxy.wait_until(lambda: proxy.scripts >= 2)
         assert in_child(lambda: through.size() == 0)
         queue.submit(Request("a"), b"")
         assert call.answer() is not None
@@ -293,7 +293,7 @@ class TestConnections:
         with closing(TaskQueue(proxy.url, retry_deadline_s=0)) as queue:
             queue.size()
             proxy.stop()
-            proxy.wait_until(lambda proxy: proxy.open == 0)
+            proxy.wait_until(lambda: proxy.open == 0)
             with pytest.raises(BackendUnavailable) as caught:
                 queue.submit(Request("a"), b"")
         assert caught.value.outcome == "not_sent"
@@ -311,7 +311,7 @@ class TestInterruption:
             raise Interrupted
 
         def remind() -> None:
-            proxy.before_reply = lambda: None
+            proxy.on_reply = lambda: None
             os.kill(os.getpid(), signal.SIGUSR1)
             late.wait()
 
@@ -320,7 +320,7 @@ class TestInterruption:
         through.size()
         before = signal.signal(signal.SIGUSR1, interrupt)
         try:
-            proxy.before_reply = remind
+            proxy.on_reply = remind
             with pytest.raises(Interrupted):
                 through.size()
             assert Call(lambda: through.status("a")).answer() == "enqueued"
@@ -345,7 +345,7 @@ class TestBounds:
             if how == "away":
                 proxy.stop()
             else:
-                proxy.stall()
+                proxy.fall_silent(for_all=True)
             call = Call(partial(self.act, queue))
             assert isinstance(call.error(), BackendUnavailable)
 
@@ -360,7 +360,7 @@ class TestBounds:
         with closing(TaskQueue(proxy.url, retry_deadline_s=FOREVER_S)) as through:
             with calls_within(PATIENCE_S):
                 through.size()
-                proxy.stall_open()
+                proxy.fall_silent()
                 assert through.submit(Request("a"), b"").status == "accepted"
             assert proxy.connections == 2
             assert claim(queue).id == "a"
@@ -381,7 +381,7 @@ class TestBounds:
         url = f"{proxy.url}?max_connections=1"
         with closing(TaskQueue(url, retry_deadline_s=FOREVER_S)) as queue:
             queue.size()
-            proxy.stall_open()
+            proxy.fall_silent()
             busy = Call(queue.size)
             assert busy.sleeps()
             with calls_within(PATIENCE_S):
@@ -400,7 +400,7 @@ def test_contact_is_said_to_be_lost_and_to_be_back_once(
         assert caplog.messages == []
         for _ in range(2):
             caplog.clear()
-            proxy.faults.extend(["before"] * 3)
+            proxy.faults.extend(["not sent"] * 3)
             assert (queue.size(), queue.size()) == (0, 0)
             lost, back = caplog.records
             assert lost.getMessage().startswith(
@@ -410,7 +410,7 @@ def test_contact_is_said_to_be_lost_and_to_be_back_once(
             assert (lost.levelname, back.levelname) == ("WARNING", "INFO")
     with closing(TaskQueue(proxy.url, retry_deadline_s=0)) as once:
         caplog.clear()
-        proxy.faults.append("before")
+        proxy.faults.append("not sent")
         with pytest.raises(BackendUnavailable):
             once.size()
         assert caplog.messages == []  # it is not sent again
@@ -465,7 +465,7 @@ class TestAlarms:
         queue.submit(Request("a"), b"")
         claim(queue)
         calls = [Call(lambda: through.claim(1)) for _ in range(5)]
-        proxy.wait_until(lambda proxy: proxy.scripts >= 10)
+        proxy.wait_until(lambda: proxy.scripts >= 10)
         before = proxy.scripts
         queue.heartbeat("a", 0.2)
         assert [call.answer() for call in calls] == [None] * 5

@@ -9,9 +9,10 @@ import redis
 
 from tests.backends.calls import Call
 from tests.backends.on_redis.cases import CASES, KEY, Case, claim, state, submit
-from tests.backends.on_redis.proxy import Fault, Proxy
+from tests.backends.on_redis.proxy import Proxy
 from worq.errors import BackendUnavailable, BackendUnsupported
 from worq.queue.redis import TaskQueue
+from worq.testing.proxy import Fault
 from worq.values import Outcome
 
 GROWING = [
@@ -29,7 +30,7 @@ EACH_CASE = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
 class TestReceipts:
-    @pytest.mark.parametrize("fault", ["before", "after"])
+    @pytest.mark.parametrize("fault", ["not sent", "reply lost"])
     @EACH_CASE
     @pytest.mark.spec("ENV-RETRY-1")
     def test_an_operation_that_is_sent_again_answers_as_the_first_try_did(
@@ -48,7 +49,7 @@ class TestReceipts:
     ) -> None:
         case.prepare(queue)
         through.size()
-        proxy.faults.append("after")
+        proxy.faults.append("reply lost")
         seen: list[object] = []
 
         def look() -> None:
@@ -67,7 +68,7 @@ class TestReceipts:
         case.prepare(queue)
         url = f"{proxy.url}?retry_on_timeout=true&retry_on_error=ConnectionError,TimeoutError"
         with closing(TaskQueue(url, clock=queue.clock, retry_deadline_s=0)) as once:
-            proxy.faults.append("after")
+            proxy.faults.append("reply lost")
             with pytest.raises(BackendUnavailable):
                 case.act(once)
         assert (proxy.scripts, proxy.connections) == (1, 1)
@@ -77,7 +78,7 @@ class TestReceipts:
         self, queue: TaskQueue, through: TaskQueue, proxy: Proxy
     ) -> None:
         submit(queue, "a")
-        proxy.faults.append("after")
+        proxy.faults.append("reply lost")
         proxy.before_script = lambda: proxy.scripts and queue.discard("a")
         claimed = through.claim(0)
         assert claimed is not None
@@ -91,7 +92,7 @@ class TestReceipts:
         submit(queue, "a")
         submit(queue, "b")
         through.size()
-        proxy.faults.append("hold")
+        proxy.faults.append("late")
         assert claim(through).id == "a"
         proxy.deliver()
         assert queue.status("b") == "enqueued"
@@ -103,7 +104,7 @@ class TestReceipts:
         submit(queue, "a")
         submit(queue, "b")
         through.size()
-        proxy.faults.append("hold")
+        proxy.faults.append("late")
         assert claim(through).id == "a"
         through.finish("a", b"done", 10)
         proxy.deliver()
@@ -116,9 +117,9 @@ class TestReceipts:
     ) -> None:
         with closing(TaskQueue(proxy.url)) as waiting:
             call = Call(lambda: waiting.claim(20))
-            proxy.wait_until(lambda proxy: proxy.scripts >= 2)
+            proxy.wait_until(lambda: proxy.scripts >= 2)
             raw.client_kill_filter(_type="normal", skipme=True)
-            proxy.wait_until(lambda proxy: proxy.scripts >= 4)
+            proxy.wait_until(lambda: proxy.scripts >= 4)
             submit(queue, "a")
             assert call.answer() is not None
 
@@ -149,7 +150,7 @@ class TestRetries:
         self, case: Case, proxy: Proxy, queue: TaskQueue
     ) -> None:
         case.prepare(queue)
-        proxy.faults_then = "after"
+        proxy.faults_then = "reply lost"
         with (
             closing(TaskQueue(proxy.url, clock=queue.clock, retry_deadline_s=0.1)) as through,
             pytest.raises(BackendUnavailable) as caught,

@@ -118,13 +118,13 @@ def test_a_task_does_not_go_to_a_claim_that_comes_too_late_for_a_closed_queue(
     timed: TaskQueue, timed_through: TaskQueue, proxy: Proxy, raw: Any
 ) -> None:
     def slow_down() -> None:
-        proxy.before_reply = lambda: time.sleep(0.3)
+        proxy.on_reply = lambda: time.sleep(0.3)
 
     submit(timed, "a")
     raw.rename(f"{KEY}:ready", f"{KEY}:session:aside")
     raw.delete(f"{KEY}:wake")
     call = Call(lambda: timed_through.claim(None))
-    proxy.wait_until(lambda proxy: proxy.scripts >= 2)
+    proxy.wait_until(lambda: proxy.scripts >= 2)
     assert call.sleeps()
     raw.rename(f"{KEY}:session:aside", f"{KEY}:ready")
     proxy.before_script = slow_down
