@@ -17,7 +17,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test deep soak check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test clean
+.PHONY: help demo test deep soak check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test first-minutes clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -98,6 +98,9 @@ wheel-test: wheel ## the tests of what a user has against the wheel, in an envir
 	mkdir -p $(WHEEL)/model && cp -R model/vectors $(WHEEL)/model
 	cd $(WHEEL) && venv/bin/python -m pytest -o pythonpath= -n auto --maxprocesses 4 \
 		tests/backends tests/cli tests/docs tests/stateful $(ARGS)
+
+first-minutes: wheel ## the tutorial by its own commands, from the wheel, in an environment of its own, with the time
+	$(BIN)/python -m tests.docs.first_minutes dist/*.whl
 
 clean: ## remove all that make has made
 	rm -rf $(VENV) build dist .coverage* .hypothesis .import_linter_cache .mypy_cache \
