@@ -89,6 +89,9 @@ class DeferredBroker(Protocol):
     @property
     def home(self) -> Home: ...
 
+    @property
+    def serializer_name(self) -> str | None: ...
+
     def fetch(self, task: TaskId, timeout: float | None) -> Outcome | Sentinel | None: ...
 
     def read_outcome(self, task: TaskId, outcome: Outcome) -> Held: ...
@@ -113,6 +116,7 @@ class Deferred(Generic[T_co]):
         "_held",
         "_home",
         "_seen",
+        "_serializer_name",
         "_unread",
         "id",
         "name",
@@ -127,6 +131,7 @@ class Deferred(Generic[T_co]):
         self.token: Token | None = getattr(task, "token", None)
         self._home = broker.home
         self._broker: DeferredBroker | None = broker
+        self._serializer_name: str | None = None  # of one out of a pickle; else its broker knows
         self.passed_to: str | None = None
         self._unread: Outcome | Sentinel | None = None
         self._held: Held | None = None
@@ -203,11 +208,13 @@ class Deferred(Generic[T_co]):
         return f"<Deferred {self.name} [{self._home.queue}:{self.id}] {state}>"
 
     def __getstate__(self) -> tuple[object, ...]:
-        return self._home, self.id, self.name, self.token, self.held
+        broker = self._broker
+        name = self._serializer_name if broker is None else broker.serializer_name
+        return self._home, self.id, self.name, self.token, self.held, name
 
     def __setstate__(self, state: Any) -> None:
         """What a pickle holds; a broker is found when one is needed. [ENV-API-6]"""
-        self._home, self.id, self.name, self.token, self._held = state
+        self._home, self.id, self.name, self.token, self._held, self._serializer_name = state
         self._broker = self._seen = self._unread = self.passed_to = None
 
     def __copy__(self) -> "Deferred[T_co]":
@@ -229,9 +236,16 @@ class Deferred(Generic[T_co]):
     def _bound(self) -> DeferredBroker:
         if self._broker is None:
             self._home.check_reachable()
+            if self._serializer_name is None:
+                raise ValueError(
+                    f"serializer: its broker had one that worq doesn't know, so bind one first: {self!r}"
+                )
             # By name: the broker's module imports this one.
             reopen = importlib.import_module("worq.core").reopen
-            self._broker = cast("DeferredBroker", reopen(self._home.url, self._home.queue))
+            home = self._home
+            self._broker = cast(
+                "DeferredBroker", reopen(home.url, home.queue, self._serializer_name)
+            )
         return self._broker
 
 

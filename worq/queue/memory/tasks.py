@@ -141,6 +141,10 @@ class Tasks:
             self._reserve(record, argument)
         return ACCEPTED
 
+    def is_ready(self) -> Literal[True] | None:
+        """Would a claim get one? [ENV-WAIT-10]"""
+        return True if self._ready else None
+
     def claim(self) -> Claim | None:
         """[CLM-1] to [CLM-4]"""
         if not self._ready:
