@@ -65,9 +65,9 @@ class Tasks:
         self.connection = connection
         self.execute: Callable[..., sqlite3.Cursor] = connection.execute
         self.queue = queue
-        self.now_ms = now_ms
+        self.now_ms: int = now_ms
         self.changes: Changes = Changes()
-        self.is_behind = False
+        self.is_behind: bool = False
         """There is a rest, which whoever comes next has to do first."""
         self._left = RECORDS_MAX
 
