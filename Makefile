@@ -20,7 +20,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test deep histories engines soak fuzz check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test changelog sdist-test release-check test-all clean
+.PHONY: help demo test deep histories engines soak fuzz check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test changelog first-minutes sdist-test release-check test-all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -139,6 +139,9 @@ test-all: ## the suite on every Python that worq is for and that is on this mach
 		fi; \
 	done; \
 	if test -n "$$failed"; then echo "FAILED on Python:$$failed"; exit 1; fi
+
+first-minutes: wheel ## the tutorial by its own commands, from the wheel, in an environment of its own, with the time
+	$(BIN)/python -m tests.docs.first_minutes dist/*.whl
 
 clean: ## remove all that make has made
 	rm -rf $(VENV) build dist .coverage* .hypothesis .import_linter_cache .mypy_cache \
