@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test deep soak check lint format coverage oldest tables vectors servers mutants sweep wheel wheel-test clean
+.PHONY: help demo test deep soak bench check lint format coverage oldest tables vectors servers mutants sweep wheel wheel-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,10 @@ deep: $(VENV)/with-test ## the same with 20,000 examples a test: hours
 
 soak: $(VENV)/with-test ## load and faults at random for SECONDS, checked round by round: make soak SECONDS=600
 	$(BIN)/python -m tests.faults $(SECONDS) $(ARGS)
+
+# ARGS: --quick, --peers huey,rq, --measures enqueue,drain, --json FILE, or --help. Environments of the peers: build/bench.
+bench: $(VENV)/with-bench ## worq and its peers side by side, into benchmarks/RESULTS.md: 20 minutes, ARGS=--quick 3
+	$(BIN)/python -m benchmarks $(ARGS)
 
 check: lint coverage oldest wheel-test ## all that must hold before a commit, but for `make test`
 

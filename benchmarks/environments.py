@@ -33,9 +33,13 @@ def python_of(name: str, requirements: Sequence[str]) -> str:
 def _make(folder: Path, python: Path, requirements: Sequence[str]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder, with_pip=True)
-    command = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    command = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     done = subprocess.run(
-        [*command, *requirements], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        [*command, *requirements],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]

@@ -29,6 +29,11 @@ class Peer(NamedTuple):
         return self.adapter == "on_floor"
 
     @property
+    def is_base(self) -> bool:
+        """Is it what the others of its group are compared with?"""
+        return self.adapter == "on_executors" and self.variant == self.group
+
+    @property
     def is_rival(self) -> bool:
         return not (self.is_worq or self.is_floor)
 

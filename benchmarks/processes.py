@@ -15,7 +15,7 @@ from benchmarks import cpu
 from benchmarks.peers import Peer
 
 ADAPTERS = Path(__file__).parent / "adapters"
-REPLY_S_MAX = 120.0
+REPLY_S_MAX = 60.0
 STOP_S_MAX = 15.0
 KILL_S_MAX = 5.0
 LOG_LINES = 3

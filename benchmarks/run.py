@@ -2,10 +2,19 @@
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import NamedTuple
 
 from benchmarks.environments import EnvironmentUnavailable, python_of
-from benchmarks.measures import EVERY_SECOND, EVERY_SECOND_SUFFIX, VISITS, growth, imports, machines, pauses
+from benchmarks.measures import (
+    EVERY_SECOND,
+    EVERY_SECOND_SUFFIX,
+    VISITS,
+    growth,
+    imports,
+    machines,
+    pauses,
+)
 from benchmarks.measures.pools import Pools
 from benchmarks.peers import GROUPS, Peer
 from benchmarks.plan import Plan
@@ -14,8 +23,6 @@ from benchmarks.samples import Samples
 from benchmarks.server import Server, a_server
 from benchmarks.visit import Visit
 
-SQLITE_SIZES_ARE = "up to 100,000: one transaction a task"
-
 
 class Step(NamedTuple):
     """`peer`, `measure`: of what it is said if it fails."""
@@ -23,11 +30,11 @@ class Step(NamedTuple):
     label: str
     peer: str
     measure: str
-    do: Callable[[], Iterator[str] | None]
+    do: Callable[[], object]
 
 
 Tell = Callable[[str, int, int], None]
-"""Told what is done now, and the number of the step of how many."""
+"""Told what is done now, after how many steps of how many."""
 
 
 class Run:
@@ -57,9 +64,14 @@ class Run:
             self.server_version = server.version
             steps = list(self._steps(server))
             for number, step in enumerate(steps):
-                tell(step.label, number, len(steps))
-                self._take(step, lambda what, at=number: tell(what, at, len(steps)))
+                for what in self._taken(step):
+                    tell(what, number, len(steps))
             tell("done", len(steps), len(steps))
+
+    def versions(self) -> list[str]:
+        """What is installed for those who take part, by peers.toml."""
+        names = dict.fromkeys(peer.environment for peer in self._peers if peer.environment)
+        return [self._environments[name][0].replace("==", " ") for name in names]
 
     def _make_environments(self, tell: Tell) -> None:
         names = list(dict.fromkeys(peer.environment for peer in self._peers))
@@ -72,10 +84,13 @@ class Run:
                     if peer.environment == name:
                         self.samples.say("*", peer.name, f"can't be installed: {error}")
 
-    def _take(self, step: Step, tell: Callable[[str], None]) -> None:
+    def _taken(self, step: Step) -> Iterator[str]:
+        """Take it; yields what it is doing."""
+        yield step.label
         try:
-            for what in step.do() or ():
-                tell(what)
+            doing = step.do()
+            if isinstance(doing, Iterator):
+                yield from doing
         except PeerFailed as error:
             self.samples.say(step.measure, step.peer, f"failed: {error}")
 
@@ -94,14 +109,14 @@ class Run:
             yield from self._imports()
         if "pauses" in self._measures:
             for measure in (pauses.measure_purge, pauses.measure_leases):
-                yield self._own("pauses", lambda do=measure: do(server, self.samples, self.plan))
-            yield self._own("empty the server", lambda: server.flush())
+                yield self._own("pauses", partial(measure, server, self.samples, self.plan))
+            yield self._own("empty the server", server.flush)
         if "growth" in self._measures:
             yield from self._growth(server)
         if "machines" in self._measures:
             yield from self._machines(server)
 
-    def _own(self, label: str, do: Callable[[], Iterator[str] | None]) -> Step:
+    def _own(self, label: str, do: Callable[[], object]) -> Step:
         return Step(label, "worq", label, do)
 
     def _visits(self, server: Server, names: Sequence[str], suffix: str) -> Iterator[Step]:
@@ -112,21 +127,21 @@ class Run:
         for number in range(1, self.plan.rounds + 1):
             for visit in visits:
                 label = f"{visit.peer.name}{suffix}, round {number} of {self.plan.rounds}"
-                yield Step(label, visit.peer.name, "*" + suffix, lambda it=visit: self._visit(it, names))
+                yield Step(label, visit.peer.name, "*", partial(self._visit, visit, names))
 
     def _visit(self, visit: Visit, names: Sequence[str]) -> Iterator[str]:
+        if visit.has_failed:
+            return  # it would cost its time-outs in each round
+        visit.has_failed = True
         visit.server.flush()
         if visit.first:
             visit.client.open()
+        visit.empty()
         try:
             for name in names:
                 yield f"{visit.peer.name}: {name}"
-                try:
-                    VISITS[name](visit)
-                except PeerFailed as error:
-                    visit.say(name, f"failed: {error}")
-                    visit.stop_worker()
-                    visit.server.flush()
+                VISITS[name](visit)
+            visit.has_failed = False
         finally:
             visit.end()
 
@@ -145,7 +160,7 @@ class Run:
             for number in range(1, self.plan.rounds + 1):
                 for client in clients:
                     label = f"{client.peer.name}, round {number} of {self.plan.rounds}"
-                    yield Step(label, client.peer.name, "in memory", lambda p=pools, c=client: p.measure(c))
+                    yield Step(label, client.peer.name, "in memory", partial(pools.measure, client))
 
     def _imports(self) -> Iterator[Step]:
         timed = [peer for peer in self._peers if peer.module and peer.environment in self._pythons]
@@ -156,7 +171,7 @@ class Run:
                     f"import {peer.module}, {number} of {self.plan.imports}",
                     peer.name,
                     imports.IMPORT,
-                    lambda p=peer, e=python: imports.measure(p.name, e, p.module, self.samples),
+                    partial(imports.measure, peer.name, python, peer.module, self.samples),
                 )
 
     def _growth(self, server: Server) -> Iterator[Step]:
@@ -167,23 +182,25 @@ class Run:
                     continue
                 yield self._own(
                     f"growth: {backend}, {tasks:,} tasks",
-                    lambda b=backend, u=url, n=tasks: growth.with_tasks(b, u, n, self.samples, self.plan),
+                    partial(growth.with_tasks, backend, url, tasks, self.samples, self.plan),
                 )
             for queues in growth.QUEUES:
                 yield self._own(
                     f"growth: {backend}, {queues} queues",
-                    lambda b=backend, u=url, n=queues: growth.with_queues(b, u, n, self.samples, self.plan),
+                    partial(growth.with_queues, backend, url, queues, self.samples, self.plan),
                 )
-        yield self._own("empty the server", lambda: server.flush())
+        yield self._own("empty the server", server.flush)
 
     def _machines(self, server: Server) -> Iterator[Step]:
         urls = self._opened.enter_context(growth.urls(server))
         for backend, url in urls.items():
             yield self._own(
                 f"machine on {backend}",
-                lambda b=backend, u=url: machines.measure_machine(b, u, self.samples, self.plan),
+                partial(machines.measure_machine, backend, url, self.samples, self.plan),
             )
-        yield self._own("the model's explorer", lambda: machines.measure_explorer(self.samples, self.plan))
+        yield self._own(
+            "the model's explorer", partial(machines.measure_explorer, self.samples, self.plan)
+        )
 
 
 @contextmanager

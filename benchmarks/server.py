@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import redis
 
@@ -16,7 +16,7 @@ CHUNK = 20
 
 
 class Counters(NamedTuple):
-    """`reads`: how often it read from a client, which is how often one wrote: round trips, however long the pipeline."""
+    """`reads`: how often it read from a client: round trips, however long the pipeline."""
 
     cpu_s: float
     reads: int
@@ -51,7 +51,7 @@ class Server:
         return int(self._info("memory")["used_memory"])
 
     def keys(self) -> int:
-        return cast("int", self.client.dbsize())
+        return self.client.dbsize()
 
     def lpush_per_s(self, seconds: float) -> float:
         """What everything is compared with: LPUSH by redis-py, one by one, here and now."""
@@ -73,14 +73,12 @@ class Server:
 
     def slowest_ms(self) -> float:
         """The longest command since then, by the server's clock."""
-        entries = cast("list[dict[str, Any]]", self.client.slowlog_get(1000))
+        entries = self.client.slowlog_get(1000)
         return max((entry["duration"] / 1000 for entry in entries), default=0.5)
 
     def _info(self, *sections: str) -> Mapping[str, Any]:
         return {
-            name: value
-            for section in sections
-            for name, value in cast("dict[str, Any]", self.client.info(section)).items()
+            name: value for section in sections for name, value in self.client.info(section).items()
         }
 
 

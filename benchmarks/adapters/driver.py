@@ -2,7 +2,7 @@
 
     python driver.py ADAPTER
 
-A request is a line of JSON, `{"do": NAME, …}`, and so is its reply, `{"ok": …}` or `{"error": …}`. Standard library only.
+A request is a line of JSON, `{"do": NAME, …}`, and so is its reply, `{"ok": …}` or `{"error": …}`.
 """
 
 import asyncio
@@ -88,13 +88,16 @@ class Driver:
     def open(self) -> dict[str, Any]:
         """Connect; what the adapter can do."""
         self._peer.run("open")
-        optional = ("enqueue_many", "fetch_many", "graph", "worker")
+        optional = ("enqueue_many", "fetch_many", "graph", "worker", "emptied")
         missing = self._adapter.missing() if hasattr(self._adapter, "missing") else {}
         has = [name for name in optional if hasattr(self._adapter, name) and name not in missing]
         return {"has": has, "missing": missing}
 
     def close(self) -> None:
         self._peer.run("close")
+
+    def emptied(self) -> None:
+        self._peer.run("emptied")
 
     def worker(self) -> list[str]:
         command: list[str] = self._adapter.worker()
@@ -127,10 +130,9 @@ class Driver:
         gc.collect()
         cpu_s, begin_s = time.process_time(), time.perf_counter()
         handles = self._submit(values, many=many)
-        if together:
-            results = self._peer.run("fetch_many", handles)
-        else:
-            results = self._peer.each("fetch", handles)
+        results = (
+            self._peer.run("fetch_many", handles) if together else self._peer.each("fetch", handles)
+        )
         seconds, cpu_s = time.perf_counter() - begin_s, time.process_time() - cpu_s
         check(results, values)
         return {"seconds": seconds, "cpu_seconds": cpu_s}
@@ -165,7 +167,7 @@ def reply_to(driver: Driver, request: dict[str, Any]) -> dict[str, Any]:
     function: Callable[..., Any] = getattr(driver, request.pop("do"))
     try:
         return {"ok": function(**request)}
-    except Exception as error:  # noqa: BLE001 - it is the library's, and the harness reports it
+    except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"[:300]}
 
 

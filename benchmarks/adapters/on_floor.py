@@ -1,7 +1,7 @@
 """The floors: a queue by hand on redis-py, with no guarantee at all.
 
-LPUSH, BRPOP, RPUSH with EXPIRE, and BLPOP: what a queue with results that expire must do at least. A worker that crashes
-loses its task. Variant `batch`: a worker takes up to 64 at once, and stores their results in one pipeline.
+LPUSH, BRPOP, RPUSH with EXPIRE, and BLPOP: what a queue with results that expire must do at least. A worker that
+crashes loses its task. Variant `batch`: a worker takes up to 64 at once, and stores their results in one pipeline.
 """
 
 import pickle

@@ -10,10 +10,11 @@ IS_ASYNC = False
 IN_MEMORY = VARIANT == "memory"
 WORKERS = 4
 
-if IN_MEMORY:
-    huey = MemoryHuey("bench")
-else:
-    huey = RedisHuey("bench", url=URL, notify_result=VARIANT == "notify")
+huey: Any = (
+    MemoryHuey("bench")
+    if IN_MEMORY
+    else RedisHuey("bench", url=URL, notify_result=VARIANT == "notify")
+)
 consumers: list[Any] = []
 
 

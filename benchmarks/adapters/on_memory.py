@@ -2,8 +2,9 @@
 
 from typing import Any
 
-import worq
 from shared import THREADS, TIMEOUT_S, VARIANT, noop
+
+import worq
 from worq.pool.process import WorkerPool as ProcessPool
 from worq.pool.thread import WorkerPool as ThreadPool
 

@@ -26,6 +26,10 @@ async def open() -> None:  # noqa: A001 - the protocol's name
     await broker.startup()
 
 
+async def emptied() -> None:
+    await broker.startup()  # a stream has a group of consumers
+
+
 async def close() -> None:
     await broker.shutdown()
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-import worq
 from shared import PYTHON, THREADS, TIMEOUT_S, URL, VARIANT, mark, noop
+
+import worq
 
 IS_ASYNC = False
 

@@ -3,13 +3,14 @@
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 URL = os.environ.get("BENCH_URL", "")
 VARIANT = os.environ.get("BENCH_VARIANT", "")
 THREADS = int(os.environ.get("BENCH_THREADS") or 1)
 PYTHON = sys.executable
-TIMEOUT_S = 60
+TIMEOUT_S = 20
 
 
 def noop(value: Any) -> Any:
@@ -18,7 +19,7 @@ def noop(value: Any) -> Any:
 
 def mark(name: str) -> None:
     """Leave the time in a file, which is there at once and whole."""
-    path = os.path.join(os.environ["BENCH_MARKS"], name)
-    with open(f"{path}.new", "w", encoding="ascii") as file:
-        file.write(repr(time.monotonic()))
-    os.rename(f"{path}.new", path)
+    folder = Path(os.environ["BENCH_MARKS"])
+    new = folder / f"{name}.new"
+    new.write_text(repr(time.monotonic()), encoding="ascii")
+    new.rename(folder / name)

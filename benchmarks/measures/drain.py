@@ -13,7 +13,7 @@ def measure(visit: Visit) -> None:
         if visit.plan.rounds == 1:
             return
         visit.stop_worker()
-        visit.server.flush()
+        visit.empty()
     visit.rated(DRAIN, lambda: _drain(visit))
 
 

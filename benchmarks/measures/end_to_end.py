@@ -1,6 +1,5 @@
 """From the first call to the last result, with a worker that runs: time, CPU and round trips."""
 
-from collections.abc import Callable
 from typing import Any
 
 from benchmarks import cpu
@@ -34,7 +33,7 @@ def _run(visit: Visit, measure: str, how: dict[str, Any]) -> tuple[float, float,
 
 
 def _accounted(visit: Visit, measure: str, how: dict[str, Any]) -> tuple[float, float]:
-    worker_cpu: Callable[[], float] = visit.start_worker().cpu_s
+    worker_cpu = visit.start_worker().cpu_s
     before, worker_s = visit.server.counters(), worker_cpu() if cpu.IS_MEASURED else 0.0
     count, seconds, client_s = _run(visit, measure, how)
     after = visit.server.counters()

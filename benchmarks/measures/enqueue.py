@@ -11,7 +11,7 @@ def measure(visit: Visit) -> None:
     _single(visit)
     if visit.offers(MANY, "enqueue_many"):
         _many(visit)
-    visit.server.flush()
+    visit.empty()
 
 
 def _single(visit: Visit) -> None:
@@ -30,4 +30,4 @@ def _rated(visit: Visit, measure: str, many: int) -> None:
     if not visit.is_calibrated(measure):
         visit.client.ask("enqueue", seconds=0.01, many=many)  # what is lazy starts now
     visit.rated(measure, enqueue)
-    visit.server.flush()
+    visit.empty()

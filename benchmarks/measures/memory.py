@@ -13,13 +13,15 @@ def measure(visit: Visit) -> None:
     """Once a run: it does not vary."""
     if not visit.first:
         return
+    visit.stop_worker()
+    visit.empty()
     count = min(TASKS, visit.plan.tasks_max)
     visit.client.ask("fill", count=1)  # connections and scripts are there
-    visit.server.flush()
+    visit.empty()
     before = visit.server.used_bytes()
     visit.client.ask("fill", count=count)
     visit.add(QUEUED, (visit.server.used_bytes() - before) / count)
-    visit.server.flush()
+    visit.empty()
     if visit.offers(LEFT, "worker"):
         _left(visit, min(count, 10 * visit.tasks("end to end")))
 
@@ -33,4 +35,4 @@ def _left(visit: Visit, count: int) -> None:
     visit.add(LEFT, max(0.0, (visit.server.used_bytes() - before) / count))
     visit.add(KEYS_LEFT, max(0.0, (visit.server.keys() - keys) / count))
     visit.stop_worker()
-    visit.server.flush()
+    visit.empty()
