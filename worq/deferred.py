@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from typing import Any, NamedTuple, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, cast
 
 from worq import checks
 from worq.const import COMPLETED, FAILED, RESERVED, SUCCESS, Sentinel, State, Status
@@ -10,6 +10,16 @@ from worq.failures import NOT_YET, PASSED_ON, TaskFailure
 from worq.masking import without_password
 from worq.urls import is_process_local
 from worq.values import Outcome, OutcomeKind, Token
+
+# `Deferred` alone is `Deferred[Any]`: a default, which `typing` knows from Python 3.13 on.
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True)
 
 # A fork has another pid, another run of a program another number.
 _RUN = os.urandom(8).hex()
@@ -79,6 +89,9 @@ class DeferredBroker(Protocol):
     @property
     def home(self) -> Home: ...
 
+    @property
+    def serializer_name(self) -> str | None: ...
+
     def fetch(self, task: TaskId, timeout: float | None) -> Outcome | Sentinel | None: ...
 
     def read_outcome(self, task: TaskId, outcome: Outcome) -> Held: ...
@@ -86,8 +99,10 @@ class DeferredBroker(Protocol):
     def status(self, result: TaskId) -> State | None: ...
 
 
-class Deferred:
+class Deferred(Generic[T_co]):
     """The handle of one incarnation of a task, and of its outcome. Not thread-safe.
+
+    For type checkers it is a `Deferred[T]` of the result's type: `typed` gives one. Others are `Deferred[Any]`.
 
     `wait`, `value`, `status` and `bool()` may fetch the outcome, which takes it from the queue: one
     consumer gets it [POP-5]. From then on this object holds it and leaves the queue alone [DEF-1].
@@ -101,6 +116,7 @@ class Deferred:
         "_held",
         "_home",
         "_seen",
+        "_serializer_name",
         "_unread",
         "id",
         "name",
@@ -110,11 +126,12 @@ class Deferred:
 
     def __init__(self, broker: DeferredBroker, task: TaskId) -> None:
         """`task`: what has the id, the name and, if it was submitted here, the token."""
-        self.id = task.id
-        self.name = task.name
+        self.id: str = task.id
+        self.name: str = task.name
         self.token: Token | None = getattr(task, "token", None)
         self._home = broker.home
         self._broker: DeferredBroker | None = broker
+        self._serializer_name: str | None = None  # of one out of a pickle; else its broker knows
         self.passed_to: str | None = None
         self._unread: Outcome | Sentinel | None = None
         self._held: Held | None = None
@@ -139,7 +156,7 @@ class Deferred:
         return self.wait(0)
 
     @property
-    def value(self) -> Any:
+    def value(self) -> T_co:
         """The result. [DEF-3]
 
         Raises the TaskFailure or TaskExpired, or AttributeError, which says whether there is no
@@ -152,7 +169,7 @@ class Deferred:
         if (failure := self._held.failure) is not None:
             # It may be raised often, and would collect the traces of all of them.
             raise failure.with_traceback(None)
-        return self._held.value
+        return cast("T_co", self._held.value)
 
     @property
     def status(self) -> Status | None:
@@ -191,21 +208,23 @@ class Deferred:
         return f"<Deferred {self.name} [{self._home.queue}:{self.id}] {state}>"
 
     def __getstate__(self) -> tuple[object, ...]:
-        return self._home, self.id, self.name, self.token, self.held
+        broker = self._broker
+        name = self._serializer_name if broker is None else broker.serializer_name
+        return self._home, self.id, self.name, self.token, self.held, name
 
     def __setstate__(self, state: Any) -> None:
         """What a pickle holds; a broker is found when one is needed. [ENV-API-6]"""
-        self._home, self.id, self.name, self.token, self._held = state
+        self._home, self.id, self.name, self.token, self._held, self._serializer_name = state
         self._broker = self._seen = self._unread = self.passed_to = None
 
-    def __copy__(self) -> "Deferred":
-        copied = Deferred.__new__(Deferred)
+    def __copy__(self) -> "Deferred[T_co]":
+        copied: Deferred[T_co] = Deferred.__new__(Deferred)
         copied.__setstate__(self.__getstate__())
         if self._broker is not None:
             copied.bind(self._broker)
         return copied
 
-    def __deepcopy__(self, memo: dict[int, object]) -> "Deferred":
+    def __deepcopy__(self, memo: dict[int, object]) -> "Deferred[T_co]":
         del memo
         return self.__copy__()
 
@@ -217,9 +236,16 @@ class Deferred:
     def _bound(self) -> DeferredBroker:
         if self._broker is None:
             self._home.check_reachable()
+            if self._serializer_name is None:
+                raise ValueError(
+                    f"serializer: its broker had one that worq doesn't know, so bind one first: {self!r}"
+                )
             # By name: the broker's module imports this one.
             reopen = importlib.import_module("worq.core").reopen
-            self._broker = cast("DeferredBroker", reopen(self._home.url, self._home.queue))
+            home = self._home
+            self._broker = cast(
+                "DeferredBroker", reopen(home.url, home.queue, self._serializer_name)
+            )
         return self._broker
 
 

@@ -1,10 +1,16 @@
 """The errors that worq raises on purpose. Misuse is a plain ValueError or TypeError, before anything has changed."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 
 class WorqError(Exception):
-    """The base of worq's own errors."""
+    """The base of worq's own errors.
+
+    `answers`: where it cuts off a bulk operation, what is known to be done of it; its notes say how many. [ENV-BULK-6]
+    """
+
+    answers: Sequence[object] = ()
 
 
 class QueueClosed(WorqError):
@@ -28,3 +34,7 @@ class BackendUnavailable(WorqError, ConnectionError):
 
 class BackendUnsupported(WorqError):
     """The server is too old, or its data has another format version. Nothing was changed. [ENV-REDIS-6]"""
+
+
+class MessageRefused(WorqError, ValueError):
+    """A message is not what it has to be, so it was not read: the text says why. [ENV-SER-4] [ENV-SER-6]"""

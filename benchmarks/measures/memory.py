@@ -23,12 +23,12 @@ def measure(visit: Visit) -> None:
     visit.add(QUEUED, (visit.server.used_bytes() - before) / count)
     visit.empty()
     if visit.offers(LEFT, "worker"):
-        _left(visit, min(count, 10 * visit.tasks("end to end")))
+        _left(visit, min(count, 2 * visit.tasks("end to end")))
 
 
 def _left(visit: Visit, count: int) -> None:
     visit.ready_worker()
-    visit.client.ask("end_to_end", count=min(20, count))
+    visit.client.ask("end_to_end", count=min(3, count))
     before, keys = visit.server.used_bytes(), visit.server.keys()
     visit.client.ask("end_to_end", count=count)
     time.sleep(SETTLE_S)
