@@ -1,37 +1,38 @@
-"""Queues with many tasks, by the public API of worq."""
+"""Queues with many tasks."""
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, Final
 
 import worq
+from worq.backend import AbstractTaskQueue
+from worq.task import FunctionTask
+from worq.values import Submission, Token
 
 CHUNK: Final = 1000
-SINGLE_MAX: Final = 100_000
-"""As many are submitted one by one, where there is no other way."""
-
-
-class NotBuiltYet(Exception):
-    """What it takes is not in this version of worq."""
 
 
 def noop(value: Any) -> Any:
     return value
 
 
-def fill(broker: worq.Broker, count: int) -> Iterator[int]:
-    """Submit so many tasks; yields now and then how many there are. NotBuiltYet if that took hours."""
-    task: Any = worq.Task(broker.queue().noop)
-    if hasattr(task, "map"):
-        for at in range(0, count, CHUNK):
-            task.map(range(at, min(at + CHUNK, count)))
-            yield at
-        return
-    if count > SINGLE_MAX and not broker.url.startswith("memory:"):
-        raise NotBuiltYet("not built yet: submitting many")
-    queue = broker.queue()
-    numbers = iter(range(count))
-    while chunk := list(islice(numbers, CHUNK)):
-        for number in chunk:
-            queue.noop(number)
-        yield chunk[-1]
+def fill(queue: AbstractTaskQueue, count: int) -> Iterator[int]:
+    """Submit so many no-ops; yields now and then how many there are."""
+    message = _message(queue)
+    for at in range(0, count, CHUNK):
+        queue.submit_many([_submission(message) for _ in range(min(CHUNK, count - at))])
+        yield at
+
+
+def _message(queue: AbstractTaskQueue) -> bytes:
+    """That of a call, as a worker finds it in an empty queue."""
+    broker = worq.Broker(queue)
+    called = broker.queue().noop(1)
+    claim = broker.claim(0)
+    assert claim is not None
+    broker.task_failed(called)
+    return claim.message
+
+
+def _submission(message: bytes) -> Submission:
+    token = Token.new()
+    return Submission(FunctionTask(noop.__name__, token.incarnation.hex(), token, (), {}), message)

@@ -3,15 +3,16 @@
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from statistics import median
 from typing import Any, Final
 
 import worq
-from benchmarks.measures.filling import NotBuiltYet, fill, noop
+from benchmarks.measures.filling import fill, noop
 from benchmarks.plan import Plan
 from benchmarks.samples import Samples
 from benchmarks.server import Server
+from worq.urls import open_queue
 
 REPEATS: Final = 200
 BACKENDS: Final = ("memory", "sqlite", "redis")
@@ -52,15 +53,11 @@ def urls(server: Server) -> Generator[dict[str, str]]:
 def with_tasks(backend: str, url: str, tasks: int, samples: Samples, plan: Plan) -> Iterator[str]:
     """Yields what it is doing."""
     column = tasks_name(tasks)
-    with worq.get_broker(url, f"growth {tasks}") as broker:
+    with closing(open_queue(url, f"growth {tasks}")) as queue:
+        for there in fill(queue, tasks):
+            yield f"{backend}: {there:,} of {tasks:,} tasks"
+        broker = worq.Broker(queue)
         broker.expose(noop)
-        try:
-            for there in fill(broker, tasks):
-                yield f"{backend}: {there:,} of {tasks:,} tasks"
-        except NotBuiltYet as error:
-            for operation in OPERATIONS:
-                samples.say(name(backend, operation), column, str(error))
-            return
         yield f"{backend}: operations with {tasks:,} tasks"
         _measure(backend, column, [broker], samples, min(REPEATS, plan.tasks_max))
 
@@ -70,10 +67,11 @@ def with_queues(backend: str, url: str, queues: int, samples: Samples, plan: Pla
     with ExitStack() as opened:
         brokers: list[worq.Broker] = []
         for number in range(queues):
-            broker = opened.enter_context(worq.get_broker(url, f"growth {queues}-{number}"))
+            queue = opened.enter_context(closing(open_queue(url, f"growth {queues}-{number}")))
+            list(fill(queue, min(QUEUES_TASKS, plan.tasks_max) // queues + 1))
+            broker = worq.Broker(queue)
             broker.expose(noop)
             brokers.append(broker)
-            list(fill(broker, min(QUEUES_TASKS, plan.tasks_max) // queues + 1))
         yield f"{backend}: operations in {queues} queues"
         _measure(backend, queues_name(queues), brokers, samples, min(REPEATS, plan.tasks_max))
 

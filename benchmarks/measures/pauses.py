@@ -4,10 +4,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Final, Self
 
-import worq
-from benchmarks.measures.filling import NotBuiltYet, fill, noop
+from benchmarks.measures.filling import fill
 from benchmarks.plan import Plan
 from benchmarks.samples import Samples
 from benchmarks.server import Server
@@ -50,20 +50,16 @@ class Prober:
 
 def measure_purge(server: Server, samples: Samples, plan: Plan) -> Iterator[str]:
     """Yields what it is doing."""
-    with worq.get_broker(server.url, "purge") as broker:
-        try:
-            for there in fill(broker, plan.purge_tasks):
-                yield f"purge: {there:,} of {plan.purge_tasks:,} tasks"
-        except NotBuiltYet as error:
-            samples.say(PURGE, "worq", str(error))
-            return
+    with closing(TaskQueue(server.url, "purge")) as queue:
+        for there in fill(queue, plan.purge_tasks):
+            yield f"purge: {there:,} of {plan.purge_tasks:,} tasks"
         yield "purge"
         with Prober(server.url) as prober:
             time.sleep(QUIET_S)
             samples.add(NOTHING, "worq", prober.longest_ms())
             server.reset_slowest()
             begin_s = time.perf_counter()
-            broker.discard_pending_tasks()
+            assert queue.purge() == plan.purge_tasks
             samples.add("purge", "worq", 1000 * (time.perf_counter() - begin_s))
             time.sleep(QUIET_S)  # what is freed in the background
             _note(PURGE, server, samples, prober)
@@ -72,13 +68,11 @@ def measure_purge(server: Server, samples: Samples, plan: Plan) -> Iterator[str]
 def measure_leases(server: Server, samples: Samples, plan: Plan) -> Iterator[str]:
     """All leases pass at one instant, by a clock that is advanced by hand. Yields what it is doing."""
     clock = ManualClock()
-    queue = TaskQueue(server.url, "leases", clock=clock)
-    with worq.Broker(queue) as broker:
-        broker.expose(noop)
-        for there in fill(broker, plan.leases):
+    with closing(TaskQueue(server.url, "leases", clock=clock)) as queue:
+        for there in fill(queue, plan.leases):
             yield f"leases: {there:,} of {plan.leases:,} tasks"
         for number in range(plan.leases):
-            broker.claim(0)
+            queue.claim(0)
             if number % LOOKS == 0:
                 yield f"leases: {number:,} of {plan.leases:,} claimed"
         yield "leases pass"
@@ -86,10 +80,9 @@ def measure_leases(server: Server, samples: Samples, plan: Plan) -> Iterator[str
             server.reset_slowest()
             clock.advance(LEASE_MS)
             begin_s = time.perf_counter()
-            assert len(broker) == 0
+            assert queue.size() == 0
             samples.add("leases", "worq", 1000 * (time.perf_counter() - begin_s))
             _note(LEASES, server, samples, prober)
-    queue.close()
 
 
 def _note(measure: str, server: Server, samples: Samples, prober: Prober) -> None:
