@@ -18,6 +18,7 @@ class Plan(NamedTuple):
     """Name → letters."""
     growth: tuple[int, ...]
     sqlite_growth_max: int
+    queues: tuple[int, ...]
     purge_tasks: int
     leases: int
     imports: int
@@ -36,6 +37,7 @@ FULL = Plan(
     payloads={"10 KB": 10_000, "1 MB": 1_000_000},
     growth=(1_000, 100_000, 1_000_000),
     sqlite_growth_max=100_000,
+    queues=(1, 10, 100),
     purge_tasks=1_000_000,
     leases=100_000,
     imports=9,
@@ -61,12 +63,13 @@ TINY = QUICK._replace(
     rounds=1,
     slice_s=0.01,
     lpush_s=0.01,
-    tasks_max=60,
+    tasks_max=30,
     idle_s=0.0,
     graph_tasks=10,
     payloads={"1 KB": 1000},
     growth=(10, 20),
     sqlite_growth_max=20,
+    queues=(1, 2),
     purge_tasks=50,
     leases=20,
     imports=1,

@@ -180,7 +180,7 @@ class Report:
 
     def _growth(self) -> Iterator[str]:
         columns = [growth.tasks_name(tasks) for tasks in self._plan.growth]
-        columns += [growth.queues_name(queues) for queues in growth.QUEUES]
+        columns += [growth.queues_name(queues) for queues in self._plan.queues]
         yield "## Growth: µs an operation of worq, by how many tasks are queued, and by how many queues share 1,000"
         yield ""
         yield "Client and server one after the other, in one thread; the median of 200. SQLite waits for the"

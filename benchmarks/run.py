@@ -184,7 +184,7 @@ class Run:
                     f"growth: {backend}, {tasks:,} tasks",
                     partial(growth.with_tasks, backend, url, tasks, self.samples, self.plan),
                 )
-            for queues in growth.QUEUES:
+            for queues in self.plan.queues:
                 yield self._own(
                     f"growth: {backend}, {queues} queues",
                     partial(growth.with_queues, backend, url, queues, self.samples, self.plan),

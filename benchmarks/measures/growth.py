@@ -16,7 +16,6 @@ from worq.urls import open_queue
 
 REPEATS: Final = 200
 BACKENDS: Final = ("memory", "sqlite", "redis")
-QUEUES: Final = (1, 10, 100)
 QUEUES_TASKS: Final = 1000
 OPERATIONS: Final = (
     "submit",

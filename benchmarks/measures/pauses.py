@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Final, Self
 
 from benchmarks.measures.filling import fill
+from benchmarks.peers import FOLDER
 from benchmarks.plan import Plan
 from benchmarks.samples import Samples
 from benchmarks.server import Server
@@ -27,6 +28,7 @@ class Prober:
     def __init__(self, url: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.prober", url],
+            cwd=FOLDER.parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
