@@ -343,8 +343,8 @@ RULES: tuple[Mutant, ...] = (
 )
 
 WAITS: tuple[Mutant, ...] = (
-    Mutant("NotifyOne", WAITING, "        for waiter in self._pops.get(record, ()):\n            waiter.condition.notify()\n",
-           "        for waiter in self._pops.get(record, ()):\n            waiter.condition.notify()\n            break\n",
+    Mutant("NotifyOne", WAITING, "        for waiter in self._pops.get(record, ()):\n            waiter.gate.open()\n",
+           "        for waiter in self._pops.get(record, ()):\n            waiter.gate.open()\n            break\n",
            "ENV-WAIT-5", "waiting", "TestPops", "notify-one where several wait", "threads"),
     Mutant("CloseWakesNobody", WAITING, "            if waiter.owner is owner:\n", "            if waiter is owner:\n",
            "ENV-WAIT-7", "waiting", "TestClose", needs="threads"),
@@ -361,7 +361,7 @@ WAITS: tuple[Mutant, ...] = (
            "wake-ups and reconnects (other queues)", "threads"),
     Mutant("NobodySettles", QUEUE, "        finally:\n            self._store.settle()\n", "        finally:\n            pass\n",
            "ENV-WAIT-2", "waiting", "TestClaims", needs="threads"),
-    Mutant("TheWatchIsNotWokenEarlier", WAITING, "            self._watch.until_ms = deadline_ms\n            self._watch.condition.notify()\n",
+    Mutant("TheWatchIsNotWokenEarlier", WAITING, "            self._watch.until_ms = deadline_ms\n            self._watch.gate.open()\n",
            "            self._watch.until_ms = deadline_ms\n", "ENV-WAIT-4", "waiting", "TestDeadlines", needs="threads"),
     Mutant("NobodyTakesOver", WAITING, "        if self._watch is waiter:\n            self._watch = None\n", "",
            "ENV-WAIT-4", "unit", "another_takes_over", needs="threads"),
@@ -369,9 +369,14 @@ WAITS: tuple[Mutant, ...] = (
            "ENV-WAIT-8", "waiting", "very_millisecond", needs="threads"),
     Mutant("ClockAppliesNothing", STORES, "        self.look()\n        self.waiting.wake_overdue(self.tasks.now_ms)\n        self.settle()\n",
            "        self.waiting.wake_overdue(self.clock.now_ms())\n", "ENV-WAIT-4 ENV-WAIT-8", "waiting", "TestDeadlines", needs="threads"),
-    Mutant("HandlersAreLetIn", GUARD, "            if self._is_busy:\n", "            if False:\n", "ENV-WAIT-9", "unit", "handler"),
-    Mutant("HandlersAreKeptOutOfAWait", GUARD, "        self._is_busy = False\n        try:\n            condition.wait", "        try:\n            condition.wait", "ENV-WAIT-9", "unit", "handler"),
-    Mutant("BusyForEver", GUARD, "            finally:\n                self._is_busy = False\n", "            finally:\n                pass\n", "ENV-WAIT-9", "exhaustive"),
+    Mutant("HandlersAreLetIn", GUARD, "        if me in self._busy:\n", "        if False:\n", "ENV-WAIT-9", "unit", "in_the_midst"),
+    Mutant("HandlersAreKeptOutOfAWait", GUARD, "            self._busy.discard(me)\n            gate.wait", "            gate.wait", "ENV-WAIT-9", "unit", "handler"),
+    Mutant("HandlersBeforeTheLockIsReleased", GUARD, "        self.lock.release()\n        try:\n            self._busy.discard(me)\n",
+           "        self._busy.discard(me)\n        self.lock.release()\n        try:\n", "ENV-WAIT-9", "unit", "before_any_instruction"),
+    Mutant("AGateForgets", GUARD, "        return self._lock.acquire(timeout", "        self._lock.acquire(blocking=False)\n        return self._lock.acquire(timeout",
+           "ENV-WAIT-9 ENV-WAIT-2", "unit", "before_any_instruction"),
+    Mutant("AGateStaysOpen", WAITING, "            waiter.gate = self._guard.gate()  # whatever opened the last one is seen by now\n", "            waiter.gate.open()\n", "ENV-WAIT-3", "waiting", needs="threads"),
+    Mutant("BusyForEver", GUARD, "        finally:\n            self._busy.discard(me)\n", "        finally:\n            pass\n", "ENV-WAIT-9", "exhaustive"),
     Mutant("WaitingIsPolling", WAITING, "WAIT_MS_MAX = 5_000", "WAIT_MS_MAX = 20", "ENV-WAIT-3", "waiting", "does_not_poll", needs="threads"),
     Mutant("OneMillisecondEarly", STORES, "self.tasks.now_ms + timeout_ms + int(self._flows)", "self.tasks.now_ms + timeout_ms - 1",
            "ENV-WAIT-2", "waiting", "very_millisecond", "timeouts", "threads"),
@@ -380,8 +385,8 @@ WAITS: tuple[Mutant, ...] = (
     Mutant("ZeroWaitsForEver", QUEUE, "        if answer is not None or timeout_ms == 0:\n            return answer\n",
            "        if answer is not None:\n            return answer\n        timeout_ms = timeout_ms or None\n",
            "ENV-WAIT-1", "waiting", "looks_once", "timeouts"),
-    Mutant("WaitsForTheId", QUEUE, "return self._wait(timeout_ms, partial(tasks.pop, record), record)",
-           "return self._wait(timeout_ms, lambda: tasks.pop(tasks.find(task_id, None) or record), record)",
+    Mutant("WaitsForTheId", QUEUE, "return self._wait(timeout_ms, partial(tasks.pop, record), (record,))",
+           "return self._wait(timeout_ms, lambda: tasks.pop(tasks.find(task_id, None) or record), (record,))",
            "ENV-WAIT-5 TOK-1", "interleavings", "comes back", "id reuse", "threads"),
     Mutant("NoTimePasses", QUEUE, "        self._store.look()\n", "        self._store.tasks.now_ms = self._store.clock.now_ms()\n",
            "TIM-2", "waiting", "TestDeadlines", needs="threads"),
@@ -422,7 +427,7 @@ RACES: tuple[Mutant, ...] = (
             return tasks.submit(*given)
         return self._apply(reserve, task, message, args, outcome)
 """, "SUB-3", "interleavings", "enqueued", pitfall="submit in steps", needs="threads"),
-    Mutant("ClaimInTwoSteps", QUEUE, "        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)\n", """\
+    Mutant("ClaimInTwoSteps", QUEUE, "        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, ())\n", """\
         tasks = self._store.tasks
         def first():
             return next(iter(tasks._ready.values()), None)
@@ -431,11 +436,11 @@ RACES: tuple[Mutant, ...] = (
             tasks._ready[record.id] = record
             tasks._ready.move_to_end(record.id, last=False)
             return tasks.claim()
-        record = self._apply(self._wait, timeout_ms, first, None)
+        record = self._apply(self._wait, timeout_ms, first, ())
         return None if record is None else self._apply(take, record)
 """, "CLM-1", "interleavings", pitfall="claim in two steps", needs="threads"),
-    Mutant("TokenReadTooLate", QUEUE, "        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)\n", """\
-        claim = self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)
+    Mutant("TokenReadTooLate", QUEUE, "        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, ())\n", """\
+        claim = self._apply(self._wait, timeout_ms, self._store.tasks.claim, ())
         record = None if claim is None else self._store.tasks._records.get(claim.id)
         return claim if record is None else claim._replace(token=record.token)
 """, "TOK-3 CLM-1", "interleavings", "claimed again", pitfall="stale worker after re-enqueue", needs="threads"),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from threading import Condition
+    from collections.abc import Sequence
 
-    from worq.queue.memory.guard import Guard
+    from worq.queue.memory.guard import Gate, Guard
     from worq.queue.memory.tasks import Record
 
 WAIT_MS_MAX = 5_000
@@ -17,14 +17,14 @@ WAIT_MS_MAX = 5_000
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """One waiting call: of whom, for which task (None: any that is ready), and until when.
+    """One waiting call: of whom, for which tasks (none: any that is ready), and until when.
 
     `called` says that a ready task has woken it and that it has not looked since.
     """
 
-    condition: Condition
+    gate: Gate
     owner: object
-    record: Record | None
+    records: Sequence[Record]
     limit_ms: int | None
     until_ms: int = 0
     called: bool = False
@@ -55,26 +55,27 @@ class Waiting:
             self._join(waiter)
             self._plan(waiter, now_ms, deadline_ms)
             self.settle(ready, deadline_ms)
-            self._guard.wait(waiter.condition, (waiter.until_ms - now_ms) / 1000)
+            waiter.gate = self._guard.gate()  # whatever opened the last one is seen by now
+            self._guard.wait(waiter.gate, (waiter.until_ms - now_ms) / 1000)
         finally:  # whatever woke it, an exception in this thread too
             self._leave(waiter)
 
     def tell(self, record: Record) -> None:
         """Wake all who wait for this task. [ENV-WAIT-5]"""
         for waiter in self._pops.get(record, ()):
-            waiter.condition.notify()
+            waiter.gate.open()
 
     def wake_owned_by(self, owner: object) -> None:
         """Wake all who wait on one queue object."""
         for waiter in self._sleepers:
             if waiter.owner is owner:
-                waiter.condition.notify()
+                waiter.gate.open()
 
     def wake_overdue(self, now_ms: int) -> None:
         """Wake all whose limit has passed."""
         for waiter in self._sleepers:
             if waiter.limit_ms is not None and waiter.limit_ms <= now_ms:
-                waiter.condition.notify()
+                waiter.gate.open()
 
     def settle(self, ready: int, deadline_ms: int | None) -> None:
         """Wake who has something to do: a claim for each ready task, and the watch.
@@ -86,14 +87,14 @@ class Waiting:
             waiter = self._next_claim()
             waiter.called = True
             self._called += 1
-            waiter.condition.notify()
+            waiter.gate.open()
         if deadline_ms is None or not self._flows or not self._sleepers:
             return
         if self._watch is None:
             self._watch = next(iter(self._sleepers))
         if deadline_ms < self._watch.until_ms:  # it sleeps too long: let it plan again
             self._watch.until_ms = deadline_ms
-            self._watch.condition.notify()
+            self._watch.gate.open()
 
     def _plan(self, waiter: Waiter, now_ms: int, deadline_ms: int | None) -> None:
         """Set when it wakes by itself: its limit, for the watch the next deadline, 5 s at most."""
@@ -117,10 +118,10 @@ class Waiting:
 
     def _join(self, waiter: Waiter) -> None:
         self._sleepers[waiter] = None
-        if waiter.record is None:
+        if not waiter.records:
             self._claims[waiter] = None
-        else:
-            self._pops.setdefault(waiter.record, {})[waiter] = None
+        for record in waiter.records:
+            self._pops.setdefault(record, {})[waiter] = None
 
     def _leave(self, waiter: Waiter) -> None:
         self._sleepers.pop(waiter, None)
@@ -129,10 +130,10 @@ class Waiting:
         if waiter.called:
             waiter.called = False
             self._called -= 1
-        elif waiter.record is None:
+        elif not waiter.records:
             self._claims.pop(waiter, None)
-        else:
-            waiters = self._pops.get(waiter.record, {})
+        for record in waiter.records:
+            waiters = self._pops.get(record, {})
             waiters.pop(waiter, None)
             if not waiters:
-                self._pops.pop(waiter.record, None)
+                self._pops.pop(record, None)
