@@ -20,7 +20,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test deep histories engines soak fuzz check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test changelog first-minutes sdist-test release-check test-all clean
+.PHONY: help demo test deep histories engines soak bench fuzz check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test changelog first-minutes sdist-test release-check test-all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -44,6 +44,10 @@ engines: $(VENV)/with-test ## what the engines of the ci profile take by themsel
 
 soak: $(VENV)/with-test ## load and faults at random for SECONDS, checked round by round: make soak SECONDS=600
 	$(BIN)/python -m tests.faults $(SECONDS) $(ARGS)
+
+# ARGS: --quick, --peers huey,rq, --measures enqueue,drain, --json FILE, or --help. Environments of the peers: build/bench.
+bench: $(VENV)/with-bench ## worq and its peers side by side, into benchmarks/RESULTS.md: 20 minutes, ARGS=--quick 3
+	$(BIN)/python -m benchmarks $(ARGS)
 
 fuzz: $(VENV)/with-fuzz ## throw bytes at each serializer for SECONDS, led by coverage (atheris); ARGS='json msgpack'
 	$(BIN)/python -m tests.fuzz $(SECONDS) $(ARGS)

@@ -25,6 +25,8 @@ include_patterns = [
     "model/vectors/README.md",
     "tests/README.md",
     "examples/README.md",
+    "benchmarks/*.md",
+    "benchmarks/adapters/README.md",
 ]
 
 html_theme = "furo"
