@@ -31,6 +31,8 @@ def shown(value: object) -> str:
 
 def name(argument: str, value: object) -> str:
     """A name or an id: text of at most 1,024 bytes as UTF-8. [ENV-BAD-1] [ENV-BAD-6]"""
+    if type(value) is str and value.isascii() and 0 < len(value) <= NAME_BYTES_MAX:
+        return value  # as nearly all are
     checked = text(argument, value)
     if (size := len(checked.encode())) > NAME_BYTES_MAX:
         shown = SHOWN.repr(checked)

@@ -1,6 +1,5 @@
 """The broker: all that an application, and its workers, do with one queue. SPEC.md, section 8."""
 
-import inspect
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -465,6 +464,8 @@ def _token(task: TaskId) -> Token | None:
 
 
 def _refuse_coroutines(tasks: Mapping[str, Callable[..., Any]]) -> None:
+    import inspect  # noqa: PLC0415 - it is slow to import, and producers need it not
+
     for name, function in tasks.items():
         if inspect.iscoroutinefunction(function):
             raise TypeError(f"obj: workers call plain functions; {name!r} is a coroutine function")

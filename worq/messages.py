@@ -5,6 +5,7 @@ be read, the name and the options still can. [RUN-5]
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from worq import checks
@@ -23,11 +24,12 @@ from worq.failures import (
 )
 from worq.options import TaskOptions
 from worq.serializer import Serializer, StandIn
-from worq.task import FunctionTask
+from worq.task import DEFAULTS, FunctionTask
 from worq.values import EXPIRED, Claim, Outcome
 
 FORMAT = 1
 UNKNOWN_NAME = "?"
+OPTIONS_MAX = 256
 
 # Kinds of stand-ins.
 DEFERRED, VALUE, FAILURE = "deferred", "value", "failure"
@@ -178,17 +180,17 @@ def read_task(serializer: Serializer, queue: str, claim: Claim) -> FunctionTask:
 
     Raises Unreadable, which has as much of the task as could be read.
     """
-    task = FunctionTask(UNKNOWN_NAME, claim.id, claim.token, (), {})
+    name, options = UNKNOWN_NAME, DEFAULTS
     load = loader(serializer, queue, claim.arguments)
     try:
         name, options, body = _read_envelope(serializer, claim.message)
-        task = FunctionTask(name, claim.id, claim.token, (), {}, options)
         args, kw = cast("tuple[Any, Any]", serializer.loads(body, decoder(serializer, load)))
         return FunctionTask(name, claim.id, claim.token, tuple(args), dict(kw), options)
-    except UnreadableArgument as error:
-        raise Unreadable(task, str(error)) from error
     except BaseException as error:  # reading runs code of the application
-        raise Unreadable(task, f"message cannot be read: {describe(error)}") from error
+        task = FunctionTask(name, claim.id, claim.token, (), {}, options)
+        is_argument = isinstance(error, UnreadableArgument)
+        reason = str(error) if is_argument else f"message cannot be read: {describe(error)}"
+        raise Unreadable(task, reason) from error
 
 
 def read_head(serializer: Serializer, claim: Claim) -> FunctionTask:
@@ -205,8 +207,13 @@ def _read_envelope(serializer: Serializer, message: bytes) -> tuple[str, TaskOpt
     if (found := envelope[0]) != FORMAT:
         raise ValueError(f"it has format {found!r}, and this worq reads {FORMAT}")
     _, name, *options, body = envelope
+    return checks.name("name", name), _read_options(*options), body
+
+
+@lru_cache(maxsize=OPTIONS_MAX, typed=True)  # the same for nearly all tasks of a program
+def _read_options(*options: object) -> TaskOptions:
     given = dict(zip(TaskOptions._fields, options, strict=True))
-    return checks.name("name", name), TaskOptions().changed(given), body
+    return TaskOptions().changed(given)
 
 
 def loader(serializer: Serializer, queue: str, arguments: Mapping[str, Outcome]) -> Load:

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Never, Protocol, TypeVar, Unpack
 
 from worq import checks, const
@@ -52,24 +51,38 @@ class TaskBroker(DeferredBroker, Protocol):
     def __len__(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
 class FunctionTask(HasOptions):
     """One call of a task: what a producer submits, and what a worker runs.
 
     At the worker `token` names the claim, and Deferreds in the arguments have become their values.
     """
 
-    name: str
-    id: str
-    token: Token
-    args: tuple[Any, ...]
-    kw: dict[str, Any]
-    options: TaskOptions = DEFAULTS
+    # No dataclass: that one is slow to import and, frozen, to make.
+    __slots__ = ("args", "id", "kw", "name", "options", "token")
+
+    def __init__(
+        self,
+        name: str,
+        id: str,
+        token: Token,
+        args: tuple[Any, ...],
+        kw: dict[str, Any],
+        options: TaskOptions = DEFAULTS,
+    ) -> None:
+        self.name = name
+        self.id = id
+        self.token = token
+        self.args = args
+        self.kw = kw
+        self.options = options
 
     @property
     def is_forgotten(self) -> bool:
         """Is it gone from the queue, started for the last time and with `ignore_result`? [CLM-3]"""
         return self.options.ignore_result and self.token.start >= self.options.attempts
+
+    def __repr__(self) -> str:
+        return f"<FunctionTask {self.name} [{self.id}]>"
 
 
 class _Target(NamedTuple):

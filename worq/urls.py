@@ -1,13 +1,14 @@
 """Which queue a URL means. [ENV-API-9] [ENV-API-10]"""
 
 import importlib
-import inspect
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from worq.backend import AbstractTaskQueue
 from worq.masking import masked
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 # Scheme → the module of its `TaskQueue`, which is imported when a URL asks for it.
 SCHEMES = {
@@ -49,8 +50,10 @@ def _backend(scheme: str) -> type[AbstractTaskQueue]:
 
 
 @cache
-def registered() -> dict[str, list[EntryPoint]]:
+def registered() -> "dict[str, list[EntryPoint]]":
     """What other distributions register: scheme → the entry points, of which there ought to be one."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - it is slow to import
+
     found: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=GROUP):
         if entry.name not in SCHEMES:
@@ -64,12 +67,16 @@ def _registered_backend(scheme: str) -> type[AbstractTaskQueue]:
         raise ValueError(f"url: {scheme}:// is registered more than once: {', '.join(entries)}")
     (entry,) = entries.values()
     backend = entry.load()
-    if not (inspect.isclass(backend) and issubclass(backend, AbstractTaskQueue)):
+    if not (isinstance(backend, type) and issubclass(backend, AbstractTaskQueue)):
         raise TypeError(f"url: {scheme}:// is registered as {entry.value}, no AbstractTaskQueue")
     return backend
 
 
 def _check_options(backend: type, options: dict[str, object]) -> None:
+    if not options:
+        return
+    import inspect  # noqa: PLC0415 - it is slow to import
+
     known = inspect.signature(backend).parameters
     for option, value in options.items():
         if option not in known:

@@ -10,6 +10,7 @@ OPTIONS = "options.py"
 FAILURES = "failures.py"
 BACKEND = "backend.py"
 CHECKS = "checks.py"
+SERIALIZER = "serializer.py"
 MASKING = "masking.py"
 
 # fmt: off
@@ -18,6 +19,7 @@ BROKER: tuple[Mutant, ...] = (
     # calling
     Mutant("FetchedValueIsAnArgument", MESSAGES, "        if value.held is None:\n            self.awaited", "        if value.held is None or value.held.failure is None:\n            self.awaited",
            "CALL-1", "stories"),
+    Mutant("DeferredsAreOverlooked", SERIALIZER, 'b"worq."', 'b"quark."', "CALL-5 CALL-6", "stories", pitfall="arguments"),
     Mutant("ForeignDeferredAccepted", CORE, "            if deferred.home != self.home:\n", "            if deferred.home is None:\n", "CALL-2", "stories", pitfall="arguments"),
     Mutant("FetchedFailureIsRaised", MESSAGES, "            self.failed.append(value)\n", "            raise value.held.failure\n", "CALL-3", "stories", pitfall="arguments"),
     Mutant("FetchedFailureIsAlwaysPassed", MESSAGES, "if task.on_error != FAIL or not self.failed:", "if True:", "CALL-3", "stories"),
@@ -52,7 +54,7 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("DeferredInAResult", MESSAGES, "    if isinstance(value, Deferred):\n        raise TypeError", "    if isinstance(value, Deferred) and value.value is None:\n        raise TypeError", "RUN-4 ENV-SER-2", "broker", pitfall="serializing"),
     Mutant("UnreadableIsLeft", CORE, "        self.set_result(task, failure)\n        return None\n\n    def invoke", "        return None\n\n    def invoke", "RUN-5", "stories", pitfall="unreadable task"),
     Mutant("UnreadableHasItsName", MESSAGES, 'UNKNOWN_NAME = "?"', 'UNKNOWN_NAME = "unknown"', "RUN-5", "stories"),
-    Mutant("UnreadableArgumentIsTheMessage", MESSAGES, "        raise Unreadable(task, str(error)) from error\n", '        raise Unreadable(task, f"message cannot be read: {error}") from error\n', "RUN-5", "broker"),
+    Mutant("UnreadableArgumentIsTheMessage", MESSAGES, "str(error) if is_argument else f", 'f"message cannot be read: {error}" if is_argument else f', "RUN-5", "broker"),
     Mutant("ExpiredArgumentIsAFailure", MESSAGES, 'return Held("expired", TaskExpired(*address, EXPIRED_ERROR))', 'return Held("expired", TaskFailure(*address, EXPIRED_ERROR))', "RUN-6 DEF-5", "stories", pitfall="arguments"),
     Mutant("ExpiredArgumentIsAClass", MESSAGES, 'return Held("expired", TaskExpired(*address, EXPIRED_ERROR))', 'return Held("expired", TaskExpired)', "RUN-6", "stories", pitfall="arguments"),
     Mutant("FinishWithoutToken", CORE, "task.id, message, task.result_timeout, token=task.token, failed=failed", "task.id, message, task.result_timeout, failed=failed", "RUN-7 TOK-1", "stories", pitfall="id reuse"),
@@ -109,7 +111,7 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("LessThanAMillisecondIsZero", CHECKS, "return max(1, round(value_s * 1000)) if value_s > 0 else 0", "return int(value_s * 1000)", "ENV-WAIT-1", "waiting", "very_millisecond", "timeouts", "threads"),
     Mutant("MessagesOfAnySize", CHECKS, "    if len(value) > limit:\n", "    if len(value) < 0:\n", "ENV-BAD-3", "bad input"),
     Mutant("UnserializableArgumentIsTheFirst", MESSAGES, "            serializer.dumps(alone, Passed(serializer).encode)\n", "            raise TypeError\n", "ENV-BAD-8", "api"),
-    Mutant("HeartrateOfZero", BACKEND, 'checks.positive_seconds("heartrate", result.heartrate)', 'checks.seconds("heartrate", result.heartrate)', "ENV-BAD-4", "bad input", pitfall="timeouts"),
+    Mutant("HeartrateOfZero", BACKEND, 'checks.positive_seconds("heartrate", heartrate)', 'checks.seconds("heartrate", heartrate)', "ENV-BAD-4", "bad input", pitfall="timeouts"),
     Mutant("LeaseWithoutMargin", BACKEND, "checks.milliseconds(2 * heartrate_s + LEASE_MARGIN_S)", "checks.milliseconds(2 * heartrate_s)", "CLM-1", "exhaustive", pitfall="lease"),
     Mutant("DeferOfNothing", BACKEND, '        if not ids:\n            raise ValueError(f"args: at least one', '        if ids is None:\n            raise ValueError(f"args: at least one', "DFR-2", "examples"),
     Mutant("UndeferEnqueues", BACKEND, '        if self.status(task_id, token=token) == PENDING:\n            raise ValueError(\n                f"task_id', '        if self.status(task_id, token=token) == COMPLETED:\n            raise ValueError(\n                f"task_id'.replace("COMPLETED", '"completed"'),

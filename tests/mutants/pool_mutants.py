@@ -17,6 +17,7 @@ PROCESS = "pool/process.py"
 POOL: tuple[Mutant, ...] = (
     Mutant("NoHeartbeats", KEEPER, "                due = [held for held in self._held.values() if held.due_ms <= now_ms]\n", "                due = []\n", "ENV-POOL-1", "pool", "heartbeat", "lease", "threads"),
     Mutant("HeartbeatsAtOneRate", KEEPER, "rate_ms = checks.milliseconds(task.heartrate)", "rate_ms = 30_000", "ENV-POOL-1", "pool", "heartbeat", needs="threads"),
+    Mutant("KeeperSleepsThroughAHeartbeat", KEEPER, "            self._wake_by(due_ms)\n", "", "ENV-POOL-1", "pool", "keeper_that_sleeps", needs="threads"),
     Mutant("HeartbeatOfTheForgotten", KEEPER, "        if task.is_forgotten:\n            return  # there is no claim to keep\n", "", "ENV-POOL-1", "pool", "last_start", needs="threads"),
     Mutant("LostClaimIsNotLogged", KEEPER, '        _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)\n', "", "ENV-POOL-1", "pool", "lost_claim", needs="threads"),
     Mutant("OneFailedHeartbeatEndsAll", KEEPER, '            _log.exception("no heartbeat: %s [%s]", held.task.name, held.task.id)\n', "            raise\n", "ENV-POOL-1 ENV-POOL-5", "pool", "heartbeat_that_failed", "worker errors", "crash"),

@@ -485,6 +485,22 @@ def test_running_task_has_a_heartbeat_each_heartrate(
 
 
 @pytest.mark.spec("ENV-POOL-1")
+def test_keeper_that_sleeps_is_woken_for_an_earlier_heartbeat(
+    flowing: AbstractTaskQueue, plant: Plant, make_pool: MakePool
+) -> None:
+    beats = Beats(flowing)
+    broker = plant(flowing, _heartbeat=beats.method())
+    gate = Gate(broker)
+    make_pool(broker, 2).start()
+    call(broker.queue().gate, "a", heartrate=1_000)
+    gate.wait()
+    call(broker.queue().gate, "b", heartrate=0.01)
+    gate.wait()
+    assert beats.next() == ("b", True)
+    gate.opened.set()
+
+
+@pytest.mark.spec("ENV-POOL-1")
 def test_tasks_have_heartbeats_at_their_own_rates(
     queue: AbstractTaskQueue, clock: ManualClock, plant: Plant, make_pool: MakePool
 ) -> None:

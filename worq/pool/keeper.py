@@ -4,6 +4,7 @@ Source: SPEC.md, section 9.
 """
 
 import logging
+import math
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -66,6 +67,7 @@ class Keeper:
         self._limited: dict[Token, _Limited] = {}
         self._drain_at_ms: int | None = None
         self._is_out_of_contact = False
+        self._wakes_ms = math.inf
         self._changed = threading.Condition()
 
     # What workers say.
@@ -77,16 +79,17 @@ class Keeper:
             late_ms = self._clock.now_ms() + checks.milliseconds(limit_s)
             with self._changed:
                 self._limited[task.token] = _Limited(task, late_ms)
-                self._changed.notify()
+                self._wake_by(late_ms)
 
     def hold(self, task: FunctionTask) -> None:
         """A worker has begun a task."""
         if task.is_forgotten:
             return  # there is no claim to keep
         rate_ms = checks.milliseconds(task.heartrate)
+        due_ms = self._clock.now_ms() + rate_ms
         with self._changed:
-            self._held[task.token] = _Held(task, rate_ms, self._clock.now_ms() + rate_ms)
-            self._changed.notify()
+            self._held[task.token] = _Held(task, rate_ms, due_ms)
+            self._wake_by(due_ms)
 
     def ending(self, task: FunctionTask) -> None:
         """A worker is about to store its outcome, and to say so if the claim is lost."""
@@ -156,20 +159,28 @@ class Keeper:
                 self._say_late(now_ms)
                 if due or self._presence.is_due(now_ms):
                     return due
-                self._changed.wait(self._seconds_to_sleep(now_ms))
+                self._wakes_ms = self._next_ms()
+                forever = self._wakes_ms == math.inf
+                self._changed.wait(None if forever else (self._wakes_ms - now_ms) / 1000)
 
     def _is_over(self, now_ms: int) -> bool:
         is_late = self._drain_at_ms is not None and self._drain_at_ms <= now_ms
         return is_late or self._workers == 0
 
-    def _seconds_to_sleep(self, now_ms: int) -> float | None:
-        times_ms = [held.due_ms for held in self._held.values()]
+    def _wake_by(self, at_ms: int) -> None:
+        """Have `keep` look at that time: most tasks end long before, and need not wake it."""
+        if at_ms < self._wakes_ms:
+            self._changed.notify()
+
+    def _next_ms(self) -> float:
+        """When there will be something to do."""
+        times_ms: list[float] = [held.due_ms for held in self._held.values()]
         times_ms += [limited.late_ms for limited in self._limited.values()]
         if self._drain_at_ms is not None:
             times_ms.append(self._drain_at_ms)
         if self._presence.due_ms is not None:
             times_ms.append(self._presence.due_ms)
-        return (min(times_ms) - now_ms) / 1000 if times_ms else None
+        return min(times_ms, default=math.inf)
 
     def _say_late(self, now_ms: int) -> None:
         for token, (task, late_ms) in list(self._limited.items()):
