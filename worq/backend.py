@@ -4,19 +4,28 @@ The public operations check what they are given and count in seconds; a backend 
 operations with an underscore, which get checked values and whole milliseconds.
 """
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from types import MappingProxyType
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, cast
 
-from worq import checks
+from worq import bulk, checks
 from worq.clock import Clock
 from worq.const import DEFAULT, MESSAGE_BYTES_MAX, PENDING, Sentinel, State
 from worq.masking import masked
-from worq.values import Claim, Finished, Outcome, Submittable, Submitted, Token
+from worq.values import (
+    NO_ARGS,
+    Claim,
+    Finished,
+    Finishing,
+    Outcome,
+    Submission,
+    Submittable,
+    Submitted,
+    Token,
+)
 
-NO_ARGS: Mapping[str, Token | None] = MappingProxyType({})
 LEASE_MARGIN_S = 5
 TERMS_MAX = 256
 
@@ -34,6 +43,24 @@ class Ticket(NamedTuple):
     lease_ms: int
     retention_ms: int | None
     attempts: int
+
+
+class Entry(NamedTuple):
+    """A checked submit, as `_submit` gets it."""
+
+    task: Ticket
+    message: bytes
+    args: Mapping[str, bytes | None]
+    outcome: Outcome | None
+
+
+class Ending(NamedTuple):
+    """A checked finish, as `_finish` gets it."""
+
+    task_id: str
+    outcome: Outcome
+    retention_ms: int | None
+    token: Token | None
 
 
 class AbstractTaskQueue(ABC):
@@ -76,16 +103,7 @@ class AbstractTaskQueue(ABC):
         `args`: argument id → its token, or None for whatever is there. `outcome`: a failure or an
         expiry of an argument, fetched before, with which the task ends at once. [SUB-4]
         """
-        if outcome is not None:
-            self._check_outcome(outcome)
-        _check_mapping("args", args)
-        checks.arguments("args", args)
-        return self._submit(
-            _ticket(result),
-            checks.message("message", message, self.message_bytes_max),
-            {checks.name("args", key): _incarnation("args", token) for key, token in args.items()},
-            outcome,
-        )
+        return self._submit(*self._entry(result, message, args, outcome))
 
     def claim(self, timeout: float | None = None) -> Claim | None:
         """Lease the oldest ready task; None if there was none for `timeout` seconds (None: wait for ever).
@@ -106,14 +124,7 @@ class AbstractTaskQueue(ABC):
         failed: bool = False,
     ) -> Finished:
         """End a claim with an outcome, to be kept for `timeout` seconds (infinity: for ever). [FIN-1] to [FIN-4]"""
-        retention_s = checks.seconds_or_forever("timeout", _not_none("timeout", timeout))
-        checked = checks.message("message", message, self.message_bytes_max)
-        return self._finish(
-            checks.name("task_id", task_id),
-            Outcome("failure" if failed else "result", checked),
-            checks.milliseconds_or_forever(retention_s),
-            _token("token", token),
-        )
+        return self._finish(*self._ending(task_id, message, timeout, token, failed))
 
     def heartbeat(self, task_id: str, timeout: float, *, token: Token | None = None) -> bool:
         """Move the lease to `timeout` seconds from now; False if the claim is lost. [HRT-1] [HRT-2]"""
@@ -153,6 +164,47 @@ class AbstractTaskQueue(ABC):
     def status(self, task_id: str, *, token: Token | None = None) -> State | None:
         """The state of a task, None if it is absent. [STA-1] [STA-2]"""
         return self._status(checks.name("task_id", task_id), _incarnation("token", token))
+
+    # Many at once: SPEC.md, section 5, "In bulk".
+
+    def submit_many(self, submissions: Sequence[Submission]) -> list[Submitted]:
+        """`submit` of each, in order. [ENV-BULK-1]
+
+        An error that cuts it off says in `answers` what is done; to give the same submissions again is harmless if
+        they have tokens. [ENV-BULK-6]
+        """
+        return self._submit_many(bulk.checked("submissions", submissions, self._submission))
+
+    def finish_many(
+        self, finishings: Sequence[Finishing], claims: int = 0
+    ) -> tuple[list[Finished], list[Claim]]:
+        """`finish` of each, in order, and then at most so many claims, without waiting. [ENV-BULK-1] [ENV-BULK-3]
+
+        What a worker does between two tasks. `answers` of an error has those of the finishes.
+        """
+        checked = bulk.checked("finishings", finishings, self._finishing)
+        return self._finish_many(checked, checks.whole("claims", claims, 0))
+
+    def claim_many(self, limit: int, timeout: float | None = None) -> list[Claim]:
+        """`claim`, and further tasks that have a start left then, at most `limit` together; a backend may give fewer.
+
+        [ENV-BULK-3] [ENV-BULK-4]
+        """
+        timeout_s = checks.seconds_or_forever("timeout", timeout)
+        limit = checks.whole("limit", limit, 1)
+        return self._claim_many(limit, checks.milliseconds_or_forever(timeout_s))
+
+    def pop_many(
+        self, tasks: Sequence[tuple[str, Token | None]], timeout: float | None = 0
+    ) -> list[Outcome | Sentinel | None]:
+        """`pop` of each id, in order; waits until one at least has an answer, and takes all that are there.
+
+        [ENV-BULK-1] [ENV-BULK-5]
+        An error may have outcomes in `answers`, which nobody else will get.
+        """
+        timeout_s = checks.seconds_or_forever("timeout", timeout)
+        checked = bulk.checked("tasks", tasks, _popping)
+        return self._pop_many(checked, checks.milliseconds_or_forever(timeout_s))
 
     # The API reference: SPEC.md, section 6.
 
@@ -320,6 +372,84 @@ class AbstractTaskQueue(ABC):
         self, task_id: str, token: Token | None
     ) -> dict[str, bytes | Literal[Sentinel.TASK_EXPIRED]]: ...
 
+    # What a backend may do better. Each operation counts as done once its answer is there.
+
+    def _submit_many(self, entries: Sequence[Entry]) -> list[Submitted]:
+        return bulk.in_turn(entries, lambda entry: self._submit(*entry))
+
+    def _finish_many(
+        self, endings: Sequence[Ending], claims: int
+    ) -> tuple[list[Finished], list[Claim]]:
+        finished = bulk.in_turn(endings, lambda ending: self._finish(*ending))
+        with bulk.saying_what_is_done(finished, len(finished)):
+            return finished, self._claim_many(claims, 0) if claims else []
+
+    def _claim_many(self, limit: int, timeout_ms: int | None) -> list[Claim]:
+        """One alone: what comes next can't be seen before it is claimed. [ENV-BULK-3]"""
+        del limit
+        claim = self._claim(timeout_ms)
+        return [] if claim is None else [claim]
+
+    def _pop_many(
+        self, tasks: Sequence[tuple[str, bytes | None]], timeout_ms: int | None
+    ) -> list[Outcome | Sentinel | None]:
+        """Of several, none of which has an answer yet, each is looked at 20 times a second."""
+        if len(tasks) == 1:
+            return [self._pop(tasks[0][0], timeout_ms, tasks[0][1])]
+        until_ms = None if timeout_ms is None else self._bulk_now_ms() + timeout_ms
+        while True:
+            is_over = until_ms is not None and self._bulk_now_ms() >= until_ms
+            answers = bulk.in_turn(tasks, lambda task: self._pop(task[0], 0, task[1]))
+            if is_over or not tasks or any(answer is not None for answer in answers):
+                return answers
+            time.sleep(bulk.LOOK_S)
+
+    def _bulk_now_ms(self) -> float:
+        return time.monotonic() * 1000 if self.clock is None else self.clock.now_ms()
+
+    # Checks
+
+    def _submission(self, submission: Submission) -> Entry:
+        return self._entry(*checks.instance("", submission, Submission))
+
+    def _entry(
+        self,
+        result: Submittable,
+        message: bytes,
+        args: Mapping[str, Token | None],
+        outcome: Outcome | None,
+    ) -> Entry:
+        if outcome is not None:
+            self._check_outcome(outcome)
+        _check_mapping("args", args)
+        checks.arguments("args", args)
+        return Entry(
+            _ticket(result),
+            checks.message("message", message, self.message_bytes_max),
+            {checks.name("args", key): _incarnation("args", token) for key, token in args.items()},
+            outcome,
+        )
+
+    def _finishing(self, finishing: Finishing) -> Ending:
+        return self._ending(*checks.instance("", finishing, Finishing))
+
+    def _ending(
+        self,
+        task_id: str,
+        message: bytes,
+        timeout: float,
+        token: Token | None,
+        failed: bool,  # noqa: FBT001 - the fields of Finishing
+    ) -> Ending:
+        retention_s = checks.seconds_or_forever("timeout", _not_none("timeout", timeout))
+        checked = checks.message("message", message, self.message_bytes_max)
+        return Ending(
+            checks.name("task_id", task_id),
+            Outcome("failure" if failed else "result", checked),
+            checks.milliseconds_or_forever(retention_s),
+            _token("token", token),
+        )
+
     def _check_outcome(self, outcome: object) -> None:
         """[ENV-BAD-7]"""
         if not isinstance(outcome, Outcome):
@@ -382,6 +512,13 @@ def _token(argument: str, token: object) -> Token | None:
 def _incarnation(argument: str, token: object) -> bytes | None:
     checked = _token(argument, token)
     return None if checked is None else checked.incarnation
+
+
+def _popping(task: object) -> tuple[str, bytes | None]:
+    pair = cast("tuple[object, ...]", task)
+    if not isinstance(task, tuple) or len(pair) != 2:  # noqa: PLR2004 - an id and its token
+        raise TypeError(f": an id and a token, or None, are needed, not {checks.shown(pair)}")
+    return checks.name("task_id", pair[0]), _incarnation("token", pair[1])
 
 
 def _not_none(argument: str, value: object) -> object:

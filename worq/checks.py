@@ -130,6 +130,15 @@ def bytes_max(argument: str, value: object) -> int:
     return value
 
 
+def whole(argument: str, value: object, minimum: int) -> int:
+    """A whole number of at least so many. [ENV-BULK-2]"""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{argument}: an integer is needed, not {value!r}")
+    if value < minimum:
+        raise ValueError(f"{argument}: {minimum} or more is needed, not {value!r}")
+    return value
+
+
 def on_error(argument: str, value: object) -> OnError:
     if value == FAIL:
         return FAIL

@@ -1,10 +1,16 @@
 """The errors that worq raises on purpose. Misuse is a plain ValueError or TypeError, before anything has changed."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 
 class WorqError(Exception):
-    """The base of worq's own errors."""
+    """The base of worq's own errors.
+
+    `answers`: where it cuts off a bulk operation, what is known to be done of it; its notes say how many. [ENV-BULK-6]
+    """
+
+    answers: Sequence[object] = ()
 
 
 class QueueClosed(WorqError):

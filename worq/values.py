@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
 from worq.const import FAIL, INCARNATION_BYTES, OnError
@@ -96,3 +97,25 @@ class Finished(NamedTuple):
 
     accepted: bool
     dependent_id: str | None = None
+
+
+NO_ARGS: Mapping[str, Token | None] = MappingProxyType({})
+
+
+class Submission(NamedTuple):
+    """One submit of many: what `submit` is given. [ENV-BULK-1]"""
+
+    result: Submittable
+    message: bytes
+    args: Mapping[str, Token | None] = NO_ARGS
+    outcome: Outcome | None = None
+
+
+class Finishing(NamedTuple):
+    """One finish of many: what `finish` is given. [ENV-BULK-1]"""
+
+    task_id: str
+    message: bytes
+    timeout: float
+    token: Token | None = None
+    failed: bool = False

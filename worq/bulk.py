@@ -1,0 +1,48 @@
+"""Many operations in one call: where an error cuts them off, it says what is done. SPEC.md, section 5."""
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Final, TypeVar, cast
+
+from worq import checks
+from worq.errors import WorqError
+
+LOOK_S: Final = 0.05
+"""How long a wait for several outcomes pauses, where a backend knows only that for one."""
+
+ItemT = TypeVar("ItemT")
+AnswerT = TypeVar("AnswerT")
+
+
+def in_turn(items: Sequence[ItemT], act: Callable[[ItemT], AnswerT]) -> list[AnswerT]:
+    """The answers of single operations."""
+    answers: list[AnswerT] = []
+    with saying_what_is_done(answers, len(items)):
+        answers.extend(map(act, items))
+    return answers
+
+
+@contextmanager
+def saying_what_is_done(answers: Sequence[object], count: int) -> Generator[None]:
+    """Have an error carry the answers that there are by then, of `count` operations. [ENV-BULK-6]"""
+    try:
+        yield
+    except WorqError as error:
+        error.answers = tuple(answers)
+        error.add_note(f"of {count} operations {len(answers)} are known to be done")
+        raise
+
+
+def checked(argument: str, items: object, check: Callable[[ItemT], AnswerT]) -> list[AnswerT]:
+    """What `check` makes of each; its errors say which one is wrong. [ENV-BULK-2]"""
+    if not isinstance(items, Sequence) or isinstance(items, (str, bytes)):
+        raise TypeError(f"{argument}: a sequence is needed, not {checks.shown(items)}")
+    answers: list[AnswerT] = []
+    for item in cast("Sequence[ItemT]", items):
+        try:
+            answers.append(check(item))
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            text = f"{error}" if f"{error}".startswith(":") else f".{error}"
+            raise kind(f"{argument}[{len(answers)}]{text}") from None
+    return answers
