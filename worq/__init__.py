@@ -9,15 +9,26 @@ deferred.wait(10) and deferred.value
 from functools import partial
 from typing import Unpack
 
+from worq.collecting import (
+    ALL_COMPLETED,
+    FIRST_COMPLETED,
+    FIRST_EXCEPTION,
+    as_completed,
+    wait,
+)
 from worq.const import DEFAULT
 from worq.core import Broker
 from worq.errors import BackendUnavailable, QueueClosed, WorqError
+from worq.failures import TasksRefused
 from worq.options import Options
 from worq.serializer import Serializer
 from worq.task import Deferred, DuplicateTask, Queue, Task, TaskExpired, TaskFailure, TaskSpace
 from worq.urls import open_queue
 
 __all__ = [
+    "ALL_COMPLETED",
+    "FIRST_COMPLETED",
+    "FIRST_EXCEPTION",
     "BackendUnavailable",
     "Broker",
     "Deferred",
@@ -28,9 +39,12 @@ __all__ = [
     "TaskExpired",
     "TaskFailure",
     "TaskSpace",
+    "TasksRefused",
     "WorqError",
+    "as_completed",
     "get_broker",
     "get_queue",
+    "wait",
 ]
 
 

@@ -2,7 +2,7 @@
 
 import math
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TypeVar
 
 from worq.const import (
@@ -105,6 +105,12 @@ def milliseconds_or_forever(value_s: float | None) -> int | None:
 
 
 T = TypeVar("T")
+
+
+def iterable(argument: str, value: Iterable[T]) -> Iterable[T]:
+    if not hasattr(value, "__iter__"):
+        raise TypeError(f"{argument}: an iterable is needed, not {shown(value)}")
+    return value
 
 
 def instance(argument: str, value: object, kind: type[T]) -> T:

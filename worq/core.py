@@ -2,16 +2,16 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Self, TypeVar, Unpack
 from weakref import WeakValueDictionary
 
-from worq import checks, messages
+from worq import bulk, checks, messages
 from worq.backend import LEASE_MARGIN_S, AbstractTaskQueue
 from worq.clock import Clock, MonotonicClock
 from worq.const import RESERVED, TASK_EXPIRED, Sentinel, State
-from worq.deferred import Deferred, Held, Home, TaskId
+from worq.deferred import Deferred, Held, Home, Popped, TaskId
 from worq.failures import (
     DUPLICATE_ERROR,
     NO_SUCH_TASK,
@@ -20,6 +20,7 @@ from worq.failures import (
     PASSED_ON,
     DuplicateTask,
     TaskFailure,
+    TasksRefused,
     describe,
 )
 from worq.introspection import Introspective, Sign
@@ -29,7 +30,7 @@ from worq.options import Options
 from worq.serializer import Pickle, Serializer, check_serializer
 from worq.task import FunctionTask, Queue, TaskSpace, task_name
 from worq.urls import open_queue
-from worq.values import EXPIRED, Claim, Outcome, Token
+from worq.values import EXPIRED, NO_ARGS, Claim, Outcome, Submission, Submitted, Token
 
 __all__ = ["AbstractTaskQueue", "Broker"]
 
@@ -52,6 +53,18 @@ class _Handle(NamedTuple):
         if token is not None and not isinstance(token, Token):
             raise TypeError(f"token: a Token is needed, not {token!r}")
         return cls(checks.name("task_id", task_id), name, token)
+
+
+class _Call(NamedTuple):
+    """A call that is written, and what it takes to understand the answer. `names`: of its arguments."""
+
+    task: FunctionTask
+    submission: Submission
+    passed: messages.Passed
+    names: Mapping[str, str]
+
+
+_NO_NAMES: Mapping[str, str] = {}
 
 
 class Broker:
@@ -155,23 +168,37 @@ class Broker:
         All or nothing, in one operation: when it raises, nothing has changed. (If it raises
         BackendUnavailable, see its `outcome`.)
         """
-        bytes_max = self._queue.message_bytes_max
-        message, passed = messages.write_task(self._serializer, task, bytes_max)
-        names, args = self._arguments(passed.awaited)
-        outcome = passed.outcome(task)
-        answer = self._queue.submit(task, message, args, outcome=outcome)
-        if answer.status == "duplicate":
-            raise DuplicateTask(*self._address(task), DUPLICATE_ERROR)
-        if answer.argument_id is not None:
-            unavailable = Address(names[answer.argument_id], self.name, answer.argument_id)
-            raise TaskFailure(*unavailable, passed.why_unavailable(answer.argument_id))
-        passed.note(self._address(task))
-        if not task.ignore_result:
-            return Deferred(self, task)
-        if answer.outcome is not None:
-            ended = self.read_outcome(task, answer.outcome)
-            _log.error("not started, and nobody else is told of it: %s", ended.value)
-        return None
+        call = self._write_call(task)
+        _, message, args, outcome = call.submission
+        return self._answered(call, self._queue.submit(task, message, args, outcome=outcome))
+
+    def enqueue_many(self, tasks: Iterable[FunctionTask]) -> list[Deferred | None]:
+        """Submit many calls in few round trips, in order; `Task.prepare` makes them. [ENV-MANY-1]
+
+        All are checked and written before the first is submitted. One that is refused, as a call
+        would be, does not keep the others from being enqueued; then TasksRefused is raised, which
+        has the reasons and the Deferreds of the others. After a lost connection the same tasks can
+        be given again: nothing is enqueued twice.
+        """
+        calls = bulk.checked("tasks", list(checks.iterable("tasks", tasks)), self._write_one)
+        submissions = [call.submission for call in calls if isinstance(call, _Call)]
+        answers = iter(self._queue.submit_many(submissions))
+        deferreds: list[Deferred | None] = []
+        refused: list[TaskFailure] = []
+        for call in calls:
+            deferreds.append(None)
+            try:
+                if isinstance(call, TaskFailure):
+                    raise call
+                deferreds[-1] = self._answered(call, next(answers))
+            except TaskFailure as reason:
+                refused.append(reason)
+        if refused:
+            text = f"{len(refused)} of {len(calls)} tasks were refused"
+            error = TasksRefused(text, refused)
+            error.deferreds = deferreds
+            raise error
+        return deferreds
 
     def deferred(self, task_id: str, name: str = "", token: Token | None = None) -> Deferred:
         """The Deferred of a task that was submitted elsewhere. [ENV-API-7]
@@ -379,6 +406,10 @@ class Broker:
             reason = f"result cannot be read: {describe(error)}"
             return Held("failure", TaskFailure(*address, reason))
 
+    def fetch_many(self, tasks: Sequence[TaskId], timeout: float | None) -> list[Popped]:
+        """Take the outcomes that are there; wait until there is one. TASK_EXPIRED for an expiry."""
+        return self._queue.pop_many([(task.id, _token(task)) for task in tasks], timeout)
+
     def serialize(self, obj: object, deferred: bool = False) -> bytes:
         """The object as bytes. TypeError for a Deferred in it, which is not touched. [ENV-SER-2]
 
@@ -405,6 +436,35 @@ class Broker:
 
     def __repr__(self) -> str:
         return f"<Broker {masked(self.url)} [{self.name}]>"
+
+    def _write_one(self, task: FunctionTask) -> "_Call | TaskFailure":
+        """One call of many, or why it is refused. Raises for what can't be a call at all."""
+        try:
+            return self._write_call(checks.instance("", task, FunctionTask))
+        except TaskFailure as refusal:
+            return refusal
+
+    def _write_call(self, task: FunctionTask) -> "_Call":
+        bytes_max = self._queue.message_bytes_max
+        message, passed = messages.write_task(self._serializer, task, bytes_max)
+        names, args = self._arguments(passed.awaited) if passed.awaited else (_NO_NAMES, NO_ARGS)
+        return _Call(task, Submission(task, message, args, passed.outcome(task)), passed, names)
+
+    def _answered(self, call: "_Call", answer: Submitted) -> Deferred | None:
+        """What a call returns, or raises. [CALL-4] to [CALL-7]"""
+        task, _, passed, names = call
+        if answer.status == "duplicate":
+            raise DuplicateTask(*self._address(task), DUPLICATE_ERROR)
+        if answer.argument_id is not None:
+            unavailable = Address(names[answer.argument_id], self.name, answer.argument_id)
+            raise TaskFailure(*unavailable, passed.why_unavailable(answer.argument_id))
+        passed.note(self._address(task))
+        if not task.ignore_result:
+            return Deferred(self, task)
+        if answer.outcome is not None:
+            ended = self.read_outcome(task, answer.outcome)
+            _log.error("not started, and nobody else is told of it: %s", ended.value)
+        return None
 
     def _write(self, task: FunctionTask, result: object) -> tuple[bytes, bool]:
         """What the task returned as a message, and whether it is a failure. [RUN-1] [RUN-4]"""

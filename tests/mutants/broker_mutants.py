@@ -11,6 +11,7 @@ FAILURES = "failures.py"
 BACKEND = "backend.py"
 CHECKS = "checks.py"
 SERIALIZER = "serializer.py"
+COLLECTING = "collecting.py"
 MASKING = "masking.py"
 
 # fmt: off
@@ -35,15 +36,28 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("TwoIncarnationsAreOne", CORE, "return first if first.incarnation == second.incarnation else Token.new()", "return first", "CALL-5", "stories", pitfall="id reuse"),
     Mutant("ArgumentsWithoutTokens", CORE, "tokens[deferred.id] = _same(tokens.get(deferred.id), deferred.token)", "tokens[deferred.id] = None", "CALL-5 TOK-1", "broker", pitfall="id reuse"),
     Mutant("IgnoredResultHasADeferred", CORE, "        if not task.ignore_result:\n            return Deferred(self, task)\n", "        if True:\n            return Deferred(self, task)\n", "CALL-6", "stories"),
-    Mutant("CallInTwoSteps", CORE, "        answer = self._queue.submit(task, message, args, outcome=outcome)\n", """\
+    Mutant("CallInTwoSteps", CORE, "        return self._answered(call, self._queue.submit(task, message, args, outcome=outcome))\n", """\
         for argument_id, token in sorted(args.items()):
             if self._queue.status(argument_id, token=token) is None:
-                raise TaskFailure(names[argument_id], self.name, argument_id, NOT_AVAILABLE)
-        answer = self._queue.submit(task, message, args, outcome=outcome)
+                raise TaskFailure(call.names[argument_id], self.name, argument_id, NOT_AVAILABLE)
+        return self._answered(call, self._queue.submit(task, message, args, outcome=outcome))
 """, "CALL-4 CALL-5", "broker", "duplicate_comes_before", "enqueue with Deferreds"),
     Mutant("EndsInSilence", CORE, '            _log.error("not started, and nobody', '            _log.debug("not started, and nobody', "CALL-7", "broker", "ends_at_its_call"),
-    Mutant("OutcomeLostWhileItIsRead", DEFERRED, "            self._held = self._bound().read_outcome(self, self._unread)\n            self._unread = None\n", "            unread, self._unread = self._unread, None\n            self._held = self._bound().read_outcome(self, unread)\n",
+    Mutant("OutcomeLostWhileItIsRead", DEFERRED, "                self._held = self._bound().read_outcome(self, outcome)\n                self._unread = None\n", "                self._unread = None\n                self._held = self._bound().read_outcome(self, outcome)\n",
            "ENV-API-12", "broker", "interrupted"),
+    # many at once
+    Mutant("RefusalEndsTheBulk", CORE, "                refused.append(reason)\n", "                refused.append(reason)\n                break\n", "ENV-MANY-2", "many", "refusals"),
+    Mutant("RefusalsAreSilent", CORE, "        if refused:\n", "        if not deferreds:\n", "ENV-MANY-2", "many", "refusals"),
+    Mutant("RefusalShiftsTheAnswers", CORE, "if isinstance(call, _Call)]\n", "if isinstance(call, _Call)][::-1]\n", "ENV-MANY-1", "many", "in_their_order"),
+    Mutant("PassedOnIsWaitedFor", COLLECTING, "if deferred.has_value() or deferred.is_passed_on:", "if deferred.has_value():", "ENV-MANY-4 ENV-MANY-5", "many", "passed_on"),
+    Mutant("FirstFailureIsNoEnd", COLLECTING, "return any(each is not None and each.failure is not None for each in held)", "return False", "ENV-MANY-4", "many", "first_failure"),
+    Mutant("FirstOutcomeIsNoEnd", COLLECTING, "        return bool(held)\n", "        return False\n", "ENV-MANY-4", "many", "first_outcome"),
+    Mutant("TimeoutIsTwiceAsLong", COLLECTING, "            self._end_ms = clock.now_ms() + checks.milliseconds(timeout_s)\n", "            self._end_ms = clock.now_ms() + 2 * checks.milliseconds(timeout_s)\n", "ENV-MANY-4 ENV-MANY-5", "many", "timeout"),
+    Mutant("OutcomesAreFetchedOneByOne", COLLECTING, "TOGETHER = 256", "TOGETHER = 1", "ENV-MANY-6", "many", "fetched_together"),
+    Mutant("OtherQueuesAreForgotten", COLLECTING, "return self._look() or self._await_several(timeout_s)", "return self._fetch_some(timeout_s)", "ENV-MANY-6 ENV-MANY-5", "many", "several_queues", needs="threads"),
+    Mutant("ThreadsAreLeft", COLLECTING, "            for clone in clones:\n                clone.close()\n", "", "ENV-MANY-6", "many", "several_queues", needs="threads"),
+    Mutant("ClosedQueueIsWaitedForInAThread", COLLECTING, "                    self._brokers[home].status(next(iter(waiting)))\n", "                    pass\n", "ENV-MANY-6 ENV-WAIT-7", "many", "one_is_closed", needs="threads"),
+    Mutant("CutOffOutcomesAreLost", DEFERRED, '        answers = cast("Sequence[Popped]", error.answers)\n', "", "ENV-MANY-7", "many", "cut_off"),
     # running
     Mutant("ReturnedFailureIsAResult", MESSAGES, 'checks.message("result", message, bytes_max), isinstance(result, TaskFailure)', 'checks.message("result", message, bytes_max), False', "RUN-1", "stories"),
     Mutant("OnlyExceptionsAreCaught", CORE, "except BaseException as error:  # noqa: BLE001 - whatever it raises", "except Exception as error:  # noqa: BLE001 - whatever it raises", "RUN-2", "stories", pitfall="worker errors"),

@@ -36,6 +36,7 @@ ENGINES = {
             "model", ("model/test_table.py", "model/test_invariants.py", "stateful/test_queue.py")
         ),
         Engine("broker", ("backends/test_broker.py", "backends/test_deferred.py")),
+        Engine("many", ("backends/test_many.py",)),
         Engine(
             "api",
             ("unit/test_core.py", "unit/test_task.py", "unit/test_urls.py", "unit/test_misuse.py"),
