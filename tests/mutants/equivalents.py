@@ -31,7 +31,7 @@ EQUIVALENT: tuple[tuple[Mutant, str], ...] = (
      "A COMPLETED record has lost the flag that says that it has arguments."),
     (Mutant("ReservationOfAnyIncarnation", LUA + "dependent.lua", " and sub(rows[2], 3, 18) == inc then", " then", "TOK-1 OUT-7", ""),
      "A reserved task that ends always reaches the row, so there is no row of an incarnation that is gone."),
-    (Mutant("TakenInSilence", LUA + "pop.lua", "  consume(id)\n  tell(id)\n", "  consume(id)\n", "ENV-WAIT-5", ""),
+    (Mutant("TakenInSilence", LUA + "looking.lua", "    consume(id)\n    tell(id)\n", "    consume(id)\n", "ENV-WAIT-5", ""),
      "Who waited was told when the task became COMPLETED, and nobody begins to wait for one that is."),
     (Mutant("EverybodyHasTheAlarm", LUA + "wait.lua", "if at and at > queue.now and at <= lease and session ~= SLEEPER then", "if false then", "ENV-WAIT-3", ""),
      "All who wait may wake at the next deadline; that only one does is an economy."),

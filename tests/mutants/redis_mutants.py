@@ -14,13 +14,19 @@ DEPENDENT = LUA + "dependent.lua"
 CLAIMED = LUA + "claimed.lua"
 STALE = LUA + "stale.lua"
 WAIT = LUA + "wait.lua"
-SUBMIT = LUA + "submit.lua"
+SUBMIT = LUA + "submitting.lua"
 DEFER = LUA + "defer.lua"
-CLAIM = LUA + "claim.lua"
-FINISH = LUA + "finish.lua"
+CLAIM = LUA + "claiming.lua"
+CLAIM_ALONE = LUA + "claim.lua"
+BULK = LUA + "bulk.lua"
+SUBMIT_MANY = LUA + "submit_many.lua"
+FINISH_MANY = LUA + "finish_many.lua"
+POP_MANY = LUA + "pop_many.lua"
+MANY = "queue/redis/many.py"
+FINISH = LUA + "finishing.lua"
 HEARTBEAT = LUA + "heartbeat.lua"
 RELEASE = LUA + "release.lua"
-POP = LUA + "pop.lua"
+POP = LUA + "looking.lua"
 DISCARD = LUA + "discard.lua"
 PURGE = LUA + "purge.lua"
 SIZE = LUA + "size.lua"
@@ -76,21 +82,21 @@ SCRIPTS: tuple[Mutant, ...] = (
            "TOK-4 RSV-2", "exhaustive"),
     Mutant("LosesOrder", READY, "call('RPUSH', keys.ready, inc .. id)", "call('LPUSH', keys.ready, inc .. id)", "SUB-7 CLM-1 TIM-3", "exhaustive", pitfall="claim"),
     # claim
-    Mutant("NewestFirst", CLAIM, "if not queue.stale then\n  entry = call('LPOP', keys.ready)", "if not queue.stale then\n  entry = call('RPOP', keys.ready)",
+    Mutant("NewestFirst", CLAIM, "if not queue.stale then\n    entry = call('LPOP', keys.ready)", "if not queue.stale then\n    entry = call('RPOP', keys.ready)",
            "CLM-1", "exhaustive"),
-    Mutant("ClaimTakesWhatIsNotReady", CLAIM, "if not entry then\n  if wait_ms", "entry = entry or call('HLEN', keys.waiting) > 0 and string.rep('0', 16) .. call('HKEYS', keys.waiting)[1]\nif not entry then\n  if wait_ms", "CLM-2 CLM-1", "exhaustive"),
+    Mutant("ClaimTakesWhatIsNotReady", CLAIM, "  if not entry then break end\n", "  entry = entry or call('HLEN', keys.waiting) > #moved and string.rep('0', 16) .. call('HKEYS', keys.waiting)[1]\n  if not entry then break end\n", "CLM-2 CLM-1", "exhaustive"),
     Mutant("StartIsAlwaysOne", CLAIM, "start = start + 1", "start = 1", "TOK-3 CLM-1", "exhaustive", "deadlines that pass together"),
-    Mutant("ClaimLongerThanItsLease", CLAIM, "call('ZADD', keys.leases, queue.now + lease, id)", "call('ZADD', keys.leases, queue.now + lease + 1, id)",
+    Mutant("ClaimLongerThanItsLease", CLAIM, "leased[scores + 1] = queue.now + lease\n", "leased[scores + 1] = queue.now + lease + 1\n",
            "CLM-1", "exhaustive", pitfall="lease"),
-    Mutant("ClaimWithoutLease", CLAIM, "  call('ZADD', keys.leases, queue.now + lease, id)\n", "", "CLM-1 TIM-4", "exhaustive", pitfall="lease"),
+    Mutant("ClaimWithoutLease", CLAIM, "    call('ZADD', keys.leases, unpack(leased))\n", "", "CLM-1 TIM-4", "exhaustive", pitfall="lease"),
     Mutant("FireAndForgetIsKept", CLAIM, "if last and ignores(record) then", "if false then", "CLM-3", "exhaustive"),
     Mutant("FireAndForgetHasOneAttempt", CLAIM, "if last and ignores(record) then", "if ignores(record) then", "CLM-3 TIM-3", "exhaustive"),
     Mutant("ClaimWithoutArguments", CLAIM, "pack('>I4', #blob) .. blob .. message)", "pack('>I4', 0) .. message)", "CLM-4", "exhaustive"),
-    Mutant("ClaimForgetsTheArguments", CLAIM, "  if blob ~= '' then call('HSET', keys.taken, id, blob) end\n", "", "GAR-1 TIM-3", "exhaustive", "a result for a dependent that passes errors"),
+    Mutant("ClaimForgetsTheArguments", CLAIM, "    if blob ~= '' then call('HSET', keys.taken, id, blob) end\n", "", "GAR-1 TIM-3", "exhaustive", "a result for a dependent that passes errors"),
     Mutant("ClaimForgetsTheMessage", CLAIM, "sub(record, 24, last and 43 or -1)", "sub(record, 24, 43)", "TIM-3 CLM-1", "exhaustive", "deadlines that pass together"),
-    Mutant("ClaimedIsStillWaiting", CLAIM, "call('HDEL', keys.waiting, id)\nif last", "call('HLEN', keys.waiting)\nif last", "CLM-1 SIZ-1", "exhaustive"),
-    Mutant("LastStartLeavesNothing", CLAIM, "    call('SET', latest, token, 'PX', ttl_ms)\n", "", "GAR-3", "exhaustive"),
-    Mutant("LastStartWithoutArgumentsHidesNothing", CLAIM, "    call('DEL', latest)\n", "    call('GET', latest)\n", "GAR-3", "exhaustive", "last starts that hide one another"),
+    Mutant("ClaimedIsStillWaiting", CLAIM, "  call('HDEL', keys.waiting, unpack(moved))\n", "", "CLM-1 SIZ-1", "exhaustive"),
+    Mutant("LastStartLeavesNothing", CLAIM, "      call('SET', latest, token, 'PX', ttl_ms)\n", "", "GAR-3", "exhaustive"),
+    Mutant("LastStartWithoutArgumentsHidesNothing", CLAIM, "      call('DEL', latest)\n", "      call('GET', latest)\n", "GAR-3", "exhaustive", "last starts that hide one another"),
     Mutant("LastStartOutlivesItsLease", GET_ARGUMENTS, "if retired and unpack_at('>I6', retired) > queue.now then", "if retired then", "GAR-3 TIM-1", "exhaustive"),
     Mutant("LateEndOfALastStart", GET_ARGUMENTS, "unpack_at('>I6', retired) > queue.now", "unpack_at('>I6', retired) >= queue.now", "GAR-3 TIM-1", "exhaustive"),
     # finish
@@ -115,12 +121,12 @@ SCRIPTS: tuple[Mutant, ...] = (
     Mutant("ReleaseExpires", RELEASE, "ending.lapse(id, record)", "ending.expire(id, record)", "REL-1 TIM-3", "exhaustive", "leases"),
     Mutant("ReleaseOfTheLostIsTrue", RELEASE, "then return answer('F') end", "then return answer('T') end", "REL-2", "exhaustive"),
     # pop
-    Mutant("PopKeeps", POP, "  consume(id)\n  tell(id)\n", "", "POP-5", "exhaustive"),
-    Mutant("PopOfTheReservedWaits", POP, "if dependent_of(id, inc) then return done('R') end\n", "", "POP-3", "exhaustive", pitfall="results"),
-    Mutant("ReservedIsExpired", POP, "return done('R')", "return done('X')", "POP-3", "exhaustive", pitfall="results"),
-    Mutant("PopOfNothingWaits", POP, "if not record or ignores(record) then return done('X') end", "if not record then return done('N') end\nif ignores(record) then return done('X') end",
+    Mutant("PopKeeps", POP, "    consume(id)\n    tell(id)\n", "", "POP-5", "exhaustive"),
+    Mutant("PopOfTheReservedWaits", POP, "  if dependent_of(id, inc) then return 'R' end\n", "", "POP-3", "exhaustive", pitfall="results"),
+    Mutant("ReservedIsExpired", POP, "return 'R'", "return 'X'", "POP-3", "exhaustive", pitfall="results"),
+    Mutant("PopOfNothingWaits", POP, "if not record or ignores(record) then return 'X' end", "if not record then return 'N', wanted end\n  if ignores(record) then return 'X' end",
            "POP-1", "exhaustive"),
-    Mutant("NotYetIsNever", POP, "return done('N')", "return done('X')", "POP-4", "exhaustive"),
+    Mutant("NotYetIsNever", POP, "return 'N', inc", "return 'X'", "POP-4", "exhaustive"),
     Mutant("PopOfFireAndForgetWaits", POP, "if not record or ignores(record) then", "if not record then", "POP-2", "exhaustive"),
     Mutant("PopOfAnyIncarnation", POP, "find(id, wanted)", "find(id, '')", "POP-1 TOK-1", "exhaustive", pitfall="id reuse"),
     # discard, purge, size, status
@@ -225,7 +231,7 @@ SCRIPTS: tuple[Mutant, ...] = (
     Mutant("AnyServerWillDo", SERVER, "    if (int(numbers[1]), int(numbers[2])) < version_min:\n        _refuse", "    if numbers is version_min:\n        _refuse",
            "ENV-REDIS-6", "servers", "refused_at_first_use"),
     Mutant("ArgumentsInTheOrderGiven", PACKING, "encoded = sorted(task_id.encode() for task_id in ids)", "encoded = [task_id.encode() for task_id in ids]", "SUB-3 SUB-5", "exhaustive"),
-    Mutant("TokensInTheOrderGiven", QUEUE, "sorted(args.items(), key=_id)", "args.items()", "SUB-3 TOK-1", "walk"),
+    Mutant("TokensInTheOrderGiven", PACKING, "sorted(args.items(), key=_id)", "args.items()", "SUB-3 TOK-1", "walk"),
 )
 
 # What shows only when somebody waits, dies, or loses a connection.
@@ -263,10 +269,10 @@ CONCURRENT: tuple[Mutant, ...] = (
     Mutant("NoClaimWakes", READY, "if call('LLEN', keys.wake) == 0 then call('RPUSH', keys.wake, '1') end", "call('LLEN', keys.wake)", "ENV-WAIT-2", "waiting", "TestClaims", needs="threads"),
     Mutant("AMarkerOnlyForAnEmptyQueue", READY, "if call('LLEN', keys.wake) == 0 then", "if call('LLEN', keys.ready) == 1 then", "ENV-WAIT-2 ENV-WAIT-6", "wakes", "died_with_it",
            "wake-ups and reconnects (other queues)", "threads"),
-    Mutant("TheBatonIsDropped", CLAIM, "  wake_claim() -- pass the baton on\n", "  call('DEL', keys.wake)\n", "ENV-WAIT-2 ENV-WAIT-6", "wakes", "died_with_it",
+    Mutant("TheBatonIsDropped", CLAIM, "    wake_claim() -- pass the baton on\n", "    call('DEL', keys.wake)\n", "ENV-WAIT-2 ENV-WAIT-6", "wakes", "died_with_it",
            "wake-ups and reconnects (other queues)", "threads"),
     Mutant("AllClaimsWake", READY, "then call('RPUSH', keys.wake, '1') end", "then call('RPUSH', keys.wake, '1', '1', '1', '1') end", "ENV-WAIT-6", "waiting", "TestClaims", "claim", "threads"),
-    Mutant("WaitsForTheId", QUEUE, "        self._incarnation = reply[5:]\n", "        del reply\n", "ENV-WAIT-5 TOK-1", "wakes", "first_saw", "id reuse", "threads"),
+    Mutant("WaitsForTheId", QUEUE, "            self._incarnation = reply[5:]\n", "            pass\n", "ENV-WAIT-5 TOK-1", "wakes", "first_saw", "id reuse", "threads"),
     Mutant("ClockWakesNobody", LINK, "            with suppress(*_LOST):  # they look again anyway, a little later\n                self._control(WAKE_TIMEOUT_S, _nudges(keys))\n",
            "            return\n", "ENV-WAIT-8", "waiting", "very_millisecond", needs="threads"),
     Mutant("CloseWakesNobody", LINK, "        if sessions:\n            with suppress(*_LOST):  # then their connections are cut\n                self._fence(sessions, CONTROL_TIMEOUT_S)\n        give_up_at = time.monotonic() + CLOSE_WAIT_S\n        with self._changed:\n            while self._busy",
@@ -278,7 +284,7 @@ CONCURRENT: tuple[Mutant, ...] = (
     Mutant("FullServerStopsHeartbeats", HEARTBEAT, "call('ZREM', keys.leases, id) -- a server that is full refuses to begin with a ZADD [ENV-REDIS-9]\n", "", "ENV-REDIS-9", "receipts", "full_server"),
     Mutant("WaitsAreLong", LUA + "prelude.lua", "local BLOCK_MS_MAX = 5000", "local BLOCK_MS_MAX = 9000", "ENV-WAIT-3", "wakes", "after_5_s", needs="threads"),
     Mutant("AllLookAtOnce", WAIT, "lease - queue.now + ALARM_STEP_MS * others)", "lease - queue.now)", "ENV-WAIT-3", "wakes", "a_little_later", needs="threads"),
-    Mutant("TimeoutLeavesASleeper", CLAIM, "  rise(SLEEPER)\n  return answer('N')\n", "  return answer('N')\n", "ENV-WAIT-4", "wakes", "no_sleeper_any_more", needs="threads"),
+    Mutant("TimeoutLeavesASleeper", CLAIM_ALONE, "  rise(SLEEPER)\n  return answer('N')\n", "  return answer('N')\n", "ENV-WAIT-4", "wakes", "no_sleeper_any_more", needs="threads"),
     Mutant("ClosedQueueWorks", LINK, "            if self.closed.is_set():\n                raise self._closed()\n            idle",
            "            idle", "ENV-WAIT-7", "waiting", "every_later_call"),
     Mutant("NobodyHasTheAlarm", WAIT, "  if not lease or lease - queue.now >= block then return block end\n", "  if lease or not lease then return block end\n",

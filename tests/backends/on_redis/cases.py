@@ -3,10 +3,19 @@
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from worq.const import TASK_EXPIRED
+from worq.const import RESERVED, TASK_EXPIRED
 from worq.queue.redis import TaskQueue
 from worq.queue.redis.keys import prefix
-from worq.values import Claim, Finished, Outcome, Request, Submitted, Token
+from worq.values import (
+    Claim,
+    Finished,
+    Finishing,
+    Outcome,
+    Request,
+    Submission,
+    Submitted,
+    Token,
+)
 
 KEY: Final = prefix("default")
 
@@ -49,6 +58,14 @@ def a_deferred(queue: TaskQueue) -> None:
     queue.defer_task(Request("d"), b"", ["a", "b"])
 
 
+def _submission(task_id: str, *args: str) -> Submission:
+    return Submission(Request(task_id), b"", dict.fromkeys(args))
+
+
+def _ids_of(answer: tuple[list[Finished], list[Claim]]) -> tuple[list[Finished], list[str]]:
+    return answer[0], [claimed.id for claimed in answer[1]]
+
+
 TOKEN = Token(b"incarnation of x")
 CASES: Final = {
     "submit": Case(nothing, lambda q: submit(q, "a"), Submitted("accepted")),
@@ -87,6 +104,26 @@ CASES: Final = {
     "purge": Case(lambda q: submit(q, "a"), lambda q: q.purge(), 1),
     "reserve_argument": Case(a_deferred, lambda q: q.reserve_argument("a", "d"), (True, b"done")),
     "set_argument": Case(a_deferred, lambda q: q.set_argument("d", "b", b""), answer=False),
+    "submit_many": Case(
+        lambda q: complete(q, "a"),
+        lambda q: q.submit_many([_submission("b", "a"), _submission("b"), _submission("c")]),
+        [Submitted("accepted"), Submitted("duplicate"), Submitted("accepted")],
+    ),
+    "finish_many": Case(
+        lambda q: (a_claimed(q), submit(q, "b", "a"), submit(q, "c", attempts=2)),
+        lambda q: _ids_of(q.finish_many([Finishing("a", b"", 10), Finishing("a", b"", 10)], 2)),
+        ([Finished(accepted=True, dependent_id="b"), Finished(accepted=False)], ["c"]),
+    ),
+    "claim_many": Case(
+        lambda q: (submit(q, "a"), submit(q, "b", attempts=2), submit(q, "c")),
+        lambda q: [claimed.id for claimed in q.claim_many(5, 0)],
+        ["a", "b"],
+    ),
+    "pop_many": Case(
+        lambda q: (complete(q, "a"), submit(q, "b"), submit(q, "c", "b")),
+        lambda q: q.pop_many([(task_id, None) for task_id in "axbc"]),
+        [Outcome("result", b"done"), TASK_EXPIRED, RESERVED, None],
+    ),
     "size": Case(lambda q: submit(q, "a"), lambda q: q.size(), 1),
     "status": Case(lambda q: submit(q, "a"), lambda q: q.status("a"), "enqueued"),
     "get_arguments": Case(a_deferred, lambda q: q.get_arguments("d"), {}),

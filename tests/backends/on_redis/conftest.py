@@ -34,7 +34,7 @@ def queue(redis_url: str, clock: ManualClock) -> Iterator[TaskQueue]:
         for task_id in "abcdx":
             queue.discard(task_id)
         clock.advance(10_000_000)
-        queue.size()
+        queue.purge()  # what has starts left is ready again
 
 
 @pytest.fixture

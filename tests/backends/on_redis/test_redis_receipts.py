@@ -16,7 +16,14 @@ from worq.values import Outcome
 
 GROWING = [
     CASES[name]
-    for name in ("submit", "submit with an argument", "defer", "reserve_argument", "set_argument")
+    for name in (
+        "submit",
+        "submit_many",
+        "submit with an argument",
+        "defer",
+        "reserve_argument",
+        "set_argument",
+    )
 ]
 EACH_CASE = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 

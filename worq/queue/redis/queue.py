@@ -5,28 +5,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from worq import checks
-from worq.backend import AbstractTaskQueue, Ticket
+from worq.backend import AbstractTaskQueue, Ending, Entry, Ticket
 from worq.clock import Clock
 from worq.const import (
     COMPLETED,
     DEFAULT,
     ENQUEUED,
-    INCARNATION_BYTES,
     MESSAGE_BYTES_MAX,
     PENDING,
     PROCESSING,
-    RESERVED,
     TASK_EXPIRED,
     Sentinel,
     State,
 )
 from worq.introspection import Counts, Introspective, Seen, Sign
-from worq.queue.redis import records, scripts, signs
+from worq.queue.redis import many, records, scripts, signs
 from worq.queue.redis.channel import Channel
 from worq.queue.redis.link import Link
-from worq.queue.redis.scripts import Script
 from worq.queue.redis.url import target
-from worq.queue.redis.waiting import wait
+from worq.queue.redis.waiting import Perform, wait
 from worq.values import Claim, Finished, Outcome, Submitted, Token
 
 RETRY_DEADLINE_S: Final = 30.0
@@ -37,7 +34,6 @@ _STATES: Final[Mapping[bytes, State | None]] = {
     b"C": COMPLETED,
     b"-": None,
 }
-_ANY: Final = b"*" + bytes(INCARNATION_BYTES)
 
 
 class TaskQueue(AbstractTaskQueue, Introspective):
@@ -80,25 +76,13 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         args: Mapping[str, bytes | None],
         outcome: Outcome | None,
     ) -> Submitted:
-        ids = records.packed_ids(args)
-        record = records.record("E", task, message, ids)
-        more: tuple[bytes, ...] = ()
-        if args or outcome is not None:
-            wanted = b"".join(
-                _ANY if inc is None else b"=" + inc for _, inc in sorted(args.items(), key=_id)
-            )
-            more = (ids, wanted, b"" if outcome is None else records.packed_outcome(outcome))
-        reply = self._link.call(scripts.SUBMIT, task.id, record, *more)
-        match reply[:1]:
-            case b"A":
-                return _ACCEPTED
-            case b"D":
-                return _DUPLICATE
-            case b"U":
-                return Submitted("unavailable", reply[1:].decode())
-            case _:  # an outcome of its own is not sent back
-                ended = records.outcome(reply[1:]) if len(reply) > 1 else outcome
-                return Submitted("accepted", outcome=ended)
+        packed = records.submitting(Entry(task, message, args, outcome))
+        if not args and outcome is None:
+            packed = packed[:2]
+        return records.submitted(self._link.call(scripts.SUBMIT, *packed), outcome)
+
+    def _submit_many(self, entries: Sequence[Entry]) -> list[Submitted]:
+        return many.submit(self._link, entries)
 
     def _defer(self, task: Ticket, message: bytes, args: frozenset[str]) -> bool:
         ids = records.packed_ids(args)
@@ -106,18 +90,24 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         return self._link.call(scripts.DEFER, task.id, record, ids) == b"A"
 
     def _claim(self, timeout_ms: int | None) -> Claim | None:
-        reply = wait(self._link, _NextTask(self._link.prefix), timeout_ms)
-        return None if reply == b"N" else records.claim(reply[1:])
+        claims = self._claim_many(1, timeout_ms)
+        return claims[0] if claims else None
+
+    def _claim_many(self, limit: int, timeout_ms: int | None) -> list[Claim]:
+        limit = min(limit, many.OPERATIONS_MAX)
+        reply = wait(self._link, _NextTask(self._link.prefix, limit), timeout_ms)
+        return [records.claim(part) for part in records.parts(reply, 1)]
 
     def _finish(
         self, task_id: str, outcome: Outcome, retention_ms: int | None, token: Token | None
     ) -> Finished:
-        kind = b"f" if outcome.kind == "failure" else b"r"
-        retention = b"%d" % records.retention(retention_ms)
-        reply = self._link.call(
-            scripts.FINISH, task_id, records.token(token), kind, outcome.message, retention
-        )
-        return Finished(reply[:1] == b"A", reply[1:].decode() or None)
+        packed = records.finishing(Ending(task_id, outcome, retention_ms, token))
+        return records.finished(self._link.call(scripts.FINISH, *packed))
+
+    def _finish_many(
+        self, endings: Sequence[Ending], claims: int
+    ) -> tuple[list[Finished], list[Claim]]:
+        return many.finish(self._link, endings, claims) if endings or claims else ([], [])
 
     def _heartbeat(self, task_id: str, lease_ms: int, token: Token | None) -> bool:
         lease = b"%d" % lease_ms
@@ -130,15 +120,15 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         self, task_id: str, timeout_ms: int | None, incarnation: bytes | None
     ) -> Outcome | Sentinel | None:
         reply = wait(self._link, _OutcomeOf(task_id, incarnation or b""), timeout_ms)
-        match reply[:1]:
-            case b"O":
-                return records.outcome(reply[1:])
-            case b"R":
-                return RESERVED
-            case b"X":
-                return TASK_EXPIRED
-            case _:
-                return None
+        return records.popped(reply)
+
+    def _pop_many(
+        self, tasks: Sequence[tuple[str, bytes | None]], timeout_ms: int | None
+    ) -> list[Outcome | Sentinel | None]:
+        outcomes = many.Outcomes(tasks)
+        if tasks:
+            wait(self._link, outcomes, timeout_ms)
+        return outcomes.answers
 
     def _discard(self, task_id: str, incarnation: bytes | None) -> bool:
         return self._link.call(scripts.DISCARD, task_id, incarnation or b"") == b"T"
@@ -203,49 +193,36 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         self._link.call_once(scripts.SIGN, sign_id, b"", b"0")
 
 
-_ACCEPTED = Submitted("accepted")
-_DUPLICATE = Submitted("duplicate")
-
-
 class _NextTask:
     """What a claim waits for."""
 
-    script = scripts.CLAIM
-
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, limit: int) -> None:
         self._markers = f"{prefix}:wake".encode()
+        self._limit = b"%d" % limit
 
-    def arguments(self, wait_ms: int, *, slept: bool) -> Sequence[Any]:
-        return b"%d" % wait_ms, b"1" if slept else b"0"
+    def ask(self, perform: Perform, wait_ms: int, *, slept: bool) -> bytes:
+        return perform(scripts.CLAIM, (b"%d" % wait_ms, b"1" if slept else b"0", self._limit))
 
     def wait_keys(self, channel: Channel) -> Sequence[bytes]:
         return self._markers, channel.wait_key
-
-    def heed(self, reply: bytes) -> None:
-        pass
 
 
 class _OutcomeOf:
     """What a pop waits for: of the incarnation that it first saw. [ENV-WAIT-5]"""
 
-    script: Script = scripts.POP
-
     def __init__(self, task_id: str, incarnation: bytes) -> None:
         self._id = task_id
         self._incarnation = incarnation
 
-    def arguments(self, wait_ms: int, *, slept: bool) -> Sequence[Any]:
-        return self._id, self._incarnation, b"%d" % wait_ms, b"1" if slept else b"0"
+    def ask(self, perform: Perform, wait_ms: int, *, slept: bool) -> bytes:
+        asked = (self._id, self._incarnation, b"%d" % wait_ms, b"1" if slept else b"0")
+        reply = perform(scripts.POP, asked)
+        if reply[:1] == b"W":
+            self._incarnation = reply[5:]
+        return reply
 
     def wait_keys(self, channel: Channel) -> Sequence[bytes]:
         return (channel.wait_key,)
-
-    def heed(self, reply: bytes) -> None:
-        self._incarnation = reply[5:]
-
-
-def _id(item: tuple[str, object]) -> str:
-    return item[0]
 
 
 def _subscribe(clock: Clock | None, link: Link) -> Any:

@@ -30,12 +30,15 @@ def _read(name: str) -> str:
 
 
 SUBMIT = _load("submit")
+SUBMIT_MANY = _load("submit_many")
 DEFER = _load("defer")
 CLAIM = _load("claim")
 FINISH = _load("finish")
+FINISH_MANY = _load("finish_many")
 HEARTBEAT = _load("heartbeat")
 RELEASE = _load("release")
 POP = _load("pop")
+POP_MANY = _load("pop_many")
 DISCARD = _load("discard")
 PURGE = _load("purge")
 SIZE = _load("size", changes=False)

@@ -1,8 +1,8 @@
 """Waiting without polling: look, block on the server until woken, look again. [ENV-WAIT-2] [ENV-WAIT-3]"""
 
 import time
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from worq.clock import Clock
 from worq.queue.redis.channel import Channel
@@ -13,27 +13,26 @@ from worq.queue.redis.url import BLOCK_MS_MAX
 FOREVER = -1
 
 
+Perform: TypeAlias = Callable[[Script, Sequence[Any]], bytes]
+"""Does a script with these arguments, and returns its reply."""
+
+
 class Question(Protocol):
     """What a waiting operation asks the server, and goes on asking."""
 
-    @property
-    def script(self) -> Script: ...
-
-    def arguments(self, wait_ms: int, *, slept: bool) -> Sequence[Any]: ...
+    def ask(self, perform: Perform, wait_ms: int, *, slept: bool) -> bytes:
+        """The answer: N if there is none yet, W and for how long to block, ms (4 bytes), or another."""
+        ...
 
     def wait_keys(self, channel: Channel) -> Sequence[bytes]:
         """The lists of which an element means that it is time to look again."""
-        ...
-
-    def heed(self, reply: bytes) -> None:
-        """Learn from the reply that says to wait."""
         ...
 
 
 def wait(link: Link, question: Question, timeout_ms: int | None) -> bytes:
     """The answer, which is N if the timeout has passed; None waits for ever."""
     if timeout_ms == 0:
-        return link.call(question.script, *question.arguments(0, slept=False))
+        return question.ask(lambda script, arguments: link.call(script, *arguments), 0, slept=False)
     channel = link.take(waits=True)
     try:
         if link.clock is None:
@@ -54,11 +53,8 @@ def _wait(link: Link, channel: Channel, question: Question, timeout_ms: int | No
         block = None
         if block_ms:
             block = (b"BLPOP", *question.wait_keys(channel), _seconds(block_ms))
-        reply = link.perform(
-            channel, question.script, question.arguments(wait_ms, slept=slept), block
-        )
+        reply = question.ask(_performing(link, channel, block), wait_ms, slept=slept)
         if reply[:1] == b"W":
-            question.heed(reply)
             slept, block_ms = True, max(1, int.from_bytes(reply[1:5], "big"))
         elif reply == b"N" and (end_s is None or time.monotonic() < end_s):
             slept, block_ms = False, 0  # woken early, for something else
@@ -75,14 +71,23 @@ def _wait_by(
     while True:
         seen_ms = clock.now_ms()
         wait_ms = FOREVER if end_ms is None else max(0, end_ms - seen_ms)
-        reply = link.perform(channel, question.script, question.arguments(wait_ms, slept=slept))
+        reply = question.ask(_performing(link, channel), wait_ms, slept=slept)
         if reply[:1] != b"W":
             return reply
-        question.heed(reply)
         slept = True
         # A clock that was advanced after the script looked has woken nobody yet.
         if clock.now_ms() == seen_ms:
             link.block(channel, (b"BLPOP", *question.wait_keys(channel), _seconds(BLOCK_MS_MAX)))
+
+
+def _performing(link: Link, channel: Channel, block: Sequence[Any] | None = None) -> Perform:
+    """Over a channel; the first script right behind the command that blocks."""
+    blocks = [block]
+
+    def perform(script: Script, arguments: Sequence[Any]) -> bytes:
+        return link.perform(channel, script, arguments, blocks.pop() if blocks else None)
+
+    return perform
 
 
 def _ms_until(end_s: float) -> int:

@@ -7,27 +7,17 @@
 -- Reply    X not here, nor coming | R reserved | N not yet | W, for how long to block, ms (4 bytes), incarnation (16)
 --          O, kind, length of source (4), source, message
 --
--- include: prelude begin records tell kept dependent
+-- include: prelude begin records tell kept dependent looking
 
 local id, wanted, wait_ms, slept = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7] == '1'
 
-local function done(text)
-  if slept then
-    -- include: wait
-    rise(SLEEPER, id)
-  end
-  return answer(text)
+local text, inc = look(id, wanted)
+if text == 'N' and wait_ms ~= 0 then
+  -- include: wait
+  return answer('W' .. pack('>I4', sleep(wait_ms, { id })) .. inc)
 end
-
-local record = find(id, wanted)
-if not record or ignores(record) then return done('X') end
-local inc = incarnation(record)
-if sub(record, 1, 1) == 'C' then
-  consume(id)
-  tell(id)
-  return done('O' .. sub(record, 44))
+if slept then
+  -- include: wait
+  rise(SLEEPER, { id })
 end
-if dependent_of(id, inc) then return done('R') end
-if wait_ms == 0 then return done('N') end
--- include: wait
-return answer('W' .. pack('>I4', sleep(wait_ms, id)) .. inc)
+return answer(text)

@@ -17,10 +17,14 @@ local function wake_sleeper() -- the one that came last, as it is the likeliest 
   if session then nudge(session) end
 end
 
-local function register(key, member)
+local function register(key, ...) -- each until it ought to have looked again
   local time = call('TIME')
   call('ZREMRANGEBYSCORE', key, '-inf', time[1] * 1000)
-  call('ZADD', key, time[1] * 1000 + SLEEPER_MS, member)
+  local scored = {}
+  for n, member in ipairs({ ... }) do
+    scored[2 * n - 1], scored[2 * n] = time[1] * 1000 + SLEEPER_MS, member
+  end
+  call('ZADD', key, unpack(scored))
   call('PEXPIRE', key, SLEEPER_MS)
 end
 
@@ -37,21 +41,25 @@ local function block_ms(wait_ms, others) -- until the next lease passes, but onl
   return lease - queue.now
 end
 
--- Register this session as one that waits (for the outcome of `id`, or for a task); the answer is how long to block.
-local function sleep(wait_ms, id)
-  call('DEL', META .. ':session:wait:on:' .. SLEEPER) -- wake-ups that came too late
-  register(SLEEPERS, SLEEPER)
-  if id then
-    register(WAIT_FOR .. id, SLEEPER)
-    register(INDEX, id)
+-- Register this session as one that waits (for the outcomes of `ids`, or for a task); the answer is how long to block.
+local function sleep(wait_ms, ids, waits_for_others)
+  if not waits_for_others then
+    call('DEL', META .. ':session:wait:on:' .. SLEEPER) -- wake-ups that came too late
+    register(SLEEPERS, SLEEPER)
+  end
+  if ids then
+    for _, id in ipairs(ids) do register(WAIT_FOR .. id, SLEEPER) end
+    register(INDEX, unpack(ids))
   end
   return block_ms(wait_ms, call('ZCARD', SLEEPERS) - 1)
 end
 
-local function rise(session, id) -- it waits no more; if it had the alarm, another sleeper gets it [ENV-WAIT-4]
+local function rise(session, ids) -- it waits no more; if it had the alarm, another sleeper gets it [ENV-WAIT-4]
   call('ZREM', SLEEPERS, session)
-  if id and call('ZREM', WAIT_FOR .. id, session) == 1 and call('EXISTS', WAIT_FOR .. id) == 0 then
-    call('ZREM', INDEX, id)
+  for _, id in ipairs(ids or {}) do
+    if call('ZREM', WAIT_FOR .. id, session) == 1 and call('EXISTS', WAIT_FOR .. id) == 0 then
+      call('ZREM', INDEX, id)
+    end
   end
   local _, holder = alarm()
   if holder ~= session then return end
