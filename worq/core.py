@@ -30,7 +30,17 @@ from worq.options import Options
 from worq.serializer import Pickle, Serializer, check_serializer
 from worq.task import FunctionTask, Queue, TaskSpace, task_name
 from worq.urls import open_queue
-from worq.values import EXPIRED, NO_ARGS, Claim, Outcome, Submission, Submitted, Token
+from worq.values import (
+    EXPIRED,
+    NO_ARGS,
+    Claim,
+    Finished,
+    Finishing,
+    Outcome,
+    Submission,
+    Submitted,
+    Token,
+)
 
 __all__ = ["AbstractTaskQueue", "Broker"]
 
@@ -53,6 +63,15 @@ class _Handle(NamedTuple):
         if token is not None and not isinstance(token, Token):
             raise TypeError(f"token: a Token is needed, not {token!r}")
         return cls(checks.name("task_id", task_id), name, token)
+
+
+class Ended(NamedTuple):
+    """The outcome of a task, to be stored. `again`: a call before may have done it, and its answer was lost."""
+
+    task: FunctionTask
+    message: bytes
+    failed: bool
+    again: bool = False
 
 
 class _Call(NamedTuple):
@@ -275,6 +294,13 @@ class Broker:
         """The first half of `next_task`: from here on the task is leased."""
         return self._queue.claim(timeout)
 
+    def claim_many(self, limit: int, timeout: float | None) -> list[Claim]:
+        """`claim`, and others that may be started again, at most `limit` together. [ENV-BULK-3]"""
+        if limit > 1:
+            return self._queue.claim_many(limit, timeout)
+        claim = self._queue.claim(timeout)
+        return [] if claim is None else [claim]
+
     def read(self, claim: Claim) -> FunctionTask | None:
         """The second half of `next_task`."""
         task, failure = self.unpack(claim)
@@ -339,10 +365,32 @@ class Broker:
         """
         if task.is_forgotten:
             return False
-        address = self._address(task)
         finished = self._queue.finish(
             task.id, message, task.result_timeout, token=task.token, failed=failed
         )
+        self._tell(Ended(task, message, failed, again), finished)
+        return finished.accepted
+
+    def finish_many(self, ended: Sequence[Ended], claims: int = 0) -> list[Claim]:
+        """End many claims, in one call with the next ones: at most so many, without waiting. [ENV-BULK-3]
+
+        None of them may be forgotten. When it raises, all may be given again.
+        """
+        finishings = [
+            Finishing(task.id, message, task.result_timeout, task.token, failed)
+            for task, message, failed, _ in ended
+        ]
+        answers, claimed = self._queue.finish_many(finishings, claims)
+        for each, finished in zip(ended, answers, strict=True):
+            self._tell(each, finished)
+        return claimed
+
+    def _tell(self, ended: Ended, finished: Finished) -> None:
+        """Log what nobody else is told of. [RUN-7]"""
+        task, _, failed, again = ended
+        if finished.accepted and not (failed and finished.dependent_id is not None):
+            return
+        address = self._address(task)
         if not finished.accepted and again:
             _log.warning(
                 "the claim has ended: its outcome was stored by an earlier try, "
@@ -351,9 +399,8 @@ class Broker:
             )
         elif not finished.accepted:
             _log.warning("the claim is lost, so the outcome is dropped: %s [%s:%s]", *address)
-        elif failed and finished.dependent_id is not None:
+        else:
             _log.warning("its failure went to %r: %s [%s:%s]", finished.dependent_id, *address)
-        return finished.accepted
 
     def heartbeat(self, task: FunctionTask) -> bool:
         """Move the lease to 2·heartrate + 5 s from now; False if the claim is lost. [BRK-4]"""

@@ -391,13 +391,13 @@ def test_outcome_is_stored_when_the_connection_is_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     trouble = _trouble(LOST, LOST)
-    own_finish = own(flowing, "_finish")
+    own_finish = own(flowing, "_finish_many")
 
     def finish(self: Any, *args: Any) -> Any:
         trouble()
         return own_finish(self, *args)
 
-    make_pool(plant(flowing, _finish=finish)).start()
+    make_pool(plant(flowing, _finish_many=finish)).start()
     assert value_of(call(broker.queue().give, "a", 1)) == 1
     assert caplog.text.count("nothing can be stored") == 2
 
@@ -412,7 +412,7 @@ def test_outcome_that_cannot_be_stored_in_time_is_given_up(
 ) -> None:
     queue = make_queue(clock=clock)
     lost = [True]
-    own_finish = own(queue, "_finish")
+    own_finish = own(queue, "_finish_many")
 
     def finish(self: Any, *args: Any) -> Any:
         if lost[0]:
@@ -420,7 +420,7 @@ def test_outcome_that_cannot_be_stored_in_time_is_given_up(
             raise LOST
         return own_finish(self, *args)
 
-    broker = plant(queue, _finish=finish)
+    broker = plant(queue, _finish_many=finish)
     make_pool(broker).start()
     deferred = call(broker.queue().give, "a", 1, heartrate=1)
     with pytest.raises(TaskExpired):
@@ -602,7 +602,7 @@ def test_claim_that_has_just_ended_is_not_said_to_be_lost(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     beats = Beats(queue)
-    own_finish = own(queue, "_finish")
+    own_finish = own(queue, "_finish_many")
 
     def finish(self: Any, *args: Any) -> Any:
         finished = own_finish(self, *args)
@@ -612,7 +612,7 @@ def test_claim_that_has_just_ended_is_not_said_to_be_lost(
         return finished
 
     beaten = threading.Event()
-    pool = make_pool(plant(queue, _heartbeat=beats.method(), _finish=finish))
+    pool = make_pool(plant(queue, _heartbeat=beats.method(), _finish_many=finish))
     pool.start()
     assert value_of(call(Broker(queue).queue().give, "a", 1)) == 1
     assert beaten.wait(PATIENCE_S)  # or the clock would pass the drain deadline
