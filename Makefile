@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4
 PIP := -m pip --disable-pip-version-check install --quiet
+TYPES := build/types.txt
 WHEEL := build/wheel
 WHEEL_PYTHON := $(WHEEL)/venv/bin/python
 # Or pyright asks the network at each run whether there is a newer one.
@@ -16,7 +17,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test deep soak check lint format coverage oldest tables vectors servers mutants sweep wheel wheel-test clean
+.PHONY: help demo test deep soak check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -35,12 +36,18 @@ soak: $(VENV)/with-test ## load and faults at random for SECONDS, checked round 
 
 check: lint coverage oldest wheel-test ## all that must hold before a commit, but for `make test`
 
-lint: $(VENV)/with-dev ## formatting, lint rules, types, layers
+lint: $(VENV)/with-dev docs ## formatting, lint rules, types, layers, the site
+	@mkdir -p build
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/pyright
+	PYTHONPATH=.:model:$$($(BIN)/python -c 'import site; print(*site.getsitepackages(), sep=":")') \
+		$(BIN)/pyright --verifytypes worq --ignoreexternal >$(TYPES) || { grep -A2 error: $(TYPES); exit 1; }
 	PYTHONPATH=.:model $(BIN)/lint-imports --no-logo
+
+docs: $(VENV)/with-dev ## the site, in build/site
+	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/site
 
 format: $(VENV)/with-dev ## mend what can be mended by a program
 	$(BIN)/ruff format

@@ -18,12 +18,13 @@ from worq.collecting import (
 )
 from worq.const import DEFAULT
 from worq.core import Broker
-from worq.errors import BackendUnavailable, QueueClosed, WorqError
+from worq.errors import BackendUnavailable, MessageRefused, QueueClosed, WorqError
 from worq.failures import TasksRefused
 from worq.options import Options
-from worq.serializer import Serializer
+from worq.serializer import Serializer, resolve
 from worq.task import Deferred, DuplicateTask, Queue, Task, TaskExpired, TaskFailure, TaskSpace
-from worq.urls import open_queue
+from worq.typed_task import TypedTask, typed
+from worq.urls import open_queue, serializer_in
 
 __all__ = [
     "ALL_COMPLETED",
@@ -33,6 +34,7 @@ __all__ = [
     "Broker",
     "Deferred",
     "DuplicateTask",
+    "MessageRefused",
     "Queue",
     "QueueClosed",
     "Task",
@@ -40,10 +42,12 @@ __all__ = [
     "TaskFailure",
     "TaskSpace",
     "TasksRefused",
+    "TypedTask",
     "WorqError",
     "as_completed",
     "get_broker",
     "get_queue",
+    "typed",
     "wait",
 ]
 
@@ -52,16 +56,19 @@ def get_broker(
     url: str,
     name: str = DEFAULT,
     *args: object,
-    serializer: Serializer | None = None,
+    serializer: Serializer | str | None = None,
     **kw: object,
 ) -> Broker:
     """A broker for the queue of that name, which closes what this opens. [ENV-API-8] [ENV-API-9]
 
     `url`: `memory://` and `memory://name` live in this process; `redis://host:port/db`, `rediss://`
     and `unix://` as redis-py reads them. `args` and `kw` go to the backend's `TaskQueue`, as
-    `message_bytes_max` does. Raises ValueError for a URL that says nothing.
+    `message_bytes_max` does. `serializer`: one of `worq.serializer`, or its name, as in the URL
+    (`?serializer=json`); pickle unless told otherwise, **and pickles execute code** [ENV-SER-7].
+    Raises ValueError for a URL that says nothing.
     """
-    return Broker.opened(partial(open_queue, url, name, *args, **kw), serializer=serializer)
+    chosen = resolve(serializer, serializer_in(url))
+    return Broker.opened(partial(open_queue, url, name, *args, **kw), serializer=chosen)
 
 
 def get_queue(url: str, name: str = DEFAULT, target: str = "", **options: Unpack[Options]) -> Queue:

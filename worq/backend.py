@@ -83,10 +83,10 @@ class AbstractTaskQueue(ABC):
         message_bytes_max: int = MESSAGE_BYTES_MAX,
     ) -> None:
         """`clock`: for tests; None for the backend's own time. Raises before anything is opened."""
-        self.url = checks.text("url", url)
-        self.name = checks.name("name", name)
+        self.url: str = checks.text("url", url)
+        self.name: str = checks.name("name", name)
         self.clock = clock
-        self.message_bytes_max = checks.bytes_max("message_bytes_max", message_bytes_max)
+        self.message_bytes_max: int = checks.bytes_max("message_bytes_max", message_bytes_max)
 
     # The contract: SPEC.md, section 5.
 
@@ -300,6 +300,14 @@ class AbstractTaskQueue(ABC):
 
     # Not part of the contract.
 
+    def await_ready(self, timeout: float | None = None) -> bool:
+        """Wait until a task may be ready, and leave it; False if none was for `timeout` seconds. [ENV-WAIT-10]
+
+        So one worker can wait for several queues. NotImplementedError where a backend can't.
+        """
+        timeout_s = checks.seconds_or_forever("timeout", timeout)
+        return self._await_ready(checks.milliseconds_or_forever(timeout_s))
+
     @abstractmethod
     def close(self) -> None:
         """Unblock whoever waits on this object, and let go of what it opened. Idempotent. [ENV-WAIT-7]"""
@@ -406,6 +414,10 @@ class AbstractTaskQueue(ABC):
 
     def _bulk_now_ms(self) -> float:
         return time.monotonic() * 1000 if self.clock is None else self.clock.now_ms()
+
+    def _await_ready(self, timeout_ms: int | None) -> bool:
+        """Not abstract: a backend may lack it."""
+        raise NotImplementedError(f"{self!r} can't wait for a task without claiming it")
 
     # Checks
 

@@ -27,3 +27,9 @@ def calls_within(seconds: float) -> Generator[None]:
 def until_s() -> float | None:
     """The moment at which calls give up, by `time.monotonic`; None if there is none."""
     return _until_s.get()
+
+
+def is_over() -> bool:
+    """Whether that moment has passed."""
+    until_s = _until_s.get()
+    return until_s is not None and time.monotonic() >= until_s

@@ -25,11 +25,11 @@ from worq.failures import (
 )
 from worq.introspection import Introspective, Sign
 from worq.masking import masked
-from worq.messages import Address
+from worq.messages import Address, Codec
 from worq.options import Options
-from worq.serializer import Pickle, Serializer, check_serializer
+from worq.serializer import Serializer, name_of, resolve
 from worq.task import FunctionTask, Queue, TaskSpace, task_name
-from worq.urls import open_queue
+from worq.urls import open_queue, serializer_in, with_serializer
 from worq.values import (
     EXPIRED,
     NO_ARGS,
@@ -95,11 +95,13 @@ class Broker:
     """
 
     def __init__(
-        self, taskqueue: AbstractTaskQueue, *, serializer: Serializer | None = None
+        self, taskqueue: AbstractTaskQueue, *, serializer: Serializer | str | None = None
     ) -> None:
+        """`serializer`: one, or its name [ENV-SER-7]; pickle unless told otherwise."""
         self.tasks: dict[str, Callable[..., Any]] = {}
         self._queue = _taskqueue(taskqueue)
-        self._serializer = Pickle() if serializer is None else check_serializer(serializer)
+        self._serializer = resolve(serializer)
+        self._codec = Codec(self._serializer, taskqueue.name, taskqueue.message_bytes_max)
         self._open: Callable[[], AbstractTaskQueue] = partial(
             type(taskqueue),
             taskqueue.url,
@@ -108,13 +110,14 @@ class Broker:
             message_bytes_max=taskqueue.message_bytes_max,
         )
         self._is_owner = False
-        self.home = Home.of(taskqueue.url, taskqueue.name)
+        self.home: Home = Home.of(taskqueue.url, taskqueue.name)
 
     @classmethod
     def opened(
-        cls, opener: Callable[[], AbstractTaskQueue], *, serializer: Serializer | None = None
+        cls, opener: Callable[[], AbstractTaskQueue], *, serializer: Serializer | str | None = None
     ) -> Self:
         """A broker that owns the queue object which `opener` opens, and others for its clones."""
+        serializer = resolve(serializer)  # before anything is opened
         broker = cls(opener(), serializer=serializer)
         broker._open = opener
         broker._is_owner = True
@@ -124,10 +127,14 @@ class Broker:
         """A broker of the same tasks and serializer, with a queue object of its own.
 
         So a pool can end its own waiting without closing what others use. `url`, `name`: of another
-        queue; what was said to its backend beyond these is not said to that one.
+        queue; what was said to its backend beyond these is not said to that one. The URL may name
+        another serializer.
         """
-        opener = self._open
+        opener, serializer = self._open, self._serializer
         if url is not None:
+            in_url = serializer_in(url)
+            if in_url not in (None, self.serializer_name):
+                serializer = resolve(in_url)
             opener = partial(open_queue, url, self.name if name is None else name)
         elif name is not None:
             queue = self._queue
@@ -138,8 +145,9 @@ class Broker:
                 clock=queue.clock,
                 message_bytes_max=queue.message_bytes_max,
             )
-        broker = self.opened(opener, serializer=self._serializer)
+        broker = self.opened(opener, serializer=serializer)
         broker.tasks = self.tasks
+        broker._codec.refusals = self._codec.refusals  # noqa: SLF001 - it is a Broker
         return broker
 
     def close(self) -> None:
@@ -158,7 +166,18 @@ class Broker:
 
     @property
     def url(self) -> str:
-        return self._queue.url
+        """With the name of its serializer, if that is another than pickle and has one. [ENV-SER-7]"""
+        return with_serializer(self._queue.url, self.serializer_name)
+
+    @property
+    def serializer_name(self) -> str | None:
+        """The name that means such a serializer, with other keys perhaps; None if there is none."""
+        return name_of(self._serializer)
+
+    @property
+    def refused(self) -> int:
+        """How often this broker and its clones have refused a message. [ENV-SER-6]"""
+        return self._codec.refusals.count
 
     @property
     def name(self) -> str:
@@ -301,6 +320,10 @@ class Broker:
         claim = self._queue.claim(timeout)
         return [] if claim is None else [claim]
 
+    def await_ready(self, timeout: float | None) -> bool:
+        """Wait until there may be a task to claim, and leave it. [ENV-WAIT-10]"""
+        return self._queue.await_ready(timeout)
+
     def read(self, claim: Claim) -> FunctionTask | None:
         """The second half of `next_task`."""
         task, failure = self.unpack(claim)
@@ -334,7 +357,7 @@ class Broker:
 
     def glance(self, claim: Claim) -> FunctionTask:
         """The task without its arguments, which are not loaded; without a name if it can't be read."""
-        return messages.read_head(self._serializer, claim)
+        return messages.read_head(self._codec, claim)
 
     def perform(self, claim: Claim) -> tuple[bytes, bool]:
         """Run the task of a claim, and leave it to whoever holds that to `finish` it.
@@ -346,10 +369,13 @@ class Broker:
     def unpack(self, claim: Claim) -> tuple[FunctionTask, TaskFailure | None]:
         """The first half of `perform`: the task, and its failure if it can't be read. [RUN-5]"""
         try:
-            return messages.read_task(self._serializer, self.name, claim), None
+            return messages.read_task(self._codec, claim), None
         except messages.Unreadable as error:
             failure = TaskFailure(*self._address(error.task), error.reason)
-            _log.exception("not started: %s", failure)
+            if error.is_refused:  # there may be very many
+                _log.error("not started, the %d. that was refused: %s", self.refused, failure)
+            else:
+                _log.exception("not started: %s", failure)
             return error.task, failure
 
     def outcome(self, task: FunctionTask, failure: TaskFailure | None) -> tuple[bytes, bool]:
@@ -446,7 +472,7 @@ class Broker:
         """What the outcome of a task means to its consumer. [DEF-4] [DEF-5] [DEF-8]"""
         address = self._address(task)
         try:
-            return messages.read_outcome(self._serializer, outcome, address)
+            return messages.read_outcome(self._codec, outcome, address, _token(task))
         except KeyboardInterrupt:
             raise  # it comes from outside, and the next look may find something else
         except BaseException as error:  # noqa: BLE001 - it runs code of the application
@@ -463,8 +489,7 @@ class Broker:
         With `deferred` they are allowed: one that holds its outcome stands for that; of another
         `deserialize` loads the argument with its id.
         """
-        encode = messages.Passed(self._serializer).encode
-        return self._serializer.dumps(obj, encode if deferred else messages.refuse_deferreds)
+        return messages.write_value(self._codec, obj, deferred=deferred)
 
     def deserialize(self, message: bytes, task_id: str | None = None) -> Any:
         """The object again.
@@ -473,13 +498,13 @@ class Broker:
         ValueError.
         """
         if task_id is None:
-            return messages.read_value(self._serializer, message)
+            return messages.read_value(self._codec, message)
         arguments = {
             key: EXPIRED if argument is TASK_EXPIRED else Outcome("result", argument)
             for key, argument in self._queue.get_arguments(task_id).items()
         }
-        load = messages.loader(self._serializer, self.name, arguments)
-        return messages.read_value(self._serializer, message, load)
+        load = messages.loader(self._codec, arguments, "outcome")
+        return messages.read_value(self._codec, message, load)
 
     def __repr__(self) -> str:
         return f"<Broker {masked(self.url)} [{self.name}]>"
@@ -492,10 +517,10 @@ class Broker:
             return refusal
 
     def _write_call(self, task: FunctionTask) -> "_Call":
-        bytes_max = self._queue.message_bytes_max
-        message, passed = messages.write_task(self._serializer, task, bytes_max)
+        message, passed = messages.write_task(self._codec, task)
         names, args = self._arguments(passed.awaited) if passed.awaited else (_NO_NAMES, NO_ARGS)
-        return _Call(task, Submission(task, message, args, passed.outcome(task)), passed, names)
+        outcome = passed.outcome(self._codec, task)
+        return _Call(task, Submission(task, message, args, outcome), passed, names)
 
     def _answered(self, call: "_Call", answer: Submitted) -> Deferred | None:
         """What a call returns, or raises. [CALL-4] to [CALL-7]"""
@@ -519,8 +544,7 @@ class Broker:
             _log.error("nobody is told of it: %s", result)
         if task.is_forgotten:
             return b"", isinstance(result, TaskFailure)
-        bytes_max = self._queue.message_bytes_max
-        return messages.write_outcome(self._serializer, result, self._address(task), bytes_max)
+        return messages.write_outcome(self._codec, result, task)
 
     def _run(self, task: FunctionTask) -> object:
         address = self._address(task)
@@ -588,15 +612,15 @@ def _same(first: Token | None, second: Token | None) -> Token | None:
     return first if first.incarnation == second.incarnation else Token.new()
 
 
-_reopened: WeakValueDictionary[tuple[str, str], Broker] = WeakValueDictionary()
+_reopened: WeakValueDictionary[tuple[str, str, str], Broker] = WeakValueDictionary()
 _reopened_lock = threading.RLock()  # a handler may come in the midst [ENV-WAIT-9]
 
 
-def reopen(url: str, name: str) -> Broker:
+def reopen(url: str, name: str, serializer: str) -> Broker:
     """The broker that Deferreds out of pickles share, as long as one of them lives. [ENV-API-6]"""
     with _reopened_lock:
-        broker = _reopened.get((url, name))
+        broker = _reopened.get((url, name, serializer))
         if broker is None:
-            broker = Broker.opened(partial(open_queue, url, name))
-            _reopened[url, name] = broker
+            broker = Broker.opened(partial(open_queue, url, name), serializer=serializer)
+            _reopened[url, name, serializer] = broker
         return broker

@@ -4,7 +4,7 @@ import importlib
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, cast
 
 from worq import checks
 from worq.clock import Clock
@@ -26,6 +26,16 @@ from worq.values import EXPIRED, Outcome, OutcomeKind, Token
 
 Popped = Outcome | Sentinel | None
 """What a queue says of an outcome: here it is, RESERVED, TASK_EXPIRED, or not yet."""
+
+# `Deferred` alone is `Deferred[Any]`: a default, which `typing` knows from Python 3.13 on.
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True)
 
 # A fork has another pid, another run of a program another number.
 _RUN = os.urandom(8).hex()
@@ -98,6 +108,9 @@ class DeferredBroker(Protocol):
     @property
     def clock(self) -> Clock: ...
 
+    @property
+    def serializer_name(self) -> str | None: ...
+
     def clone(self) -> Self: ...
 
     def close(self) -> None: ...
@@ -111,8 +124,10 @@ class DeferredBroker(Protocol):
     def status(self, result: TaskId) -> State | None: ...
 
 
-class Deferred:
+class Deferred(Generic[T_co]):
     """The handle of one incarnation of a task, and of its outcome. Not thread-safe.
+
+    For type checkers it is a `Deferred[T]` of the result's type: `typed` gives one. Others are `Deferred[Any]`.
 
     `wait`, `value`, `status` and `bool()` may fetch the outcome, which takes it from the queue: one
     consumer gets it [POP-5]. From then on this object holds it and leaves the queue alone [DEF-1].
@@ -126,6 +141,7 @@ class Deferred:
         "_held",
         "_home",
         "_seen",
+        "_serializer_name",
         "_unread",
         "id",
         "name",
@@ -135,11 +151,12 @@ class Deferred:
 
     def __init__(self, broker: DeferredBroker, task: TaskId) -> None:
         """`task`: what has the id, the name and, if it was submitted here, the token."""
-        self.id = task.id
-        self.name = task.name
+        self.id: str = task.id
+        self.name: str = task.name
         self.token: Token | None = getattr(task, "token", None)
         self._home = broker.home
         self._broker: DeferredBroker | None = broker
+        self._serializer_name: str | None = None  # of one out of a pickle; else its broker knows
         self.passed_to: str | None = None
         self._unread: Popped = None
         self._held: Held | None = None
@@ -164,7 +181,7 @@ class Deferred:
         return self.wait(0)
 
     @property
-    def value(self) -> Any:
+    def value(self) -> T_co:
         """The result. [DEF-3]
 
         Raises the TaskFailure or TaskExpired, or AttributeError, which says whether there is no
@@ -177,7 +194,7 @@ class Deferred:
         if (failure := self._held.failure) is not None:
             # It may be raised often, and would collect the traces of all of them.
             raise failure.with_traceback(None)
-        return self._held.value
+        return cast("T_co", self._held.value)
 
     @property
     def status(self) -> Status | None:
@@ -223,21 +240,23 @@ class Deferred:
         return f"<Deferred {self.name} [{self._home.queue}:{self.id}] {state}>"
 
     def __getstate__(self) -> tuple[object, ...]:
-        return self._home, self.id, self.name, self.token, self.held
+        broker = self._broker
+        name = self._serializer_name if broker is None else broker.serializer_name
+        return self._home, self.id, self.name, self.token, self.held, name
 
     def __setstate__(self, state: Any) -> None:
         """What a pickle holds; a broker is found when one is needed. [ENV-API-6]"""
-        self._home, self.id, self.name, self.token, self._held = state
+        self._home, self.id, self.name, self.token, self._held, self._serializer_name = state
         self._broker = self._seen = self._unread = self.passed_to = None
 
-    def __copy__(self) -> "Deferred":
-        copied = Deferred.__new__(Deferred)
+    def __copy__(self) -> "Deferred[T_co]":
+        copied: Deferred[T_co] = Deferred.__new__(Deferred)
         copied.__setstate__(self.__getstate__())
         if self._broker is not None:
             copied.bind(self._broker)
         return copied
 
-    def __deepcopy__(self, memo: dict[int, object]) -> "Deferred":
+    def __deepcopy__(self, memo: dict[int, object]) -> "Deferred[T_co]":
         del memo
         return self.__copy__()
 
@@ -254,9 +273,16 @@ class Deferred:
     def _bound(self) -> DeferredBroker:
         if self._broker is None:
             self._home.check_reachable()
+            if self._serializer_name is None:
+                raise ValueError(
+                    f"serializer: its broker had one that worq doesn't know, so bind one first: {self!r}"
+                )
             # By name: the broker's module imports this one.
             reopen = importlib.import_module("worq.core").reopen
-            self._broker = cast("DeferredBroker", reopen(self._home.url, self._home.queue))
+            home = self._home
+            self._broker = cast(
+                "DeferredBroker", reopen(home.url, home.queue, self._serializer_name)
+            )
         return self._broker
 
 

@@ -34,3 +34,7 @@ class BackendUnavailable(WorqError, ConnectionError):
 
 class BackendUnsupported(WorqError):
     """The server is too old, or its data has another format version. Nothing was changed. [ENV-REDIS-6]"""
+
+
+class MessageRefused(WorqError, ValueError):
+    """A message is not what it has to be, so it was not read: the text says why. [ENV-SER-4] [ENV-SER-6]"""

@@ -107,6 +107,8 @@ def from_plain(plain: Sequence[Sequence[str]]) -> TaskFailure:
 
     Raises for anything else.
     """
+    if len(plain) > CAUSES_MAX:
+        raise ValueError(f"plain: at most {CAUSES_MAX} failures are read, not {len(plain)}")
     cause: TaskFailure | None = None
     for class_name, task_name, queue, task_id, error in reversed(plain):
         failure = _CLASSES[class_name](task_name, queue, task_id, error)

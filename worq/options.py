@@ -12,16 +12,21 @@ IdOption = str | Callable[..., str] | None
 """A task's id, or a function of the arguments that gives it, or None: one is made for each call."""
 
 
-class Options(TypedDict, total=False):
-    """The options of a task by name, as `Queue` takes them."""
+class CallOptions(TypedDict, total=False):
+    """Those that leave it a Deferred what a call returns."""
 
     id: IdOption
     on_error: OnError
-    ignore_result: bool
     result_timeout: float
     heartrate: float
     attempts: int
     time_limit: float | None
+
+
+class Options(CallOptions, total=False):
+    """The options of a task by name, as `Queue` takes them."""
+
+    ignore_result: bool
 
 
 class TaskOptions(NamedTuple):

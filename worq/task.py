@@ -39,7 +39,9 @@ DEFAULTS = TaskOptions()
 
 
 class TaskBroker(DeferredBroker, Protocol):
-    """What queues and tasks need of a broker."""
+    """What queues and tasks need of a broker. `tasks`: full name → what it exposes."""
+
+    tasks: dict[str, Callable[..., Any]]
 
     @property
     def name(self) -> str: ...
@@ -129,7 +131,7 @@ class Queue:
         """`target`: the name to begin with; `options`: those of `Task`, for each call."""
         if target != "":
             checks.name("target", target)
-        self.__target__ = _Target(
+        self.__target__: _Target = _Target(
             broker, target, _checked_id(options), TaskOptions().changed(options)
         )
 
@@ -240,8 +242,8 @@ class Task(HasOptions):
         target = _checked_queue(queue).__target__
         changed = {k: v for k, v in given.items() if not isinstance(v, Default)}
         self.queue = queue
-        self.id = target.id if id is None else id
-        self.options = target.options.changed(changed)
+        self.id: IdOption = target.id if id is None else id
+        self.options: TaskOptions = target.options.changed(changed)
 
     @property
     def name(self) -> str:
@@ -287,14 +289,16 @@ class Task(HasOptions):
 class TaskSpace:
     """A name space of tasks, as a module is of functions.
 
-    ts = TaskSpace("foo")
+        ts = TaskSpace("foo")
 
-    @ts.task
-    def func(value): ...        # the task `foo.func`, once a broker has exposed `ts`
+        @ts.task
+        def func(value): ...        # the task `foo.func`, once a broker has exposed `ts`
+
+    Without a name, its tasks are called by theirs alone.
     """
 
     def __init__(self, name: str = "") -> None:
-        self.name = name if name == "" else checks.name("name", name)
+        self.name: str = name if name == "" else checks.name("name", name)
         self.tasks: dict[str, Callable[..., Any]] = {}
 
     def task(self, callable: F, name: str | None = None) -> F:

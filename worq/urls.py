@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from worq.backend import AbstractTaskQueue
 from worq.masking import masked
+from worq.serializer import PICKLE, check_name
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -18,7 +19,9 @@ SCHEMES = {
     "unix": "worq.queue.redis",
     "sqlite": "worq.queue.sqlite",
 }
+_OF_REDIS = ("redis", "hiredis")
 PROCESS_LOCAL = frozenset({"memory"})
+_OPTION = "serializer"
 GROUP = "worq.backends"
 """Entry points of other distributions: scheme → their `TaskQueue`."""
 
@@ -26,12 +29,13 @@ GROUP = "worq.backends"
 def open_queue(url: str, name: str, *args: object, **kw: object) -> AbstractTaskQueue:
     """Open the queue of that name. Nothing is opened when this raises.
 
-    `args` and `kw` go to the `TaskQueue`. Raises ValueError for a URL that says nothing, and
-    ModuleNotFoundError, which says what to install, where a package is missing.
+    `args` and `kw` go to the `TaskQueue`, which does not see a `serializer` in the URL. Raises
+    ValueError for a URL that says nothing, and ModuleNotFoundError, which says what to install,
+    where a package is missing.
     """
     backend: Any = _backend(scheme_of(url))
     _check_options(backend, kw)
-    return cast("AbstractTaskQueue", backend(url, name, *args, **kw))
+    return cast("AbstractTaskQueue", backend(without_serializer(url), name, *args, **kw))
 
 
 def _backend(scheme: str) -> type[AbstractTaskQueue]:
@@ -40,11 +44,11 @@ def _backend(scheme: str) -> type[AbstractTaskQueue]:
     try:
         module = importlib.import_module(SCHEMES[scheme])
     except ModuleNotFoundError as error:
-        if error.name != "redis":  # a part of it that is missing is told as it is
+        if error.name not in _OF_REDIS:  # a part of one that is missing is told as it is
             raise
         raise ModuleNotFoundError(
-            f"url: {scheme}:// needs the package redis, which the extra worq-spec[redis] brings",
-            name="redis",
+            f"url: {scheme}:// needs the package {error.name}, which the extra worq-spec[redis] brings",
+            name=error.name,
         ) from None
     return cast("type[AbstractTaskQueue]", module.TaskQueue)
 
@@ -101,3 +105,47 @@ def is_process_local(url: str) -> bool:
     if scheme in SCHEMES:
         return scheme in PROCESS_LOCAL
     return scheme in registered() and _backend(scheme).process_local
+
+
+# The name of the serializer in a URL, `?serializer=json`: it is the broker's, and no backend sees it. [ENV-SER-7]
+
+
+def serializer_in(url: object) -> str | None:
+    """The name of the serializer, None if the URL names none. ValueError if there is none of that name."""
+    if not isinstance(url, str):
+        return None  # who opens it says so
+    names = [value for _, key, value in _options(url) if key == _OPTION]
+    if not names:
+        return None
+    try:
+        if len(names) > 1:
+            raise ValueError(f"{_OPTION}: it is there more than once")  # noqa: TRY301
+        from urllib.parse import unquote  # noqa: PLC0415 - it is slow to import
+
+        # A plus means a blank in a query, but it is what people write.
+        return check_name(_OPTION, unquote(names[0]).replace(" ", "+"))
+    except ValueError as error:
+        raise ValueError(f"url: {error}: {masked(url)!r}") from None
+
+
+def without_serializer(url: str) -> str:
+    """The URL as its backend knows it."""
+    options = _options(url)
+    if not any(key == _OPTION for _, key, _ in options):
+        return url
+    query = "&".join(option for option, key, _ in options if key != _OPTION)
+    base = url.partition("?")[0]
+    return f"{base}?{query}" if query else base
+
+
+def with_serializer(url: str, name: str | None) -> str:
+    """The URL, of a backend, with that name; as it is for pickle and for what has no name."""
+    if name in (None, PICKLE):
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{_OPTION}={name}"
+
+
+def _options(url: str) -> list[tuple[str, str, str]]:
+    """Each option of the query as it stands there, its name and its value."""
+    options = url.partition("?")[2].split("&")
+    return [(each, each.partition("=")[0], each.partition("=")[2]) for each in options if each]

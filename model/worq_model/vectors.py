@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, Protocol, cast, get_args
 
 from worq_model import operations as ops
 from worq_model.asks import STALE
@@ -89,14 +89,14 @@ def _encoded(
     """For each entry the numbers of the operation and of its answer; new ones join the tables."""
     state, now_ms, names = EMPTY, 0, _Names()
     for entry in program:
-        operation, reply = _compact(_plain(entry, names)), None
+        operation, reply = _compact(to_json(entry, names)), None
         if isinstance(entry, Tick):
             now_ms += entry.ms
         else:
             done = step(state, entry, now_ms=now_ms)
             state, reply = done.state, done.reply
             names.note(entry, is_accepted=is_accepted(reply))
-        answer = _compact(_plain(reply, names))
+        answer = _compact(to_json(reply, names))
         yield (
             operations.setdefault(operation, len(operations)),
             answers.setdefault(answer, len(answers)),
@@ -106,11 +106,19 @@ def _encoded(
 def _decoded(numbers: list[int], data: dict[str, Any]) -> Iterator[Operation | Tick]:
     names = _Names()
     for operation, answer in zip(numbers[::2], numbers[1::2], strict=True):
-        entry = _value(data["operations"][operation], names)
+        entry = from_json(data["operations"][operation], names)
         reply = data["answers"][answer]
         yield entry
         accepted = isinstance(reply, dict) and cast("Any", reply).get("status") == "accepted"
         names.note(entry, is_accepted=reply is True or accepted)
+
+
+class Names(Protocol):
+    """How incarnations are written, and read."""
+
+    def plain(self, incarnation: bytes) -> dict[str, Any]: ...
+
+    def value(self, plain: dict[str, Any]) -> bytes: ...
 
 
 class _Names:
@@ -149,38 +157,38 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def _plain(value: Any, names: _Names) -> Any:
+def to_json(value: Any, names: Names) -> Any:
     """As JSON has it."""
     kind = value.__class__
     if kind is bytes:
         return names.plain(value) if len(value) == len(STALE) else {"bytes": value.decode()}
     if kind is tuple:
-        return [_plain(item, names) for item in value]
+        return [to_json(item, names) for item in value]
     return _object(value, names) if hasattr(kind, "_fields") else value
 
 
-def _object(value: Any, names: _Names) -> dict[str, Any]:
+def _object(value: Any, names: Names) -> dict[str, Any]:
     """A NamedTuple says what it is, and leaves out what is the default anyway."""
     plain: dict[str, Any] = {"is": type(value).__name__}
     for field, item in zip(value._fields, value, strict=True):
         if field not in value._field_defaults or item != value._field_defaults[field]:
-            plain[field] = _plain(item, names)
+            plain[field] = to_json(item, names)
     return plain
 
 
-def _value(plain: Any, names: _Names) -> Any:
+def from_json(plain: Any, names: Names) -> Any:
     kind = plain.__class__
     if kind is list:
-        return tuple(_value(item, names) for item in plain)
+        return tuple(from_json(item, names) for item in plain)
     return _of_object(plain, names) if kind is dict else plain
 
 
-def _of_object(plain: dict[str, Any], names: _Names) -> Any:
+def _of_object(plain: dict[str, Any], names: Names) -> Any:
     if "bytes" in plain:
         return plain["bytes"].encode()
     if "is" not in plain:
         return names.value(plain)
-    fields = {key: _value(item, names) for key, item in plain.items() if key != "is"}
+    fields = {key: from_json(item, names) for key, item in plain.items() if key != "is"}
     return _TYPES[plain["is"]](**fields)
 
 

@@ -52,6 +52,7 @@ IDS: dict[str, dict[str, Give]] = {
 }
 TIMEOUTS: dict[str, Give] = {
     "claim": lambda q, v: q.claim(v),
+    "await_ready": lambda q, v: q.await_ready(v),
     "get": lambda q, v: q.get(v),
     "pop": lambda q, v: q.pop("a", v),
     "pop_result": lambda q, v: q.pop_result("a", v),

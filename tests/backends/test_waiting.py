@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 
 import pytest
@@ -214,6 +215,68 @@ ENDINGS: dict[str, tuple[Act, list[object]]] = {
 def ranked(answers: list[object]) -> list[object]:
     """The outcome first, then what the others were told."""
     return sorted(answers, key=lambda answer: isinstance(answer, Sentinel))
+
+
+class TestAwaiting:
+    @pytest.mark.spec("ENV-WAIT-10")
+    def test_it_waits_for_a_task_and_leaves_it(
+        self, queue: AbstractTaskQueue, start: Start
+    ) -> None:
+        assert not queue.await_ready(0)
+        call = start(partial(queue.await_ready, None))
+        assert call.sleeps()
+        submit(queue, "a")
+        assert call.answer()
+        assert queue.await_ready(0)
+        assert queue.claim(0) is not None
+        assert not queue.await_ready(0)
+
+    @pytest.mark.spec("ENV-WAIT-10", "ENV-WAIT-4")
+    def test_it_ends_when_its_timeout_passes_and_sees_a_lease_that_does(
+        self, queue: AbstractTaskQueue, clock: ManualClock, start: Start
+    ) -> None:
+        claimed(queue, "a", attempts=2)
+        brief, long = (start(partial(queue.await_ready, seconds)) for seconds in (1, LONG_S))
+        assert brief.sleeps()
+        assert long.sleeps()
+        clock.advance(1000)
+        assert not brief.answer()
+        assert long.sleeps()
+        clock.advance(LEASE_MS)
+        assert long.answer()
+
+    @pytest.mark.spec("ENV-WAIT-10", "ENV-WAIT-6")
+    def test_who_is_woken_and_takes_nothing_wakes_the_next(
+        self, queue: AbstractTaskQueue, start: Start
+    ) -> None:
+        looks = [start(partial(queue.await_ready, None)) for _ in range(2)]
+        assert all(call.sleeps() for call in looks)
+        submit(queue, "a")
+        assert [call.answer() for call in looks] == [True, True]
+        assert queue.claim(0) is not None
+        look = start(partial(queue.await_ready, None))
+        assert look.sleeps()
+        claim = start(partial(queue.claim, None))
+        assert claim.sleeps()
+        submit(queue, "b")
+        assert claim.answer() is not None
+
+    @pytest.mark.spec("ENV-WAIT-10", "ENV-WAIT-7")
+    def test_close_ends_it(self, queue: AbstractTaskQueue, start: Start) -> None:
+        call = start(partial(queue.await_ready, None))
+        assert call.sleeps()
+        queue.close()
+        assert isinstance(call.error(), QueueClosed)
+
+    @pytest.mark.spec("ENV-WAIT-10")
+    def test_a_backend_that_lacks_it_says_so(self, queue: AbstractTaskQueue) -> None:
+        methods = {"_await_ready": vars(AbstractTaskQueue)["_await_ready"]}
+        lacking = type("Lacking", (type(queue),), methods)
+        with (
+            closing(lacking(queue.url, queue.name, clock=queue.clock)) as other,
+            pytest.raises(NotImplementedError, match="without claiming it"),
+        ):
+            other.await_ready(0)
 
 
 class TestPops:

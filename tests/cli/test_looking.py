@@ -273,3 +273,57 @@ def test_a_file_that_is_not_there_is_one_clear_line_and_is_not_made(
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+# Serializers other than pickle
+
+SECRET = "the-key-of-these-tests"
+
+
+@pytest.mark.spec("ENV-SER-7")
+@pytest.mark.parametrize("name", ["json", "msgpack", "signed+pickle", "signed+json"])
+def test_the_url_says_how_a_result_is_read(
+    call: Call, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORQ_SECRET", SECRET)
+    url = f"sqlite:///{tmp_path}/queues.db?serializer={name}"
+    with worq.get_broker(url, "first") as first:
+        first.expose(sorted)
+        for secret in (SECRET, None):
+            worq.Task(first.queue().sorted, id="mine")([2, 1])
+            task = first.next_task(0)
+            assert task is not None
+            first.invoke(task)
+            if secret:
+                assert state(call, url, "--take") == ("[1, 2]\n", 0)
+        monkeypatch.delenv("WORQ_SECRET")
+        refused = call("result", "mine", "--url", url, "--queue", "first", "--take")
+        if name.startswith("signed"):
+            assert refused.exit_code == 2
+            assert "--url: keys: to sign needs some, and WORQ_SECRET has none" in refused.stderr
+        else:
+            assert refused.stdout == "[1, 2]\n"
+        first.task_failed(first.deferred("mine"))
+
+
+def test_a_result_of_another_key_is_refused(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORQ_SECRET", SECRET)
+    url = f"sqlite:///{tmp_path}/queues.db?serializer=signed+json"
+    with worq.get_broker(url, "first") as first:
+        first.expose(len)
+        worq.Task(first.queue().len, id="mine")("abc")
+        task = first.next_task(0)
+        assert task is not None
+        first.invoke(task)
+    monkeypatch.setenv("WORQ_SECRET", "another-key-of-tests")
+    said, code = state(call, url, "--take")
+    assert "result cannot be read: MessageRefused: it is signed by an unknown key" in said
+    assert code == 1
+
+
+def test_a_serializer_that_there_is_not_is_one_clear_line(call: Call, tmp_path: Path) -> None:
+    done = call("info", f"sqlite:///{tmp_path}/queues.db?serializer=yaml")
+    assert done.exit_code == 2
+    assert "URL: url: serializer: one of pickle, json, msgpack, signed+pickle" in done.stderr

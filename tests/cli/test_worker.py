@@ -399,3 +399,31 @@ def test_a_worker_process_that_cannot_start_says_why(app: Path) -> None:
         assert worker.end() == 1
     assert "Error: no worker process: init_func failed" in worker.said
     assert "RuntimeError: planted" in worker.said
+
+
+@POOLS
+@pytest.mark.spec("ENV-SER-6", "ENV-SER-7")
+def test_it_refuses_what_was_not_signed_and_says_how_often(
+    app: Path, redis_url: str, first: worq.Broker, monkeypatch: pytest.MonkeyPatch, pool: str
+) -> None:
+    secret = {"WORQ_SECRET": "the-key-of-these-tests"}
+    monkeypatch.setenv("WORQ_SECRET", secret["WORQ_SECRET"])
+    url = f"{redis_url}?serializer=signed+json"
+    with (
+        worq.get_broker(url, "first") as signed,
+        running(app, "app:make", "--url", url, pool, 1, **secret) as worker,
+    ):
+        worker.until(f"the tasks of {url} [first]")
+        forged = first.queue().say("forged")
+        good = signed.queue().say("good")
+        assert good.wait(SECONDS)
+        assert good.value == "good"
+        failed = signed.deferred(forged.id, "say", forged.token)
+        assert failed.wait(SECONDS)
+        with pytest.raises(worq.TaskFailure, match="MessageRefused: it is not signed"):
+            _ = failed.value
+        worker.kill(signal.SIGTERM)
+        assert worker.end() == 0
+    assert "not started, the 1. that was refused: ? [first:" in worker.said
+    assert "messages that were refused: 1" in worker.said
+    assert "says forged" not in worker.said

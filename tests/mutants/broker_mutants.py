@@ -10,9 +10,14 @@ OPTIONS = "options.py"
 FAILURES = "failures.py"
 BACKEND = "backend.py"
 CHECKS = "checks.py"
-SERIALIZER = "serializer.py"
+PICKLES = "serializer/pickles.py"
 COLLECTING = "collecting.py"
 MASKING = "masking.py"
+SIGNED = "serializer/signed.py"
+PLAIN = "serializer/plain.py"
+PICKLES = "serializer/pickles.py"
+CHOICE = "serializer/choice.py"
+URLS = "urls.py"
 
 # fmt: off
 
@@ -20,15 +25,15 @@ BROKER: tuple[Mutant, ...] = (
     # calling
     Mutant("FetchedValueIsAnArgument", MESSAGES, "        if value.held is None:\n            self.awaited", "        if value.held is None or value.held.failure is None:\n            self.awaited",
            "CALL-1", "stories"),
-    Mutant("DeferredsAreOverlooked", SERIALIZER, 'b"worq."', 'b"quark."', "CALL-5 CALL-6", "stories", pitfall="arguments"),
+    Mutant("DeferredsAreOverlooked", PICKLES, 'b"worq."', 'b"quark."', "CALL-5 CALL-6", "stories", pitfall="arguments"),
     Mutant("ForeignDeferredAccepted", CORE, "            if deferred.home != self.home:\n", "            if deferred.home is None:\n", "CALL-2", "stories", pitfall="arguments"),
     Mutant("FetchedFailureIsRaised", MESSAGES, "            self.failed.append(value)\n", "            raise value.held.failure\n", "CALL-3", "stories", pitfall="arguments"),
     Mutant("FetchedFailureIsAlwaysPassed", MESSAGES, "if task.on_error != FAIL or not self.failed:", "if True:", "CALL-3", "stories"),
     Mutant("FetchedFailureIsNeverPassed", MESSAGES, "if task.on_error != FAIL or not self.failed:", "if not self.failed:", "CALL-3", "stories", pitfall="arguments"),
     Mutant("LastFetchedFailureFirst", MESSAGES, "first = min(self.failed, key", "first = max(self.failed, key", "CALL-3", "broker"),
     Mutant("FetchedExpiryIsAFailure", MESSAGES, '        if held.kind == "expired":\n            return EXPIRED\n', "", "CALL-3", "stories"),
-    Mutant("FetchedFailureWithoutOrigin", MESSAGES, "held.source_id or first.id)", "first.id)", "CALL-3 OUT-3", "broker"),
-    Mutant("FetchedFailureOfTheLast", MESSAGES, "write_failure(self._serializer, held.origin)", "write_failure(self._serializer, held.failure)", "CALL-3", "stories"),
+    Mutant("FetchedFailureWithoutOrigin", MESSAGES, "source_id = held.source_id or first.id\n", "source_id = first.id\n", "CALL-3 OUT-3", "broker"),
+    Mutant("FetchedFailureOfTheLast", MESSAGES, "write_failure(codec, held.origin, source_id)", "write_failure(codec, held.failure, source_id)", "CALL-3", "stories"),
     Mutant("DuplicateIsSilent", CORE, '        if answer.status == "duplicate":\n            raise DuplicateTask(*self._address(task), DUPLICATE_ERROR)\n', "", "CALL-4", "stories"),
     Mutant("UnavailableIsSilent", CORE, "        if answer.argument_id is not None:\n            unavailable", "        if answer.argument_id == '':\n            unavailable", "CALL-5", "stories",
            pitfall="enqueue with Deferreds"),
@@ -59,7 +64,7 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("ClosedQueueIsWaitedForInAThread", COLLECTING, "                    self._brokers[home].status(next(iter(waiting)))\n", "                    pass\n", "ENV-MANY-6 ENV-WAIT-7", "many", "one_is_closed", needs="threads"),
     Mutant("CutOffOutcomesAreLost", DEFERRED, '        answers = cast("Sequence[Popped]", error.answers)\n', "", "ENV-MANY-7", "many", "cut_off"),
     # running
-    Mutant("ReturnedFailureIsAResult", MESSAGES, 'checks.message("result", message, bytes_max), isinstance(result, TaskFailure)', 'checks.message("result", message, bytes_max), False', "RUN-1", "stories"),
+    Mutant("ReturnedFailureIsAResult", MESSAGES, 'checks.message("result", message, codec.bytes_max), failed', 'checks.message("result", message, codec.bytes_max), False', "RUN-1", "stories"),
     Mutant("OnlyExceptionsAreCaught", CORE, "except BaseException as error:  # noqa: BLE001 - whatever it raises", "except Exception as error:  # noqa: BLE001 - whatever it raises", "RUN-2", "stories", pitfall="worker errors"),
     Mutant("ErrorWithoutItsType", FAILURES, 'return f"{name}: {shorten(text)}"', "return shorten(text)", "RUN-2", "stories"),
     Mutant("ErrorThatHasNoText", FAILURES, "    except BaseException as broken:", "    except LookupError as broken:", "RUN-2", "broker", pitfall="worker errors"),
@@ -80,8 +85,8 @@ BROKER: tuple[Mutant, ...] = (
            "DEF-2", "stories"),
     Mutant("ValueReturnsTheFailure", DEFERRED, "            raise failure.with_traceback(None)\n", "            return failure\n", "DEF-3", "stories"),
     Mutant("ValueWithoutOutcomeIsNone", DEFERRED, '            raise AttributeError(f"{reason}: {self!r}")\n', "            return None\n", "DEF-3", "stories"),
-    Mutant("FailureOfAnArgumentAsItIs", MESSAGES, '    if outcome.source_id is None:\n        return Held("failure", value)\n', '    if True:\n        return Held("failure", value, outcome.source_id)\n', "DEF-4", "stories"),
-    Mutant("FailureWithoutItsCause", MESSAGES, "    failure.__cause__ = value\n", "", "DEF-4", "stories"),
+    Mutant("FailureOfAnArgumentAsItIs", MESSAGES, '    failure = TaskFailure(*address, f"argument failed: {cause}")\n', '    return Held("failure", cause, outcome.source_id)\n', "DEF-4", "stories"),
+    Mutant("FailureWithoutItsCause", MESSAGES, "    failure.__cause__ = cause\n", "", "DEF-4", "stories"),
     Mutant("ExpiryUnderAnotherError", FAILURES, 'EXPIRED_ERROR = "task expired"', 'EXPIRED_ERROR = "expired"', "DEF-5", "stories"),
     Mutant("StatusDoesNotFetch", DEFERRED, "            if self._seen == COMPLETED:\n                self.wait(0)\n", "", "DEF-6", "stories"),
     Mutant("StatusOfAFailureIsSuccess", DEFERRED, "return FAILED if self._held.failure else SUCCESS", "return SUCCESS", "DEF-6 DEF-7", "stories"),
@@ -130,4 +135,46 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("DeferOfNothing", BACKEND, '        if not ids:\n            raise ValueError(f"args: at least one', '        if ids is None:\n            raise ValueError(f"args: at least one', "DFR-2", "examples"),
     Mutant("UndeferEnqueues", BACKEND, '        if self.status(task_id, token=token) == PENDING:\n            raise ValueError(\n                f"task_id', '        if self.status(task_id, token=token) == COMPLETED:\n            raise ValueError(\n                f"task_id'.replace("COMPLETED", '"completed"'),
            "UND-1 UND-2", "exhaustive"),
+    # serializers
+    Mutant("KindIsNotSigned", SIGNED, 'b"".join((MAGIC, letter, key_id, incarnation, sized, content))', 'b"".join((MAGIC, key_id, incarnation, sized, content))', "ENV-SER-5", "security"),
+    Mutant("KindIsNotCompared", SIGNED, "if letter not in _ACCEPTED[place.kind]:", "if letter not in _KINDS:", "ENV-SER-6", "security"),
+    Mutant("IdIsNotSigned", SIGNED, "(self._name, place.queue.encode(), place.task_id.encode())", "(self._name, place.queue.encode())", "ENV-SER-5 ENV-SER-6", "security"),
+    Mutant("QueueIsNotSigned", SIGNED, "(self._name, place.queue.encode(), place.task_id.encode())", "(self._name, place.task_id.encode())", "ENV-SER-5 ENV-SER-6", "security"),
+    Mutant("SerializerIsNotSigned", SIGNED, "(self._name, place.queue.encode(), place.task_id.encode())", "(place.queue.encode(), place.task_id.encode())", "ENV-SER-5", "security"),
+    Mutant("PlacesReadTheSame", SIGNED, 'len(name).to_bytes(4, "big") + name for', "name for", "ENV-SER-6", "security"),
+    Mutant("IncarnationIsNotSigned", SIGNED, 'b"".join((MAGIC, letter, key_id, incarnation, sized, content))', 'b"".join((MAGIC, letter, key_id, sized, content))', "ENV-SER-5", "security"),
+    Mutant("IncarnationIsNotCompared", SIGNED, "if place.incarnation not in (None, incarnation):", "if not incarnation:", "ENV-SER-6", "security"),
+    Mutant("VersionIsNotSigned", SIGNED, 'b"".join((MAGIC, letter, key_id, incarnation, sized, content))', 'b"".join((letter, key_id, incarnation, sized, content))', "ENV-SER-5", "security"),
+    Mutant("OnlyTheHeadIsSigned", SIGNED, 'b"".join((MAGIC, letter, key_id, incarnation, sized, content))', 'b"".join((MAGIC, letter, key_id, incarnation, sized))', "ENV-SER-5", "security"),
+    Mutant("SignatureIsNotCompared", SIGNED, "if not hmac.compare_digest(signature, expected):", "if not expected:", "ENV-SER-6", "security"),
+    Mutant("HalfASignatureIsEnough", SIGNED, "hmac.compare_digest(signature, expected)", "hmac.compare_digest(signature[:16], expected[:16])", "ENV-SER-6", "security"),
+    Mutant("UnsignedIsRead", SIGNED, '            raise MessageRefused("it is not signed")\n', "            return message\n", "ENV-SER-6", "security"),
+    Mutant("OldKeysForEver", SIGNED, "        self._keys = {_key_id(key): key for key in checked}\n",
+           '        self._keys = globals().setdefault("_ever", {})\n        self._keys.update({_key_id(key): key for key in checked})\n', "ENV-SER-5 ENV-SER-6", "security"),
+    Mutant("TheLastKeySigns", SIGNED, "self._key_id = _key_id(checked[0])", "self._key_id = _key_id(checked[-1])", "ENV-SER-5", "security"),
+    Mutant("OnlyTheFirstKeyVerifies", SIGNED, "{_key_id(key): key for key in checked}", "{_key_id(key): key for key in checked[:1]}", "ENV-SER-5", "security"),
+    Mutant("ShortKeys", SIGNED, "if len(encoded) < KEY_BYTES_MIN:", "if not encoded:", "ENV-SER-5", "security"),
+    Mutant("EmptyKeys", SIGNED, "if len(encoded) < KEY_BYTES_MIN:", "if 0 < len(encoded) < KEY_BYTES_MIN:", "ENV-SER-5", "security"),
+    Mutant("KeysAreShown", SIGNED, 'return f"Signed({self.serializer!r}, {count}', 'return f"Signed({self.serializer!r}, {self._keys}, {count}', "ENV-SER-5", "security"),
+    Mutant("KeysArePickled", SIGNED, "    def __reduce__(self) -> Never:", "    def _reduce(self) -> Never:", "ENV-SER-5", "security"),
+    Mutant("ResultsAreTasks", MESSAGES, '"failure" if failed else "result", task.id', '"failure" if failed else "task", task.id', "ENV-SER-6", "security"),
+    Mutant("ReadBeforeItIsVerified", MESSAGES, '    message = codec.unseal(claim.message, "task", claim.id, claim.token)\n    envelope = cast("Any", codec.loads(message, decode_failure))\n',
+           '    codec.loads(claim.message[65:], decode_failure)\n    message = codec.unseal(claim.message, "task", claim.id, claim.token)\n    envelope = cast("Any", codec.loads(message, decode_failure))\n', "ENV-SER-6", "security"),
+    Mutant("MessagesOfAnySizeAreVerified", MESSAGES, "            self._check_size(message)\n", "", "ENV-SER-6", "security"),
+    Mutant("ArgumentsOfAnyIncarnation", MESSAGES, "if self._sealed and value.token is not None:", "if self._sealed and value.token is value:", "ENV-SER-6", "security"),
+    Mutant("RefusalsAreNotCounted", MESSAGES, "            self.count += 1\n", "            self.count += 0\n", "ENV-SER-6", "security"),
+    Mutant("ClonesCountForThemselves", CORE, "        broker._codec.refusals = self._codec.refusals  # noqa: SLF001 - it is a Broker\n", "", "ENV-SER-6", "security"),
+    Mutant("ReopenedWithPickle", CORE, "broker = Broker.opened(partial(open_queue, url, name), serializer=serializer)", "broker = Broker.opened(partial(open_queue, url, name))", "ENV-SER-7 ENV-API-6", "security"),
+    Mutant("UnknownSerializerIsPickle", DEFERRED, "            if self._serializer_name is None:\n                raise", "            if self._serializer_name is None:\n                self._serializer_name = 'pickle'\n            if not self._serializer_name:\n                raise",
+           "ENV-SER-7", "security"),
+    Mutant("UrlWithoutItsSerializer", CORE, "return with_serializer(self._queue.url, self.serializer_name)", "return self._queue.url", "ENV-SER-7", "security"),
+    Mutant("TheUrlIsNotAsked", URLS, "    names = [value for _, key, value in _options(url) if key == _OPTION]\n", "    names: list[str] = []\n", "ENV-SER-7", "security"),
+    Mutant("ClonesArePickles", CORE, "broker = self.opened(opener, serializer=serializer)", "broker = self.opened(opener)", "ENV-SER-7", "security"),
+    Mutant("SubclassesAreData", PLAIN, "        if kind in self._scalars:\n", "        if isinstance(value, tuple(self._scalars)):\n", "ENV-SER-4", "security"),
+    Mutant("AnyKeyIsData", PLAIN, "        if not _STR.issuperset(map(type, values)):\n", "        if not values and not _STR:\n", "ENV-SER-4", "security"),
+    Mutant("DataIsTakenForAMark", PLAIN, ' if "!" in value else value\n', ' if "!!" in value else value\n', "ENV-SER-4", "security"),
+    Mutant("DepthWithoutALimit", PLAIN, "    if not depth_left:\n", "    if depth_left is None:\n", "ENV-SER-4", "security"),
+    Mutant("PathWithoutItsEnd", PLAIN, "                error.path.insert(0, key)\n", "", "ENV-SER-4", "security"),
+    Mutant("TooDeepJsonIsRaised", PLAIN, '(ValueError, RecursionError, MemoryError) as error:\n            raise MessageRefused(f"it is no JSON', '(ValueError, MemoryError) as error:\n            raise MessageRefused(f"it is no JSON', "ENV-SER-4", "security"),
+    Mutant("TooDeepMsgPackIsRaised", PLAIN, '(ValueError, RecursionError, MemoryError) as error:\n            raise MessageRefused(f"it is no MessagePack', '(ValueError, MemoryError) as error:\n            raise MessageRefused(f"it is no MessagePack', "ENV-SER-4", "security"),
 )

@@ -5,5 +5,6 @@ from tests.mutants.memory_mutants import MEMORY
 from tests.mutants.mutant import Mutant
 from tests.mutants.pool_mutants import POOL
 from tests.mutants.redis_mutants import REDIS
+from tests.mutants.sqlite_mutants import SQLITE
 
-MUTANTS: tuple[Mutant, ...] = (*MEMORY, *REDIS, *BROKER, *POOL)
+MUTANTS: tuple[Mutant, ...] = (*MEMORY, *REDIS, *SQLITE, *BROKER, *POOL)

@@ -17,6 +17,7 @@ class Engine(NamedTuple):
 ENGINES = {
     engine.name: engine
     for engine in (
+        Engine("smoke"),
         Engine("stories"),
         Engine("exhaustive"),
         Engine("vectors"),
@@ -31,6 +32,7 @@ ENGINES = {
         Engine("bad input", ("backends/test_bad_input.py",)),
         Engine("waiting", ("backends/test_waiting.py",)),
         Engine("threads", ("backends/test_threads.py",), draws=True),
+        Engine("interruptions", ("backends/test_interruptions.py",)),
         Engine("unit", ("unit/test_memory.py",)),
         Engine(
             "model", ("model/test_table.py", "model/test_invariants.py", "stateful/test_queue.py")
@@ -41,6 +43,9 @@ ENGINES = {
             "api",
             ("unit/test_core.py", "unit/test_task.py", "unit/test_urls.py", "unit/test_misuse.py"),
         ),
+        Engine(
+            "security", ("unit/test_signed.py", "unit/test_plain.py", "backends/test_security.py")
+        ),
         Engine("pool", ("pool/test_thread.py",), draws=True),
         Engine("processes", ("pool/test_process.py",), draws=True),
         Engine("receipts", ("backends/on_redis/test_redis_receipts.py",)),
@@ -50,5 +55,11 @@ ENGINES = {
         Engine("duels", ("stateful/test_redis_interleavings.py",)),
         Engine("keys", ("backends/on_redis/test_redis_keys.py",)),
         Engine("servers", ("backends/on_redis/test_redis_servers.py",)),
+        Engine("transactions", ("backends/on_sqlite/test_sqlite_bounds.py",)),
+        Engine("files", ("backends/on_sqlite/test_sqlite_files.py",)),
+        Engine("forks", ("backends/on_sqlite/test_sqlite_forks.py",)),
+        Engine("other processes", ("backends/on_sqlite/test_sqlite_waits.py",)),
+        Engine("signs", ("backends/on_sqlite/test_sqlite_introspection.py",)),
+        Engine("kills", ("backends/on_sqlite/test_sqlite_kills.py",), draws=True),
     )
 }

@@ -5,6 +5,8 @@ from tests.mutants.mutant import Mutant
 TASKS = "queue/memory/tasks.py"
 WAITING = "queue/memory/waiting.py"
 LUA = "queue/redis/lua/"
+REFERENCE = "queue/sqlite/reference.py"
+SQLITE_QUEUE = "queue/sqlite/queue.py"
 
 # fmt: off
 
@@ -35,6 +37,10 @@ EQUIVALENT: tuple[tuple[Mutant, str], ...] = (
      "Who waited was told when the task became COMPLETED, and nobody begins to wait for one that is."),
     (Mutant("EverybodyHasTheAlarm", LUA + "wait.lua", "if at and at > queue.now and at <= lease and session ~= SLEEPER then", "if false then", "ENV-WAIT-3", ""),
      "All who wait may wake at the next deadline; that only one does is an economy."),
+    (Mutant("ReserveForTheCompleted", REFERENCE, "if dependent is None or dependent.state == COMPLETED:", "if dependent is None:", "RSV-2", ""),
+     "A COMPLETED task has no arguments any more, so there is none to reserve."),
+    (Mutant("ClockRingsNobody", SQLITE_QUEUE, "else clock.subscribe(wake)", "else clock.subscribe(lambda: None)", "ENV-WAIT-8", ""),
+     "While somebody waits the watcher looks at the clock every 50 ms; that it is rung only makes it sooner."),
 )
 
 # Changes made by `sweep` that nobody finds, as it calls them: why they are no mistakes.

@@ -6,6 +6,7 @@ A hunt returns if it finds nothing wrong and raises what it finds; `Steps.done` 
 import logging
 import re
 import signal
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,9 +22,10 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from tests.mutants.engines import Engine
 from tests.mutants.mutant import Backend
+from tests.sqlite import leftover_rows
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
-from worq.queue import memory
+from worq.queue import memory, sqlite
 from worq.queue import redis as redis_queue
 from worq.queue.memory.stores import STORES
 from worq.testing import calls, lifecycle, lockstep, vectors
@@ -38,6 +40,7 @@ from worq.testing.redis_runs import RedisRun
 from worq.testing.scenarios import STORIES, run_story
 from worq.testing.servers import RedisServer, leftover_keys
 from worq.testing.small_programs import WAITS, pairs
+from worq.testing.smoke import SMOKE
 from worq.testing.vectors import CLIENTS
 from worq.testing.walk import walk, walk_of_life
 
@@ -47,7 +50,7 @@ HANGS_AFTER_S = 3.0
 PATIENCE_S = 1.0
 TEST_S_MAX = 5
 # The exhaustive histories get so long, the shortest first; on Redis a letter longer where only some are asked for.
-LENGTHS: dict[Backend, int] = {"memory": 3, "redis": 2}
+LENGTHS: dict[Backend, int] = {"memory": 3, "redis": 2, "sqlite": 2}
 EXAMPLES = 100
 WALKS = 300
 HASTE = 10
@@ -56,6 +59,7 @@ INTERLEAVINGS_S_MAX = 40.0
 TIMES = 3
 STEPS_OF_AN_EXAMPLE = 50
 
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 TESTS = Path(__file__).parents[1]
 VECTORS = TESTS.parent / "model" / "vectors"
 CLAUSES = re.compile(r"\[((?:[A-Z]+-)+\d+(?: (?:[A-Z]+-)+\d+)*)\]")
@@ -158,6 +162,19 @@ def _place(backend: Backend) -> Iterator[Place]:
             lambda: [name for _, name in STORES.held()],
         )
         return
+    if backend == "sqlite":
+        # In memory, where there is a file system in it: nothing is to outlive a loss of power.
+        with tempfile.TemporaryDirectory(
+            dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+        ) as folder:
+            url = f"sqlite:///{folder}/queues.db?synchronous=normal"
+            yield Place(
+                backend,
+                lambda name, clock: sqlite.TaskQueue(url, name, clock=clock),
+                lambda queue: leftover_rows(url),
+                lambda: leftover_rows(url),
+            )
+        return
     with RedisServer() as server, redis.Redis.from_url(server.url) as client:
         yield Place(
             backend,
@@ -177,6 +194,14 @@ def _exhaustive(place: Place, number: int) -> None:
             bench.close()
             left = place.left()
             assert not left, f"left behind after {theme.name!r}: {left}"
+
+
+def _smoke(place: Place, number: int) -> None:
+    bench = Bench(place.make, place.left_of, queues=1, clients=1)
+    for program in (program for name, program in SMOKE.items() if place.only in name):
+        beside = bench.lockstep()
+        beside.run(program)
+        bench.done(beside)
 
 
 def _vectors(place: Place, number: int) -> None:
@@ -277,6 +302,7 @@ def _explore(run: Run, number: int) -> None:
 
 
 _HUNTS: dict[str, Callable[[Place, int], None]] = {
+    "smoke": _smoke,
     "stories": _stories,
     "vectors": _vectors,
     "exhaustive": _exhaustive,
@@ -343,8 +369,10 @@ def _run_tests(
         "-o",
         "pythonpath=",
     ]  # or processes that tests start would find the checkout first
-    if not any("on_redis" in path for path in engine.tests):
+    if not any("/on_" in path for path in engine.tests):
         arguments += ["-m", "redis" if backend == "redis" else "not redis"]
+        only = f"{backend} and ({only})" if only and backend == "sqlite" else only
+        only = backend if backend == "sqlite" and not only else only
     if only:
         arguments += ["-k", only]
     paths = [str(TESTS / path) for path in engine.tests]

@@ -1,10 +1,11 @@
 """What a mutant is: one planted mistake, as a substitution of text that is found exactly once."""
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-Backend = Literal["memory", "redis"]
-Place = Literal["memory", "redis", "broker", "pool"]
+Backend = Literal["memory", "redis", "sqlite"]
+Place = Literal["memory", "redis", "sqlite", "broker", "pool"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
 Needs = Literal["", "threads", "crash"]
 Package = Literal["worq", "worq_model"]
 
@@ -31,14 +32,19 @@ class Mutant(NamedTuple):
     @property
     def place(self) -> Place:
         """What it is planted in."""
-        if self.file.startswith("queue/"):
-            return "redis" if self.file.startswith("queue/redis/") else "memory"
+        for backend in BACKENDS:
+            if self.file.startswith(f"queue/{backend}/"):
+                return backend
         return "pool" if self.file.startswith("pool/") else "broker"
 
     @property
     def backend(self) -> Backend:
         """Where it is tried: what all backends share on memory, which is faster."""
-        return "redis" if self.place == "redis" else "memory"
+        match self.place:
+            case "broker" | "pool":
+                return "memory"
+            case place:
+                return place
 
     def applied(self, text: str) -> str:
         """The text of its file with the mistake in it."""

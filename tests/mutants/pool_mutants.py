@@ -37,7 +37,7 @@ POOL: tuple[Mutant, ...] = (
     Mutant("NoPauseBetweenTries", SHIFT, '                _log_trouble("claimed", error, backoff)\n                backoff.pause()\n', '                _log_trouble("claimed", error, backoff)\n', "ENV-POOL-5", "pool", "ends_a_pause", needs="crash"),
     Mutant("PausesWithoutBound", BACKOFF, "self._delay_s = min(2 * self._delay_s, LAST_S)", "self._delay_s = 2 * self._delay_s", "ENV-POOL-5", "pool", "pauses_get_longer", needs="crash"),
     Mutant("OutcomeIsStoredOnce", SHIFT, "                if self._over.is_set() or deadline_ms <= self._clock.now_ms():\n                    raise\n", "                raise\n", "ENV-POOL-5", "pool", "connection_is_back", needs="crash"),
-    Mutant("TaskThatArrivesIsDropped", SHIFT, "                if claim is not None:\n                    return claim\n", "                if claim is not None:\n                    if self._stopping.is_set():\n                        return None\n                    return claim\n",
+    Mutant("TaskThatArrivesIsDropped", SHIFT, "                if claims:\n                    return claims\n", "                if claims:\n                    if self._stopping.is_set():\n                        return []\n                    return claims\n",
            "ENV-POOL-6", "pool", "just_as_a_pool_stops", "pool stop against a task arriving", "threads"),
     Mutant("WithDoesNotStop", THREAD, "    def __exit__(self, *exc_info: object) -> None:\n        self.stop()\n", "    def __exit__(self, *exc_info: object) -> None:\n        self.stop(join=False)\n", "ENV-POOL-7", "pool", "with_starts_and_stops", needs="threads"),
     # processes
@@ -45,7 +45,7 @@ POOL: tuple[Mutant, ...] = (
     Mutant("IdleDeathBurnsATask", MINDER, "            self._desk.give_back(self._post)  # nobody has begun it\n", "            self._desk.done(self._post)\n", "ENV-POOL-11", "processes", "while_workers_are_killed", "process pool", "crash"),
     Mutant("TasksBeforeWorkersAreReady", DESK, "                if self._is_open and len(self._free) > self._reserved:\n", "                if self._is_open or self.posts:\n", "ENV-POOL-9", "processes", "before_all_workers_are_ready", "process pool", "threads"),
     Mutant("FailingInitializerIsSilent", CREW, "            if error is not None:\n                raise error\n", "            if error is not None:\n                continue\n", "ENV-POOL-9", "processes", "init_func_that_fails", "process pool", "crash"),
-    Mutant("StopLosesWhatArrives", CREW, "                self._desk.fill(Job(claim, task))\n", "                if not self._stopping.is_set():\n                    self._desk.fill(Job(claim, task))\n", "ENV-POOL-6", "processes", "just_as_a_pool_stops", "process pool", "threads"),
+    Mutant("StopLosesWhatArrives", CREW, "                    self._desk.fill(Job(claim, task))\n", "                    if not self._stopping.is_set():\n                        self._desk.fill(Job(claim, task))\n", "ENV-POOL-6", "processes", "just_as_a_pool_stops", "process pool", "threads"),
     Mutant("AnyBrokerWillDo", LABOUR, "        if broker.name != queue:\n", "        if broker.name is None:\n", "ENV-POOL-8", "processes", "init_func_that_fails", "process pool"),
     Mutant("WorkersGrowOld", MINDER, "        while served != self._terms.tasks_max:\n", "        while True:\n", "ENV-POOL-14", "processes", "replaced_after_its_tasks"),
     Mutant("WorkersOutliveTheirPool", LABOUR, "    _end_with(lifeline)\n", "", "ENV-POOL-15", "processes", "parent_is_killed", needs="crash"),

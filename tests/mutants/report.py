@@ -35,15 +35,18 @@ TOLD_EVERY = 100
 BUCKETS_S = (0.1, 1.0, 10.0, 60.0)
 
 # Place → engines, for what calls one after another show, and for what needs threads or a crash.
+TITLES = {"sqlite": "SQLite"}
 SEQUENTIAL = {
     "memory": ("exhaustive", "walk", "one rule"),
     "redis": ("exhaustive", "walk"),
+    "sqlite": ("exhaustive", "smoke"),
     "broker": ("stories", "walk of life"),
     "pool": (),
 }
 CONCURRENT = {
     "memory": ("interleavings", "linearizability"),
     "redis": ("linearizability", "waiting"),
+    "sqlite": ("waiting",),
     "broker": ("stories",),
     "pool": (),
 }
@@ -183,9 +186,9 @@ def _summary(mutants: Sequence[Mutant], verdicts: Verdicts) -> Iterator[str]:
 
 
 def _details(mutants: Sequence[Mutant], verdicts: Verdicts) -> Iterator[str]:
-    for place in ("memory", "redis", "broker", "pool"):
+    for place in ("memory", "redis", "sqlite", "broker", "pool"):
         there = [mutant for mutant in mutants if mutant.place == place]
-        yield f"### {place.capitalize()}: {len(there)}"
+        yield f"### {TITLES.get(place, place.capitalize())}: {len(there)}"
         yield ""
         yield "| mutant | breaks | needs | caught by (steps, median time; in how many of several seeds) |"
         yield "|---|---|---|---|"

@@ -52,11 +52,11 @@ def test_it_names_engines_and_pitfalls_that_there_are() -> None:
 def test_it_names_clauses_that_there_are() -> None:
     text = (ROOT / "SPEC.md").read_text(encoding="utf-8")
     there = {clause.id for clause in definitions(text) if not clause.is_withdrawn}
-    assert clauses_of("memory", "redis", "broker", "pool") <= there
+    assert clauses_of("memory", "redis", "sqlite", "broker", "pool") <= there
     assert all(mutant.clauses for mutant in MUTANTS)
 
 
-@pytest.mark.parametrize("place", ["memory", "redis"])
+@pytest.mark.parametrize("place", ["memory", "redis", "sqlite"])
 def test_each_clause_of_the_table_is_broken_in_each_queue(place: str) -> None:
     clauses = {clause for row in table.ROWS for clause in row.clauses}
     # What is checked in one place for all backends is broken there.
@@ -71,6 +71,7 @@ def test_each_clause_of_the_life_cycle_is_broken() -> None:
 def test_there_are_enough() -> None:
     counts = Counter(mutant.place for mutant in MUTANTS)
     assert min(counts["memory"], counts["redis"]) >= 150
+    assert counts["sqlite"] >= 120
     assert counts["broker"] + counts["pool"] >= 100
     assert sum(mutant.needs != "" for mutant in MUTANTS) >= 90
 

@@ -11,7 +11,9 @@ import pytest
 import worq
 from tests.backends.conftest import Start, start
 from worq.core import Broker
+from worq.pool import lookout as lookout_module
 from worq.pool.feed import Feed, Ledger
+from worq.pool.lookout import Lookout
 from worq.pool.thread import WorkerPool
 
 __all__ = ["start"]
@@ -30,8 +32,9 @@ def brokers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Bro
         broker.tasks = found[0].tasks
     yield found
     for broker in found:
-        broker.discard_pending_tasks()
-        broker.close()
+        broker.close()  # a test may have done it
+        with worq.get_broker(url, broker.name) as last:
+            last.discard_pending_tasks()
 
 
 def submit(broker: Broker, count: int) -> None:
@@ -42,7 +45,7 @@ def submit(broker: Broker, count: int) -> None:
 @pytest.mark.parametrize("workers", [1, 4])
 def test_no_more_tasks_are_claimed_than_allowed(brokers: list[Broker], workers: int) -> None:
     spent = threading.Event()
-    ledger = Ledger(1, tasks_max=3, spent=spent.set)
+    ledger = Ledger(tasks_max=3, spent=spent.set)
     with WorkerPool(Feed(brokers[:1], ledger), workers):
         submit(brokers[0], 7)
         assert spent.wait(SECONDS)
@@ -50,7 +53,7 @@ def test_no_more_tasks_are_claimed_than_allowed(brokers: list[Broker], workers: 
 
 
 def test_a_claim_that_was_not_made_is_one_for_others(brokers: list[Broker]) -> None:
-    feed = Feed(brokers[:1], Ledger(1, tasks_max=1)).clone()
+    feed = Feed(brokers[:1], Ledger(tasks_max=1)).clone()
     assert feed.claim(0.001) is None
     submit(brokers[0], 2)
     assert feed.claim(0) is not None
@@ -58,6 +61,7 @@ def test_a_claim_that_was_not_made_is_one_for_others(brokers: list[Broker]) -> N
     assert feed.claim(None) is None
 
 
+@pytest.mark.spec("ENV-POOL-24")
 def test_the_queue_behind_the_last_is_first_whoever_claims(brokers: list[Broker]) -> None:
     feed = Feed(brokers)
     other = feed.clone()
@@ -69,67 +73,112 @@ def test_the_queue_behind_the_last_is_first_whoever_claims(brokers: list[Broker]
     other.close()
 
 
-def test_one_idle_worker_waits_for_each_queue() -> None:
-    ledger = Ledger(3)
-    closed = threading.Event()
-    ledger.first = 1
-    assert [ledger.begin_to_wait(closed, 0) for _ in range(4)] == [1, 2, 0, None]
-    assert not ledger.end_to_wait(2)
-    assert ledger.end_to_wait(1)
-    assert ledger.begin_to_wait(closed, 0) == 1
+def took(lookout: Lookout, timeout: float | None = None) -> int | None:
+    """The queue that an idle worker is told of, and has looked at."""
+    with lookout.told(timeout) as queue:
+        return queue
 
 
-def test_another_takes_the_place_of_one_who_got_a_task(start: Start) -> None:
-    ledger = Ledger(2)
+@pytest.fixture
+def lookout(brokers: list[Broker]) -> Iterator[Lookout]:
     closed = threading.Event()
-    ledger.begin_to_wait(closed, 0)
-    ledger.begin_to_wait(closed, 0)
-    others = [start(lambda: ledger.begin_to_wait(closed, None)) for _ in range(2)]
-    assert all(other.sleeps() for other in others)
-    ledger.end_to_wait(1)
-    assert sorted(other.sleeps() for other in others) == [False, True]
+    found = Lookout(brokers, closed)
+    yield found
     closed.set()
-    ledger.wake()
-    assert {other.answer() for other in others} == {1, None}
+    found.wake()
+    for broker in brokers:
+        broker.close()
+    found.join()
 
 
-def test_no_queue_is_asked_by_more_than_one_idle_worker(
+@pytest.mark.spec("ENV-POOL-25")
+def test_an_idle_worker_is_told_of_a_task_of_any_queue(
+    brokers: list[Broker], lookout: Lookout, start: Start
+) -> None:
+    for number in (2, 0, 1):
+        call = start(lambda: took(lookout))
+        assert call.sleeps()
+        submit(brokers[number], 1)
+        assert call.answer() == number
+        assert brokers[number].claim(0) is not None
+
+
+def test_of_several_idle_workers_one_is_told_until_it_has_looked(
+    brokers: list[Broker], lookout: Lookout, start: Start
+) -> None:
+    submit(brokers[1], 1)
+    with lookout.told(None) as queue:
+        assert queue == 1
+        other = start(lambda: took(lookout))
+        assert other.sleeps()
+    assert other.answer() == 1
+    assert brokers[1].claim(0) is not None
+
+
+@pytest.mark.spec("ENV-POOL-25")
+def test_one_worker_waits_for_several_queues_without_asking_for_a_task_in_vain(
     brokers: list[Broker], start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    feed = Feed(brokers)
-    asking = [0, 0, 0]
-    most = [0, 0, 0]
-    changed = threading.Condition()
+    looked: list[float | None] = []
+    for broker in brokers:
 
-    for number, broker in enumerate(brokers):
-
-        def claim(timeout: float, number: int = number, own: Any = broker.claim) -> Any:
-            with changed:
-                asking[number] += timeout > 0
-                most[number] = max(most[number], asking[number])
-                changed.notify_all()
-            try:
-                return own(timeout)
-            finally:
-                with changed:
-                    asking[number] -= timeout > 0
+        def claim(timeout: float | None, own: Any = broker.claim) -> Any:
+            looked.append(timeout)
+            return own(timeout)
 
         monkeypatch.setattr(broker, "claim", claim)
-    claims = [start(lambda: feed.claim(None)) for _ in range(6)]
-    with changed:
-        assert changed.wait_for(lambda: asking == [1, 1, 1], SECONDS)
-    for _ in range(2):
-        for broker in brokers:
-            submit(broker, 1)
-    taken = [each.answer() for each in claims]
-    assert None not in taken
-    assert most == [1, 1, 1]
+    feed = Feed(brokers)
+    call = start(lambda: feed.claim(None))
+    assert call.sleeps()
+    assert looked == [0, 0, 0]
+    submit(brokers[1], 1)
+    assert call.answer() is not None
+    assert set(looked) == {0}
+    feed.close()
+
+
+def lacking(_: object) -> bool:
+    raise NotImplementedError
+
+
+@pytest.mark.spec("ENV-POOL-25")
+def test_a_backend_that_cannot_wait_without_claiming_is_asked_now_and_then(
+    brokers: list[Broker], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookout_module, "SLICE_S", 0.001)
+    for broker in brokers:
+        monkeypatch.setattr(broker, "await_ready", lacking)
+    feed = Feed(brokers)
+    claims = [start(lambda: feed.claim(None)) for _ in range(2)]
+    submit(brokers[2], 1)
+    submit(brokers[0], 1)
+    assert None not in [call.answer() for call in claims]
+    feed.close()
+
+
+@pytest.mark.spec("ENV-POOL-5", "ENV-POOL-25")
+def test_an_error_while_nobody_looks_is_met_by_who_looks(
+    brokers: list[Broker], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> bool:
+        raise worq.BackendUnavailable("planted", "not_sent")
+
+    monkeypatch.setattr(brokers[1], "await_ready", fail)
+    feed = Feed(brokers)
+    own = brokers[1].claim
+    failing = [True]
+    monkeypatch.setattr(brokers[1], "claim", lambda timeout: fail(0) if failing else own(timeout))
+    assert isinstance(start(lambda: feed.claim(None)).error(), worq.BackendUnavailable)
+    failing.clear()
+    submit(brokers[1], 1)
+    assert start(lambda: feed.claim(None)).answer() is not None
+    feed.close()
 
 
 def test_who_waited_and_got_a_task_has_it_while_another_still_looks(
     brokers: list[Broker], start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = Ledger(1)
+    ledger = Ledger()
     feed = Feed(brokers[:1], ledger)
     own, waits = brokers[0].claim, threading.Event()
 
@@ -147,11 +196,12 @@ def test_who_waited_and_got_a_task_has_it_while_another_still_looks(
 
 
 def test_a_look_that_takes_long_keeps_nobody_from_a_task(brokers: list[Broker]) -> None:
-    ledger = Ledger(3)
+    ledger = Ledger()
     feed = Feed(brokers, ledger)
     submit(brokers[0], 1)
     with ledger.turn:
         assert feed.claim(SECONDS) is not None
+    feed.close()
 
 
 def test_closing_ends_all_waiting(brokers: list[Broker], start: Start) -> None:
@@ -166,7 +216,7 @@ def test_closing_ends_all_waiting(brokers: list[Broker], start: Start) -> None:
 
 def test_a_burst_waits_for_what_runs_and_for_what_that_makes_ready(brokers: list[Broker]) -> None:
     spent = threading.Event()
-    feed = Feed(brokers, Ledger(3, burst=True, spent=spent.set))
+    feed = Feed(brokers, Ledger(burst=True, spent=spent.set))
     one = brokers[2].queue().len("a")
     two = worq.Task(brokers[2].queue().len, on_error="pass")(one)
     claim = feed.claim(0)
@@ -192,7 +242,7 @@ def test_a_burst_waits_for_what_runs_and_for_what_that_makes_ready(brokers: list
 def test_what_cannot_be_read_has_ended(brokers: list[Broker]) -> None:
     spent = threading.Event()
     failed = brokers[1].queue().len(Unreadable())
-    with WorkerPool(Feed(brokers, Ledger(3, burst=True, spent=spent.set))):
+    with WorkerPool(Feed(brokers, Ledger(burst=True, spent=spent.set))):
         assert spent.wait(SECONDS)
     with pytest.raises(worq.TaskFailure, match="message cannot be read: RuntimeError: planted"):
         _ = failed.value
@@ -202,7 +252,7 @@ def test_an_outcome_that_is_stored_at_the_second_try_has_not_ended_at_the_first(
     brokers: list[Broker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spent = threading.Event()
-    feed = Feed(brokers, Ledger(3, burst=True, spent=spent.set))
+    feed = Feed(brokers, Ledger(burst=True, spent=spent.set))
     other = feed.clone()
     too_early: list[bool] = []
     own = Broker.finish
@@ -231,7 +281,7 @@ def test_what_is_given_up_has_ended(brokers: list[Broker], monkeypatch: pytest.M
     monkeypatch.setattr(Broker, "finish", finish)
     lost = brokers[0].queue().len("a")
     spent = threading.Event()
-    with WorkerPool(Feed(brokers, Ledger(3, burst=True, spent=spent.set))):
+    with WorkerPool(Feed(brokers, Ledger(burst=True, spent=spent.set))):
         assert spent.wait(SECONDS)
     brokers[0].task_failed(lost)
 

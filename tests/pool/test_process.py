@@ -179,7 +179,7 @@ def test_a_burst_ends_although_a_task_was_given_up_or_its_worker_has_died(
     spent = threading.Event()
     Task(getattr(memory.queue(), name), id="a", **options)("exit code 3")
     with closing(Planted(memory.url, memory.name)) as queue:
-        make_pool(Feed([Broker(queue)], Ledger(1, burst=True, spent=spent.set))).start()
+        make_pool(Feed([Broker(queue)], Ledger(burst=True, spent=spent.set))).start()
         assert spent.wait(PATIENCE_S)
     memory.task_failed(memory.deferred("a"))
 

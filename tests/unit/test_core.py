@@ -12,11 +12,11 @@ import worq
 from worq import Broker, QueueClosed, TaskSpace
 from worq.clock import ManualClock, MonotonicClock
 from worq.core import AbstractTaskQueue
-from worq.messages import Address, read_outcome, write_outcome
+from worq.messages import Address, Codec, read_outcome, write_outcome
 from worq.queue.memory import TaskQueue
 from worq.queue.memory.stores import STORES
-from worq.serializer import Pickle
-from worq.task import TaskFailure
+from worq.serializer import Json, Pickle, Serializer, Signed
+from worq.task import FunctionTask, TaskFailure
 from worq.values import Outcome, Token
 
 URL = "memory://unit"
@@ -227,14 +227,15 @@ def test_deferred_of_memory_is_of_no_use_in_another_process(broker: Broker) -> N
 
 # Failures always fit.
 
-ADDRESS = Address("f", "q", "a")
+TASK = FunctionTask("f", "a", Token.new(), (), {})
 
 
 @pytest.mark.spec("RUN-4")
 @pytest.mark.parametrize("bytes_max", [0, 10, 150, 500, 2_000, 20_000, 100_000])
-def test_failure_is_shortened_until_it_fits(bytes_max: int) -> None:
+@pytest.mark.parametrize("serializer", [Pickle(), Json(), Signed(keys="k" * 16)], ids=repr)
+def test_failure_is_shortened_until_it_fits(serializer: Serializer, bytes_max: int) -> None:
     failure = TaskFailure("f", "q", "a", "ValueError: " + "x" * 50_000)
-    message, failed = write_outcome(Pickle(), failure, ADDRESS, bytes_max)
+    message, failed = write_outcome(Codec(serializer, "q", bytes_max), failure, TASK)
     assert failed
     assert len(message) <= bytes_max
 
@@ -242,7 +243,8 @@ def test_failure_is_shortened_until_it_fits(bytes_max: int) -> None:
 @pytest.mark.spec("RUN-4")
 def test_shortened_failure_still_says_what_it_is() -> None:
     failure = TaskFailure("f", "q", "a", "ValueError: " + "x" * 50_000)
-    message, _ = write_outcome(Pickle(), failure, ADDRESS, 2_000)
-    held = read_outcome(Pickle(), Outcome("failure", message), ADDRESS)
+    codec = Codec(Pickle(), "q", 2_000)
+    message, _ = write_outcome(codec, failure, TASK)
+    held = read_outcome(codec, Outcome("failure", message), Address("f", "q", "a"), TASK.token)
     assert str(held.failure).startswith("f [q:a] ValueError: xxxx")
     assert str(held.failure).endswith("... (49012 more characters)")

@@ -51,7 +51,7 @@ PLACES: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.parametrize("protocol", [2, 5])
 def test_pickle_gives_back_what_it_was_given(value: object, protocol: int) -> None:
     message = Pickle(protocol).dumps(value, nothing)
-    assert Pickle().loads(message, decoder(Pickle(), no_arguments)) == value
+    assert Pickle().loads(message, decoder(Pickle().loads, no_arguments)) == value
 
 
 @pytest.mark.spec("CALL-1")
@@ -60,21 +60,23 @@ def test_deferred_is_found_wherever_it_is(place: str, deferred: Deferred) -> Non
     passed = Passed(Pickle())
     message = Pickle().dumps(PLACES[place](deferred), passed.encode)
     assert passed.awaited == [deferred]
-    found = Pickle().loads(message, decoder(Pickle(), lambda task_id, name: f"{name}:{task_id}"))
+    found = Pickle().loads(
+        message, decoder(Pickle().loads, lambda task_id, name, _: f"{name}:{task_id}")
+    )
     assert repr(found) == repr(PLACES[place]("f:a"))
 
 
 def test_deferred_that_is_repeated_becomes_one_object(deferred: Deferred) -> None:
     passed = Passed(Pickle())
     message = Pickle().dumps([deferred, {"again": deferred}], passed.encode)
-    found: Any = Pickle().loads(message, decoder(Pickle(), lambda *_: object()))
+    found: Any = Pickle().loads(message, decoder(Pickle().loads, lambda *_: object()))
     assert found[0] is found[1]["again"]
 
 
 def test_two_deferreds_of_one_task_become_one_object(broker: Broker, deferred: Deferred) -> None:
     passed = Passed(Pickle())
     message = Pickle().dumps([deferred, broker.deferred("a", "f")], passed.encode)
-    found: Any = Pickle().loads(message, decoder(Pickle(), lambda *_: object()))
+    found: Any = Pickle().loads(message, decoder(Pickle().loads, lambda *_: object()))
     assert found[0] is found[1]
 
 
@@ -135,7 +137,7 @@ def test_only_worq_reads_a_message_with_stand_ins(broker: Broker, deferred: Defe
 @pytest.mark.parametrize("stand_in", [[], ["new"], ["deferred", 1, 2], ["failure", []], 5])
 def test_unknown_stand_in_is_refused(stand_in: Any) -> None:
     with pytest.raises(ValueError, match=r"stand-in|failure"):
-        decoder(Pickle(), no_arguments)(stand_in)
+        decoder(Pickle().loads, no_arguments)(stand_in)
 
 
 def test_pickle_shows_its_protocol() -> None:

@@ -182,14 +182,20 @@ def test_importing_worq_imports_no_backend_and_no_other_package() -> None:
     assert loaded == "[]"
 
 
-def test_missing_package_says_what_to_install() -> None:
+@pytest.mark.parametrize("missing", ["redis", "hiredis"])
+def test_missing_package_says_what_to_install(missing: str) -> None:
     shown = run_python(
         "import sys, worq\n"
-        "sys.modules['redis'] = None\n"
+        "class Missing:\n"
+        "    def find_spec(name, path, target=None):\n"
+        f"        if name == {missing!r}: raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Missing)\n"
         "try:\n    worq.get_broker('redis://localhost')\n"
         "except ImportError as error:\n    print(error if error.__suppress_context__ else 'two')"
     )
-    assert shown == "url: redis:// needs the package redis, which the extra worq-spec[redis] brings"
+    assert shown == (
+        f"url: redis:// needs the package {missing}, which the extra worq-spec[redis] brings"
+    )
 
 
 def test_another_import_error_of_a_backend_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from worq.cli.explore import explore
 from worq.cli.info import info
 from worq.cli.purge import purge
 from worq.cli.result import result
+from worq.cli.spec import spec
 from worq.cli.worker import worker
 
 
@@ -18,5 +19,5 @@ def worq() -> None:
     """Run worq, a task queue whose behaviour is defined by an executable specification."""
 
 
-for command in (check, demo, explore, info, purge, result, worker):
-    worq.add_command(command)
+for _command in (check, demo, explore, info, purge, result, spec, worker):
+    worq.add_command(_command)

@@ -5,6 +5,8 @@ import logging
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -45,8 +47,11 @@ NEEDED = frozenset({"hypothesis", "pytest"})
 @click.command(help=HELP)
 @url_argument
 @click.option("--thorough", is_flag=True, help="As much as the tests of worq itself do.")
+@click.option(
+    "--vectors", metavar="FILE", help="Replay the histories of `worq spec --vectors` instead."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check(url: str, *, thorough: bool, as_json: bool) -> None:
+def check(url: str, *, thorough: bool, vectors: str | None, as_json: bool) -> None:
     with _scratch(url) as scratch:
         from worq.testing.kit import USUAL
         from worq.testing.scratch import ON_A_SERVER
@@ -54,6 +59,8 @@ def check(url: str, *, thorough: bool, as_json: bool) -> None:
         with needing_a_server("URL"):
             _reach(scratch)
             kit = scratch.kit(USUAL if thorough else ON_A_SERVER)
+            if vectors is not None:
+                kit = _replaying(vectors, kit)
             report = _run(kit)
             left = scratch.close()
     if as_json:
@@ -103,6 +110,20 @@ def _reach(scratch: "Scratch") -> None:
             raise
         except Exception:  # noqa: BLE001
             return
+
+
+def _replaying(path: str, kit: "Kit") -> "Kit":
+    """A kit with nothing but the histories of a file."""
+    from worq.testing.kit import Check, Kit
+    from worq.testing.stages import replayed
+    from worq.testing.vectors import histories_of
+
+    try:
+        histories = histories_of(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"--vectors: {path}: {error}") from error
+    check = Check("transitions", f"the histories of {path}", partial(replayed, histories))
+    return Kit(kit.subject, [check])
 
 
 def _run(kit: "Kit") -> "Report":

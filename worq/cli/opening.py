@@ -11,7 +11,7 @@ import worq
 from worq.cli import logs
 from worq.cli.exits import NoServer, needing_a_server
 from worq.core import Broker
-from worq.urls import is_process_local
+from worq.urls import is_process_local, without_serializer
 
 # Somebody is looking on; thirty seconds, the default, are for what runs by itself.
 RETRY_SECONDS = 3.0
@@ -41,7 +41,7 @@ def _check_file(argument: str, url: str) -> None:
     if url.startswith("sqlite://"):
         from worq.queue.sqlite.place import place_of  # noqa: PLC0415 - only a file needs SQLite
 
-        path = place_of(url).path
+        path = place_of(without_serializer(url)).path
         if not Path(path).exists():
             raise NoServer(f"{argument}: no such file: {path!r}")
 

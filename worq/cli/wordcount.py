@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from worq.task import TaskSpace
 
-tasks = TaskSpace("wordcount")
+tasks: TaskSpace = TaskSpace("wordcount")
 
 UNREADABLE = (OSError, SyntaxError, ValueError, LookupError, tokenize.TokenError)
 

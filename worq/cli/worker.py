@@ -39,8 +39,7 @@ attempts left, or else whoever waits for it is told that it expired. HUP drains 
 the whole command again, with the same process id.
 
 Several queues are served in strict rotation: whoever is free looks first at the queue behind that of
-the last task. If all are empty, one idle worker waits for each; where there are fewer of these than
-queues, a task may be found up to half a second late.
+the last task. If all are empty, whoever is idle waits for all of them.
 
 \b
 Examples:
@@ -92,7 +91,7 @@ class _Plan(NamedTuple):
         """A pool, and what starts it."""
         ledger = None
         if self.burst or self.tasks_max is not None or len(brokers) > 1:
-            ledger = Ledger(len(brokers), tasks_max=self.tasks_max, burst=self.burst, spent=spent)
+            ledger = Ledger(tasks_max=self.tasks_max, burst=self.burst, spent=spent)
         broker = loading.fed(brokers, ledger)
         if self.processes is None:
             threads = thread.WorkerPool(broker, self.threads or 1, drain_timeout=math.inf)
@@ -271,6 +270,8 @@ def _work(plan: _Plan, foreman: Foreman, *, reload: bool) -> Ending:
     except process.WorkerInitError as error:
         click.echo(f"Error: no worker process: {error}", err=True)
         raise click.exceptions.Exit(FAILED) from error
+    if refused := sum(broker.refused for broker in brokers):
+        _log.warning("messages that were refused: %s", f"{refused:,}")
     for broker in brokers:
         broker.close()
     return ending

@@ -20,7 +20,8 @@ _log = logging.getLogger(__name__)
 class Crew(Shift):
     """The threads of a pool of processes: some that claim, a minder for each worker, and the keeper.
 
-    One claims for all workers; but of several queues each needs somebody who waits for it.
+    One claims for all workers; of several queues, as many as these: a connection that has gone silent
+    keeps one of them, and the others go on.
 
     Claims stay in this process, which only lends the tasks to workers: so whatever becomes of a
     worker, its claim is kept, finished or released from here. [ENV-POOL-13]

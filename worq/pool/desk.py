@@ -59,7 +59,7 @@ class Desk:
 
     def __init__(self, workers: int, claimers: int = 1) -> None:
         """`claimers`: how many threads place jobs."""
-        self.posts = [Post() for _ in range(workers)]
+        self.posts: list[Post] = [Post() for _ in range(workers)]
         self._free: list[Post] = []
         self._waiting: deque[Job] = deque()  # only while no post is free
         self._reserved = 0  # free posts for which a claim is under way

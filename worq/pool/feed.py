@@ -9,11 +9,12 @@ from weakref import WeakSet
 from worq.core import Broker, Ended
 from worq.failures import TaskFailure
 from worq.introspection import Sign
+from worq.pool.lookout import Lookout
 from worq.task import FunctionTask
 from worq.values import Claim, Token
 
-# How long a worker waits for a task of one queue before it sees whether others are left without anybody who waits.
-SLICE_S = 0.25
+# How long who looks waits for another who does, and who may claim no more for another claim to come to nothing.
+TURN_S = 0.25
 # How often a burst looks whether the tasks that still run have made others ready.
 BURST_S = 0.1
 
@@ -45,18 +46,14 @@ class Ledger:
 
     def __init__(
         self,
-        queues: int,
         *,
         tasks_max: int | None = None,
         burst: bool = False,
         spent: Callable[[], object] = lambda: None,
     ) -> None:
         self.is_burst = burst
-        self.turn = threading.Lock()
+        self.turn: threading.Lock = threading.Lock()
         self.first = 0
-        self.looked_s = float("-inf")
-        self._queues = range(queues)
-        self._waited_for: set[int] = set()
         self._left = tasks_max
         self._unclaimed = tasks_max
         self._tell = spent
@@ -77,7 +74,7 @@ class Ledger:
             if self._left is None:
                 return True
             if self._left == 0:
-                self._changed.wait(SLICE_S)
+                self._changed.wait(TURN_S)
                 return False
             self._left -= 1
             return True
@@ -108,7 +105,6 @@ class Ledger:
 
     def found_nothing(self) -> None:
         """All queues are empty. `turn` is held."""
-        self.looked_s = time.monotonic()
         if self.is_burst:
             with self._changed:
                 if not self._running:
@@ -120,38 +116,10 @@ class Ledger:
             if not self._is_spent:
                 self._changed.wait(BURST_S)
 
-    def begin_to_wait(self, closed: threading.Event, timeout: float | None) -> int | None:
-        """A queue that nobody waits for, as soon as there is one: of several the one whose turn it is.
-
-        None if there is none within the timeout, or nobody is to wait any longer.
-        """
-        with self._changed:
-            self._changed.wait_for(
-                lambda: closed.is_set() or self._is_spent or self._left_alone, timeout
-            )
-            left_alone = self._left_alone
-            if closed.is_set() or self._is_spent or not left_alone:
-                return None
-            queue = min(left_alone, key=lambda each: (each - self.first) % len(self._queues))
-            self._waited_for.add(queue)
-            return queue
-
-    def end_to_wait(self, queue: int) -> bool:
-        """Was there a queue that nobody waited for?"""
-        with self._changed:
-            were_left_alone = bool(self._left_alone)
-            self._waited_for.discard(queue)
-            self._changed.notify_all()
-            return were_left_alone
-
     def wake(self) -> None:
-        """Have who waits for a queue that nobody waits for look whether it was closed."""
+        """Have who rests look whether it is closed."""
         with self._changed:
             self._changed.notify_all()
-
-    @property
-    def _left_alone(self) -> set[int]:
-        return set(self._queues) - self._waited_for
 
     def _spend(self) -> None:
         if not self._is_spent:
@@ -164,20 +132,20 @@ class Feed(Broker):
     """A broker of several queues, for one pool: it claims from them in strict rotation.
 
     Each claim begins to look at the queue behind the one that gave the last task, whichever worker
-    got that. If all are empty, one worker waits for each, as far as there are enough, and the others
-    for one of these to get a task. So with as many idle workers as queues a task is claimed as soon
-    as it is there. With fewer each looks at all, when it has waited for `SLICE_S`.
+    got that. If all are empty, idle workers are told when one of them may have a task, and look
+    again.
     """
 
     def __init__(self, brokers: Sequence[Broker], ledger: Ledger | None = None) -> None:
         """It closes the brokers. `ledger`: without one there is no end to it."""
         first = brokers[0]
         super().__init__(first._queue, serializer=first._serializer)  # noqa: SLF001 - it is a Broker
-        self.tasks = first.tasks
+        self.tasks: dict[str, Callable[..., Any]] = first.tasks
         self._brokers = list(brokers)
         self._by_name = {broker.name: broker for broker in brokers}
-        self._ledger = Ledger(len(self._brokers)) if ledger is None else ledger
+        self._ledger = Ledger() if ledger is None else ledger
         self._closed = threading.Event()
+        self._lookout = Lookout(self._brokers, self._closed)
 
     @property
     def name(self) -> str:
@@ -186,6 +154,10 @@ class Feed(Broker):
     @property
     def queue_count(self) -> int:
         return len(self._brokers)
+
+    @property
+    def refused(self) -> int:
+        return sum(broker.refused for broker in self._brokers)
 
     def clone(self, *, url: str | None = None, name: str | None = None) -> Self:
         assert url is None
@@ -202,8 +174,10 @@ class Feed(Broker):
     def close(self) -> None:
         self._closed.set()
         self._ledger.wake()
+        self._lookout.wake()
         for broker in self._brokers:
             broker.close()
+        self._lookout.join()
 
     # Claiming.
 
@@ -227,50 +201,40 @@ class Feed(Broker):
         claim = self.claim(timeout)
         return [] if claim is None else [claim]
 
-    def _look(self, *, is_first: bool = True) -> Claim | None:
-        """The next task that is there. Unless it is the first look, one of somebody else a moment ago will do."""
+    def _look(self, told: int | None = None) -> Claim | None:
+        """The next task that is there, if any. `told`: the queue that may have one."""
         # Who has the turn may wait half a minute for a server that is silent; nobody waits for that.
-        if not self._ledger.turn.acquire(timeout=SLICE_S if is_first else 0):
-            return None
+        if not self._ledger.turn.acquire(timeout=TURN_S):
+            return None if told is None else self._look_at(told)
         try:
-            if not is_first and time.monotonic() - self._ledger.looked_s < SLICE_S / 2:
-                return None
             count = len(self._brokers)
             for step in range(count):
-                index = (self._ledger.first + step) % count
-                claim = self._brokers[index].claim(0)
+                claim = self._look_at((self._ledger.first + step) % count)
                 if claim is not None:
-                    return self._claimed(claim, index)
+                    return claim
             self._ledger.found_nothing()
         finally:
             self._ledger.turn.release()
         return None
 
+    def _look_at(self, index: int, timeout: float | None = 0) -> Claim | None:
+        claim = self._brokers[index].claim(timeout)
+        return None if claim is None else self._claimed(claim, index)
+
     def _wait(self, timeout: float | None) -> Claim | None:
         if self._ledger.is_burst:
             self._ledger.rest()
             return None
+        if len(self._brokers) == 1:
+            return self._look_at(0, timeout)
         end_s = float("inf") if timeout is None else time.monotonic() + timeout
         claim = None
         while claim is None and (left_s := end_s - time.monotonic()) > 0:
-            index = self._ledger.begin_to_wait(self._closed, None if timeout is None else left_s)
-            if index is None:
-                break
-            claim = self._wait_for(index, left_s)
+            with self._lookout.told(None if timeout is None else left_s) as queue:
+                if queue is None:
+                    break
+                claim = self._look(queue)
         return claim
-
-    def _wait_for(self, index: int, left_s: float) -> Claim | None:
-        """Wait for a task of one queue, and then look at all if some are left without anybody who waits."""
-        were_left_alone = False
-        timeout = left_s if len(self._brokers) == 1 else min(left_s, SLICE_S)
-        try:
-            claim = self._brokers[index].claim(timeout)
-        finally:
-            were_left_alone = self._ledger.end_to_wait(index)
-        if claim is not None:
-            # Not behind one who looks, which may take half a minute: nobody keeps the claim yet.
-            return self._claimed(claim, index)
-        return self._look(is_first=False) if were_left_alone else None
 
     def _claimed(self, claim: Claim, index: int) -> Claim:
         # Of two at the same time either will do: it only says where the next look begins.

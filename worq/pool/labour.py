@@ -38,13 +38,14 @@ class Recipe:
     def __init__(
         self,
         init_func: InitFunc,
-        url: str,
-        queue: str,
+        broker: Broker,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
     ) -> None:
-        """`queue`: the name of the queue that the broker is to speak for."""
-        self._parts = (init_func, url, queue, tuple(args), dict(kwargs))
+        """`broker`: the pool's; that of the worker is to speak for the same queue in the same way."""
+        self._parts = (
+            init_func, broker.url, broker.name, broker.serializer_name, tuple(args), dict(kwargs),
+        )  # fmt: skip
 
     def __reduce__(self) -> tuple[Callable[[bytes], "PackedRecipe"], tuple[bytes]]:
         return PackedRecipe, (bytes(ForkingPickler.dumps(self._parts)),)
@@ -58,13 +59,18 @@ class PackedRecipe:
 
     def make(self) -> Broker:
         """The broker. Raises whatever goes wrong."""
-        init_func, url, queue, args, kwargs = pickle.loads(self._packed)  # noqa: S301 - it is the pool's
+        init_func, url, queue, serializer, args, kwargs = pickle.loads(self._packed)  # noqa: S301 - it is the pool's
         broker: object = init_func(url, *args, **kwargs)
         if not isinstance(broker, Broker):
             raise TypeError(f"init_func: it must return a Broker, not {broker!r}")
         if broker.name != queue:
             raise ValueError(
                 f"init_func: a broker of the queue {queue!r} is needed, not {broker!r}"
+            )
+        if broker.serializer_name != serializer:
+            raise ValueError(
+                f"init_func: a broker with the pool's serializer, {serializer!r}, is needed, "
+                f"not {broker.serializer_name!r}: {broker!r}"
             )
         return broker
 

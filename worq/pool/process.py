@@ -55,8 +55,8 @@ class WorkerPool:
     ) -> None:
         """`init_func(url, *init_args, **init_kwargs)` returns the broker of a worker, in that worker.
 
-        It is called once a worker, with the broker's URL, and has to speak for the same queue; all
-        three are pickled. `workers`: how many; None for the CPUs that this process may use.
+        It is called once a worker, with the broker's URL, and has to speak for the same queue with the
+        same serializer; all three are pickled. `workers`: how many; None for the CPUs that this process may use.
         `max_worker_tasks`: after so many tasks a worker is replaced. `name`: of threads and
         processes. `time_limit`: how many seconds a task may run before it is ended and fails; None:
         for ever. `drain_timeout`: how many seconds `stop` leaves to what runs, by the queue's
@@ -66,14 +66,14 @@ class WorkerPool:
             raise TypeError(f"init_func: a function is needed, not {init_func!r}")
         _check_arguments(init_args, init_kwargs)
         self.broker = broker
-        self.workers = _cpus() if workers is None else count("workers", workers, WORKERS_MAX)
-        self.name = f"worq {broker.name}" if name is None else name
+        self.workers: int = _cpus() if workers is None else count("workers", workers, WORKERS_MAX)
+        self.name: str = f"worq {broker.name}" if name is None else name
         self.max_worker_tasks = max_worker_tasks
         self.time_limit = time_limit
         self.drain_timeout = drain_timeout
         self._drain_s = checks.seconds_or_forever("drain_timeout", drain_timeout)
         self._terms = Terms(
-            Recipe(init_func, broker.url, broker.name, init_args, init_kwargs or {}),
+            Recipe(init_func, broker, init_args, init_kwargs or {}),
             f"{self.name} worker",
             None
             if max_worker_tasks is None

@@ -34,9 +34,9 @@ class WorkerPool:
         `name`: of its threads. `drain_timeout`: how many seconds `stop` leaves to what runs, by the
         queue's clock; infinity: until it ends.
         """
-        self.broker = checks.instance("broker", broker, Broker)
-        self.workers = count("workers", workers, WORKERS_MAX)
-        self.name = f"worq {broker.name}" if name is None else name
+        self.broker: Broker = checks.instance("broker", broker, Broker)
+        self.workers: int = count("workers", workers, WORKERS_MAX)
+        self.name: str = f"worq {broker.name}" if name is None else name
         self.drain_timeout = drain_timeout
         self._drain_s = checks.seconds_or_forever("drain_timeout", drain_timeout)
         self._lock = threading.Lock()

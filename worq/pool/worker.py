@@ -39,7 +39,7 @@ class Worker:
         """Start it. Raises what pickling the recipe raises, and OSError."""
         ours, theirs = socket.socketpair()
         ending, self._lifeline = _spawning.Pipe(duplex=False)
-        self.line = Line(ours)
+        self.line: Line = Line(ours)
         _workers.add(self)
         self._process = _spawning.Process(
             target=labour.main, args=(theirs, ending, recipe), name=name, daemon=False
@@ -53,7 +53,7 @@ class Worker:
         finally:
             theirs.close()
             ending.close()
-        self.pid = self._process.pid
+        self.pid: int | None = self._process.pid
         self._how: str | None = None
 
     def is_alive(self) -> bool:

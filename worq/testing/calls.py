@@ -21,7 +21,7 @@ class Call(Generic[R_co]):
     def __init__(self, act: Callable[[], R_co]) -> None:
         self._act = act
         self._future: Future[R_co] = Future()
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread: threading.Thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     def _run(self) -> None:

@@ -79,10 +79,10 @@ class LifecycleLockstep:
         self.clock = clock
         self._claimed = claimed
         self.queues = queues
-        self.brokers = [Broker(queue) for queue in queues]
+        self.brokers: list[Broker] = [Broker(queue) for queue in queues]
         for broker in self.brokers:
             broker.expose(tasks())
-        self.world = model.start(tuple(queue.name for queue in queues), workers)
+        self.world: model.World = model.start(tuple(queue.name for queue in queues), workers)
         self.rows: Counter[object] = Counter()
         self._deferreds: list[Deferred] = []
         self._hands: list[FunctionTask | None] = [None] * workers

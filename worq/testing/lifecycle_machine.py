@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from worq.testing.bench import Bench
+from worq.testing.lifecycle import LifecycleLockstep
 from worq.testing.machine import FROM_DEADLINE_MS, Moment
 from worq_model import lifecycle as model
 from worq_model.values import Options, find
@@ -15,11 +16,13 @@ IDS = ("a", "b", "c")
 NAMES = ("echo", "echo", "echo", "give", "give", "boom", "exit", "interrupt", "opaque", "nobody")
 WORKERS = 2
 
-ids = st.sampled_from(IDS)
-queues = st.sampled_from((0, 0, 0, 0, 1))
-workers = st.integers(0, WORKERS - 1)
-picks = st.sampled_from((0, 0, 1, 1, 2, 3, 5, 7))  # counted from the latest Deferred backwards
-options = st.builds(
+ids: st.SearchStrategy[str] = st.sampled_from(IDS)
+queues: st.SearchStrategy[int] = st.sampled_from((0, 0, 0, 0, 1))
+workers: st.SearchStrategy[int] = st.integers(0, WORKERS - 1)
+picks: st.SearchStrategy[int] = st.sampled_from(
+    (0, 0, 1, 1, 2, 3, 5, 7)
+)  # counted from the latest Deferred backwards
+options: st.SearchStrategy[Options] = st.builds(
     Options,
     st.sampled_from((False, False, False, True)),
     st.booleans(),
@@ -27,16 +30,19 @@ options = st.builds(
     st.sampled_from((3, 60_000, None)),
     st.sampled_from((1, 1, 2)),
 )
-leaves = st.one_of(picks.map(model.Use), picks.map(model.Use), st.integers(0, 9), st.none())
-arguments = st.lists(st.one_of(leaves, st.lists(leaves, max_size=2).map(tuple)), max_size=3).map(
-    tuple
+leaves: st.SearchStrategy[model.Use | int | None] = st.one_of(
+    picks.map(model.Use), picks.map(model.Use), st.integers(0, 9), st.none()
 )
+arguments: st.SearchStrategy[tuple[Any, ...]] = st.lists(
+    st.one_of(leaves, st.lists(leaves, max_size=2).map(tuple)), max_size=3
+).map(tuple)
 
 
 class LifecycleMachine(RuleBasedStateMachine):
     """`make_lifecycle_machine` binds it to its bench."""
 
     bench: ClassVar[Bench]
+    lockstep: LifecycleLockstep
 
     def __init__(self) -> None:
         super().__init__()

@@ -35,7 +35,7 @@ class Disagreement(AssertionError):
 
     def __init__(self, text: str, clauses: Sequence[str] = (), broken: str = "") -> None:
         super().__init__(text)
-        self.clauses = tuple(clauses)
+        self.clauses: tuple[str, ...] = tuple(clauses)
         self.broken = broken
 
 
@@ -55,7 +55,7 @@ class Lockstep:
     ) -> None:
         self.clock = clock
         self._claimed = claimed
-        self.looks_at_arguments = REFERENCE in claimed
+        self.looks_at_arguments: bool = REFERENCE in claimed
         self.queues = queues
         self.states: list[State] = [EMPTY for _ in self.queues]
         self.rows: Counter[Row] = Counter()

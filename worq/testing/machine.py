@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from worq.testing.bench import Bench
 from worq.testing.driver import Do
+from worq.testing.lockstep import Lockstep
 from worq_model import operations as ops
 from worq_model.values import (
     COMPLETED,
@@ -38,10 +39,10 @@ Which = Literal["any", "current", "stale"]
 Moment = Literal["little", "before", "at", "after", "far"]
 FROM_DEADLINE_MS: dict[Moment, int] = {"before": -1, "at": 0, "after": 1, "far": 5003}
 
-ids = st.sampled_from(IDS)
-whiches = st.sampled_from(("any", "current", "current", "stale"))
-messages = st.binary(max_size=4)
-options = st.builds(
+ids: st.SearchStrategy[str] = st.sampled_from(IDS)
+whiches: st.SearchStrategy[Which] = st.sampled_from(("any", "current", "current", "stale"))
+messages: st.SearchStrategy[bytes] = st.binary(max_size=4)
+options: st.SearchStrategy[Options] = st.builds(
     Options,
     st.sampled_from((False, False, False, True)),
     st.booleans(),
@@ -49,9 +50,11 @@ options = st.builds(
     st.sampled_from(RETENTIONS_MS),
     st.sampled_from((1, 1, 2)),
 )
-arguments = st.dictionaries(ids, whiches, max_size=2)
-fetched = st.sampled_from((None,) * 6 + (Outcome("failure", b"fetched", "x"), EXPIRED))
-places = st.fixed_dictionaries(
+arguments: st.SearchStrategy[dict[str, Which]] = st.dictionaries(ids, whiches, max_size=2)
+fetched: st.SearchStrategy[Outcome | None] = st.sampled_from(
+    (None,) * 6 + (Outcome("failure", b"fetched", "x"), EXPIRED)
+)
+places: st.SearchStrategy[dict[str, int | bool]] = st.fixed_dictionaries(
     {
         "queue": st.sampled_from((0, 0, 0, 1)),
         "client": st.sampled_from((0, 1)),
@@ -59,7 +62,7 @@ places = st.fixed_dictionaries(
         "aimed": st.sampled_from((True, True, True, True, True, False)),
     }
 )
-rarely = st.sampled_from((False,) * 7 + (True,))
+rarely: st.SearchStrategy[bool] = st.sampled_from((False,) * 7 + (True,))
 
 
 class Place(TypedDict):
@@ -75,6 +78,7 @@ class Machine(RuleBasedStateMachine):
     """What both machines share. A subclass names its bench; `make_machine` does that."""
 
     bench: ClassVar[Bench]
+    lockstep: Lockstep
 
     def __init__(self) -> None:
         super().__init__()
@@ -192,10 +196,10 @@ class Machine(RuleBasedStateMachine):
         return task.incarnation if again and task is not None else self.fresh(queue, task_id)
 
 
-behinds = st.sampled_from((0, 0, 0, 1))
-agains = st.sampled_from((False, False, False, True))
-ticks = st.sampled_from(("little", "before", "at", "at", "after", "far"))
-littles = st.integers(0, 6)
+behinds: st.SearchStrategy[int] = st.sampled_from((0, 0, 0, 1))
+agains: st.SearchStrategy[bool] = st.sampled_from((False, False, False, True))
+ticks: st.SearchStrategy[Moment] = st.sampled_from(("little", "before", "at", "at", "after", "far"))
+littles: st.SearchStrategy[int] = st.integers(0, 6)
 
 
 class RulesMachine(Machine):

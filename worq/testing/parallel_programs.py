@@ -47,7 +47,7 @@ class Symbol(NamedTuple):
     queue: int
 
 
-symbols = st.builds(
+symbols: st.SearchStrategy[Symbol] = st.builds(
     Symbol,
     st.sampled_from(KINDS),
     st.sampled_from(OFTEN),
@@ -76,7 +76,7 @@ def _plain(kind: str, one: str = "a", other: str = "b") -> Symbol:
 
 
 _SUBMIT, _CLAIM, _FINISH = _plain("submit"), _plain("claim"), _plain("finish")
-beginnings = st.sampled_from(
+beginnings: st.SearchStrategy[tuple[Symbol, ...]] = st.sampled_from(
     (
         (),
         (_SUBMIT,),

@@ -94,8 +94,8 @@ class FaultProxy:
         self._due = threading.Event()
         self.plan: Plan | None = None
         self.on_loss: Callable[[], object] = lambda: None
-        self.commands = 0
-        self.connections = 0
+        self.commands: int = 0
+        self.connections: int = 0
         self.counts: Counter[str] = Counter()
 
     @property

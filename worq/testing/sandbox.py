@@ -59,10 +59,10 @@ class Sandbox:
     """
 
     def __init__(self, *tasks: Any, name: str = "default") -> None:
-        self.clock = ManualClock()
+        self.clock: ManualClock = ManualClock()
         url = f"memory://sandbox-{secrets.token_hex(6)}"
         self._queue = _Queue(url, name, clock=self.clock)
-        self.broker = Broker(self._queue)
+        self.broker: Broker = Broker(self._queue)
         for each in tasks:
             self.broker.expose(each)
         self._deaths: list[Death | None] = []

@@ -52,12 +52,12 @@ class _Worker(threading.Thread):
     def __init__(self, scheduler: "Scheduler", number: int) -> None:
         super().__init__(name=f"scheduled {number}", daemon=True)
         self.number = number
-        self.baton = threading.Lock()
+        self.baton: threading.Lock = threading.Lock()
         self.baton.acquire()
         self.job: Callable[[], None] | None = None
-        self.turn = _Turn.DONE
+        self.turn: _Turn = _Turn.DONE
         self.wants: Lock | None = None
-        self.holds = 0
+        self.holds: int = 0
         self.until_ms: int | None = None
         self._scheduler = scheduler
 
@@ -182,17 +182,17 @@ class Scheduler:
     """
 
     def __init__(self, threads: int, files: Collection[str] = ()) -> None:
-        self.threading = SimpleNamespace(
+        self.threading: SimpleNamespace = SimpleNamespace(
             # Nobody takes an RLock again here: that is for what interrupts a thread.
             Lock=partial(Lock, self),
             RLock=partial(Lock, self),
             Condition=partial(Condition, self),
         )
-        self.now_ms = 0
+        self.now_ms: int = 0
         self.errors: list[BaseException] = []
         self.decisions: list[Decision] = []
         self.current: _Worker | None = None
-        self.tracer = self._trace_calls if files else None
+        self.tracer: Tracer | None = self._trace_calls if files else None
         self._files = frozenset(files)
         self._baton = threading.Lock()
         self._baton.acquire()

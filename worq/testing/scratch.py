@@ -29,7 +29,7 @@ class Scratch:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.name = f"worq check {secrets.token_hex(8)}"
+        self.name: str = f"worq check {secrets.token_hex(8)}"
         self._scheme = scheme_of(url)
 
     def queue(self, name: str, clock: Clock | None = None) -> AbstractTaskQueue:

@@ -54,8 +54,8 @@ class RedisServer:
         append_only: bool = False,
         options: Mapping[str, str] | None = None,
     ) -> None:
-        self.program = find_program()
-        self.port = _free_port() if tcp else None
+        self.program: str = find_program()
+        self.port: int | None = _free_port() if tcp else None
         self.folder: Path | None = None
         self._options = _options(port=self.port, append_only=append_only) | dict(options or {})
         self._process: subprocess.Popen[bytes] | None = None

@@ -35,12 +35,14 @@ from worq.testing.lockstep import Lockstep
 from worq.testing.machine import MACHINES, make_machine
 from worq.testing.parallel import Parallel, ThreadRun, examine, shrink
 from worq.testing.parallel_programs import programs
+from worq.testing.rows import programs as programs_of_histories
 from worq.testing.scenarios import STORIES, run_story
 from worq.testing.smoke import SMOKE, operations_of
-from worq.testing.vectors import CLIENTS, NAMES, kept
+from worq.testing.vectors import CLIENTS, NAMES, kept, kept_histories
 from worq.testing.vectors import programs as programs_of
 from worq.testing.walk import walk, walk_of_life
 from worq.values import Request
+from worq_model.lines import History
 
 LOOKS: Final = frozenset({"size", "status"})
 WINDING_UP: Final = LOOKS | {"discard"}
@@ -87,6 +89,18 @@ def _transitions(name: str, subject: Subject) -> Iterable[str]:
         return _clauses(bench.rows)
 
 
+def replayed(histories: Iterable[History], subject: Subject) -> Iterable[str]:
+    """Histories as `worq spec --vectors` writes them."""
+    with subject.benched(queues=1, clients=1) as bench:
+        for program in programs_of_histories(histories):
+            shortest.run(bench, program)
+        return _clauses(bench.rows)
+
+
+def _rows(subject: Subject) -> Iterable[str]:
+    return replayed(kept_histories(), subject)
+
+
 def _stories(subject: Subject) -> Iterable[str]:
     with subject.benched() as bench:
         for story in STORIES.values():
@@ -97,6 +111,7 @@ def _stories(subject: Subject) -> Iterable[str]:
 
 
 def _transition_checks() -> Iterator[Check]:
+    yield Check("transitions", "every row of the tables", _rows, CONTRACT_OPERATIONS | {TIME})
     for name in NAMES:
         asked = REFERENCE_OPERATIONS if name == "reference" else frozenset[str]()
         run = partial(_transitions, name)

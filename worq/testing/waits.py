@@ -29,10 +29,11 @@ class Place:
     """Two queue objects of one queue, and calls that wait on them."""
 
     def __init__(self, subject: Subject, stack: ExitStack) -> None:
-        self.clock = ManualClock()
+        self.clock: ManualClock = ManualClock()
         clock = self.clock if MANUAL_CLOCK in subject.claimed else None
         self._again = partial(subject.make_queue, subject.name(), clock)
-        self.queue, self.other = self._again(), self._again()
+        self.queue: AbstractTaskQueue = self._again()
+        self.other: AbstractTaskQueue = self._again()
         self._calls: list[Call[Any]] = []
         stack.callback(self._end)
 

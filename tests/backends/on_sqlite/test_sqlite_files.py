@@ -19,6 +19,7 @@ from worq.clock import ManualClock
 from worq.errors import BackendUnavailable, BackendUnsupported, QueueClosed
 from worq.queue.sqlite import TaskQueue, mounts, schema
 from worq.queue.sqlite.place import Place, place_of
+from worq.queue.sqlite.tasks import Tasks
 from worq.values import Request, Submitted
 
 ACCEPTED = Submitted("accepted")
@@ -97,6 +98,7 @@ def test_queue_objects_of_one_process_share_the_strictest_connection(
     strict = open_queue(f"sqlite:///{path}")
     assert strict.database is normal.database
     assert level(normal) == FULL
+    open_queue(f"sqlite:///{path}?synchronous=normal").close()
     normal.database.before_fork(blocking=True)
     normal.database.after_fork()
     assert level(normal) == FULL
@@ -190,7 +192,10 @@ def test_without_a_table_of_mounts_nobody_knows(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.spec("ENV-SQLITE-4")
-@pytest.mark.parametrize("at", ["PRAGMA user_version", "PRAGMA application_id", "SELECT count"])
+@pytest.mark.parametrize(
+    "at",
+    ["PRAGMA user_version", "PRAGMA application_id", "SELECT count", "PRAGMA journal_mode"],
+)
 def test_a_file_that_another_process_makes_just_then_is_not_refused(
     at: str, queue: TaskQueue, open_apart: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +295,21 @@ def test_a_full_disk_refuses_and_changes_nothing(queue: TaskQueue) -> None:
     assert caught.value.outcome == "not_sent"
     assert (queue.size(), queue.status("b")) == (1, None)
     assert queue.claim(0) is not None
+
+
+@pytest.mark.spec("ENV-SQLITE-1")
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, sqlite3.IntegrityError])
+def test_what_fails_half_way_has_changed_nothing(
+    error: type[BaseException], queue: TaskQueue
+) -> None:
+    def fail(tasks: Tasks) -> None:
+        tasks.purge()
+        raise error
+
+    queue.submit(Request("a"), b"")
+    with pytest.raises(error):
+        queue.database.transact(queue, fail, 0)
+    assert queue.size() == 1
 
 
 def test_a_file_that_was_replaced_is_opened_anew(path: Path, queue: TaskQueue) -> None:

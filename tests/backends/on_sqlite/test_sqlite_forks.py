@@ -249,11 +249,48 @@ print("done")
 """
 
 
+OPEN_BESIDE_A_FORK = """
+import os, sys, threading, warnings
+
+warnings.simplefilter("ignore", DeprecationWarning)
+opening = []
+
+
+def early():
+    if opening:
+        opening[0].start()
+        opening[0].join(0.2)  # it would be done by then
+
+
+os.register_at_fork(before=early)  # before worq's: so it comes after them
+from worq.queue.sqlite import TaskQueue
+
+path, queues, sizes = sys.argv[1], [], []
+
+
+def open_it():
+    queues.append(TaskQueue("sqlite:///" + path))
+    sizes.append(queues[0].size())
+
+
+opening.append(threading.Thread(target=open_it, daemon=True))
+pid = os.fork()
+if not pid:
+    there = {os.path.realpath(f"/proc/self/fd/{each}") for each in os.listdir("/proc/self/fd")}
+    os._exit(path in there)
+assert os.waitpid(pid, 0)[1] == 0
+opening[0].join(60)
+assert sizes == [0]
+queues[0].close()
+print("done")
+"""
+
+
 def run(program: str, *arguments: str) -> None:
     """It says that it is done, and nothing else."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
+        [sys.executable, "-P", "-c", program, *arguments],
         env=environment,
         capture_output=True,
         text=True,
@@ -274,6 +311,12 @@ def test_parent_and_children_go_on(url: str, path: Path) -> None:
 def test_two_threads_fork_at_the_same_time(url: str, path: Path) -> None:
     run(TWO_FORK, url)
     assert not path.with_name(f"{path.name}-wal").exists()
+
+
+@pytest.mark.spec("ENV-SQLITE-5")
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="nobody says which files are open")
+def test_what_is_opened_while_another_thread_forks_is_not_in_the_child(path: Path) -> None:
+    run(OPEN_BESIDE_A_FORK, str(path))
 
 
 @pytest.mark.spec("ENV-SQLITE-5")

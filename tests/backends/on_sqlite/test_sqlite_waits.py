@@ -34,6 +34,30 @@ def test_nobody_watches_for_those_who_do_not_wait(queue: TaskQueue) -> None:
 
 
 @pytest.mark.spec("ENV-SQLITE-2")
+def test_when_nobody_waits_any_more_the_watcher_sleeps_until_somebody_does(
+    queue: TaskQueue, start: Start
+) -> None:
+    call = start(queue.claim)
+    assert call.sleeps()
+    bell = queue.database.bell
+    assert bell._pause_s() > 0  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    queue.submit(Request("a"), b"")
+    assert call.answer() is not None
+    assert bell._pause_s() < 0  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.spec("ENV-WAIT-3", "ENV-WAIT-2")
+def test_who_is_woken_for_nothing_waits_on(queue: TaskQueue, start: Start) -> None:
+    call = start(queue.claim)
+    for _ in range(3):
+        assert call.sleeps()
+        queue.database.bell.wake_all()
+    assert call.sleeps()
+    queue.submit(Request("a"), b"")
+    assert call.answer() is not None
+
+
+@pytest.mark.spec("ENV-SQLITE-2")
 @pytest.mark.parametrize(
     ("since_s", "pause"), [(0, 0.001), (0.004, 0.001), (0.1, 0.025), (0.2, 0.05), (10**6, 0.05)]
 )

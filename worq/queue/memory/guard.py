@@ -20,7 +20,7 @@ class Guard:
     """
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         self._is_busy = False
 
     def run(self, act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

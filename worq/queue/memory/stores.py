@@ -25,16 +25,16 @@ class Store:
     """One queue: its tasks and those who wait, behind one guard, on one clock."""
 
     def __init__(self, clock: Clock | None) -> None:
-        self.clock = MonotonicClock() if clock is None else clock
+        self.clock: Clock = MonotonicClock() if clock is None else clock
         self.queues: WeakSet[TaskQueue] = WeakSet()
         self._flows = isinstance(self.clock, MonotonicClock)
         self._empty()
         self._unsubscribe = self.clock.subscribe(self._clock_advanced)
 
     def _empty(self) -> None:
-        self.guard = Guard()
-        self.waiting = Waiting(self.guard, flows=self._flows)
-        self.tasks = Tasks(self.waiting.tell)
+        self.guard: Guard = Guard()
+        self.waiting: Waiting = Waiting(self.guard, flows=self._flows)
+        self.tasks: Tasks = Tasks(self.waiting.tell)
 
     # Behind the guard, until `settle`.
 

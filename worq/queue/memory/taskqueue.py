@@ -103,6 +103,10 @@ class TaskQueue(AbstractTaskQueue):
     def _claim(self, timeout_ms: int | None) -> Claim | None:
         return self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)
 
+    def _await_ready(self, timeout_ms: int | None) -> bool:
+        # It leaves without a claim, so what it was woken for wakes the next.
+        return self._apply(self._wait, timeout_ms, self._store.tasks.is_ready, None) is not None
+
     def _pop(
         self, task_id: str, timeout_ms: int | None, incarnation: bytes | None
     ) -> Outcome | Sentinel | None:

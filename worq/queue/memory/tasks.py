@@ -75,7 +75,7 @@ class Tasks:
     """
 
     def __init__(self, tell: Callable[[Record], None]) -> None:
-        self.now_ms = 0
+        self.now_ms: int = 0
         self._tell = tell
         self._records: dict[str, Record] = {}
         self._pending: dict[str, Record] = {}
@@ -140,6 +140,10 @@ class Tasks:
         for argument in arguments:
             self._reserve(record, argument)
         return ACCEPTED
+
+    def is_ready(self) -> Literal[True] | None:
+        """Would a claim get one? [ENV-WAIT-10]"""
+        return True if self._ready else None
 
     def claim(self) -> Claim | None:
         """[CLM-1] to [CLM-4]"""

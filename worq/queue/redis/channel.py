@@ -41,10 +41,10 @@ class Channel:
         self._connection = connection
         self._number = 0
         self._used_at = 0.0
-        self.session = secrets.token_hex(12)
-        self.session_key = f"{prefix}:session:{self.session}".encode()
-        self.wait_key = f"{prefix}:session:wait:on:{self.session}".encode()
-        self.may_be_done = False
+        self.session: str = secrets.token_hex(12)
+        self.session_key: bytes = f"{prefix}:session:{self.session}".encode()
+        self.wait_key: bytes = f"{prefix}:session:wait:on:{self.session}".encode()
+        self.may_be_done: bool = False
         self.waits = False
 
     def next_number(self) -> bytes:

@@ -45,7 +45,7 @@ class Link:
     def __init__(
         self, target: Target, name: str, *, clock: Clock | None, retry_deadline_s: float
     ) -> None:
-        self.prefix = prefix(name)
+        self.prefix: str = prefix(name)
         self.clock = clock
         self._target = target
         self._name = name
@@ -61,7 +61,7 @@ class Link:
 
     def _begin(self) -> None:
         """With no connection: at first, and in a forked child."""
-        self.closed = threading.Event()
+        self.closed: threading.Event = threading.Event()
         self._contact = Contact(self._where)
         self._idle: dict[bool, list[Channel]] = {False: [], True: []}  # by `Channel.is_prompt`
         self._busy: set[Channel] = set()

@@ -22,6 +22,7 @@ from worq.introspection import Counts, Introspective, Seen, Sign
 from worq.queue.redis import many, records, scripts, signs
 from worq.queue.redis.channel import Channel
 from worq.queue.redis.link import Link
+from worq.queue.redis.scripts import Script
 from worq.queue.redis.url import target
 from worq.queue.redis.waiting import Perform, wait
 from worq.values import Claim, Finished, Outcome, Submitted, Token
@@ -94,9 +95,12 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         return claims[0] if claims else None
 
     def _claim_many(self, limit: int, timeout_ms: int | None) -> list[Claim]:
-        limit = min(limit, many.OPERATIONS_MAX)
-        reply = wait(self._link, _NextTask(self._link.prefix, limit), timeout_ms)
+        most = b"%d" % min(limit, many.OPERATIONS_MAX)
+        reply = wait(self._link, _NextTask(self._link.prefix, scripts.CLAIM, most), timeout_ms)
         return [records.claim(part) for part in records.parts(reply, 1)]
+
+    def _await_ready(self, timeout_ms: int | None) -> bool:
+        return wait(self._link, _NextTask(self._link.prefix, scripts.AWAIT), timeout_ms) == b"T"
 
     def _finish(
         self, task_id: str, outcome: Outcome, retention_ms: int | None, token: Token | None
@@ -194,14 +198,15 @@ class TaskQueue(AbstractTaskQueue, Introspective):
 
 
 class _NextTask:
-    """What a claim waits for."""
+    """What a claim waits for, and whoever waits for the moment to claim."""
 
-    def __init__(self, prefix: str, limit: int) -> None:
+    def __init__(self, prefix: str, script: Script, *more: bytes) -> None:
+        self._script = script
         self._markers = f"{prefix}:wake".encode()
-        self._limit = b"%d" % limit
+        self._more = more
 
     def ask(self, perform: Perform, wait_ms: int, *, slept: bool) -> bytes:
-        return perform(scripts.CLAIM, (b"%d" % wait_ms, b"1" if slept else b"0", self._limit))
+        return perform(self._script, (b"%d" % wait_ms, b"1" if slept else b"0", *self._more))
 
     def wait_keys(self, channel: Channel) -> Sequence[bytes]:
         return self._markers, channel.wait_key

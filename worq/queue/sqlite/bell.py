@@ -35,7 +35,7 @@ class Sleeper:
         self.client = client
         self.task_id = task_id
         self.incarnation: bytes | None = None
-        self.is_woken = False
+        self.is_woken: bool = False
         self._until_s = None if timeout_ms is None else time.monotonic() + timeout_ms / 1000
         self._until_ms: int | None = None
         if client.clock is not None and timeout_ms is not None:
@@ -108,11 +108,13 @@ class Bell:
             return
         changes = tasks.changes
         for sleeper in sleepers:
-            if sleeper.task_id is not None and (changes.many or sleeper.task_id in changes.ids):
+            if sleeper.task_id is not None and sleeper.task_id in changes.ids:
                 sleeper.wake()
         if changes.ready:
             self._wake_claims(tasks.connection, queue, sleepers)
         self._set_alarm(queue, next_deadline_ms(tasks.connection, queue))
+        if tasks.is_behind:
+            self.ring()
 
     def wake_all_of(self, client: "Client") -> None:
         for sleeper in list(self._sleepers):

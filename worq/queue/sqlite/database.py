@@ -28,6 +28,8 @@ TRY_AGAIN_S: Final = (0.0005, 0.005)
 WAL_BYTES_MAX: Final = 16 * 1024 * 1024
 """What the write-ahead log is cut to once all of it is in the file."""
 CACHED_STATEMENTS: Final = 256
+NESTED_S: Final = 0.5
+"""How long a call that has interrupted one on another file waits until no other thread uses its own."""
 
 
 class Busy(Exception):
@@ -57,7 +59,7 @@ class Database:
         self._lock = threading.RLock()  # a handler that finds it taken by its own thread is refused
         self._owner: int | None = None
         self._users: dict[object, None] = {}
-        self.bell = Bell(self)
+        self.bell: Bell = Bell(self)
 
     def join(self, synchronous: Synchronous) -> object:
         """One user more; the answer is what `leave` is given."""
@@ -73,9 +75,10 @@ class Database:
         if self._users:
             return
         self.bell.ring()
-        with self._lock:
-            if self._owner is None:
-                self._end_if_unused()
+        if _is_in_the_midst():  # of an operation on another file, perhaps: then it must not wait
+            self._close_if_unused()
+        else:
+            self.alone(lambda: None)
 
     def ring(self) -> None:
         """A clock that was given has been advanced by hand."""
@@ -102,7 +105,9 @@ class Database:
             if client.is_closed:
                 raise QueueClosed(f"{client!r} is closed")
             with suppress(Busy):
-                return self.alone(lambda: self._transact(client, act, sleeper))
+                return self.alone(
+                    lambda: self._transact(client, act, sleeper), until_s=bounds.until_s()
+                )
             if time.monotonic() >= until_s:
                 raise BackendUnavailable(
                     f"{self.path}: locked by another process for {retry_deadline_s:g} s",
@@ -111,31 +116,79 @@ class Database:
             time.sleep(random.uniform(pause_s / 2, pause_s))  # noqa: S311 (no secret)
             pause_s = min(2 * pause_s, longest_s)
 
+    def give_way(self) -> None:
+        """Between two transactions of one operation: whoever tries again meanwhile gets at the file."""
+        time.sleep(TRY_AGAIN_S[1])
+
     def look(self, read: Callable[[sqlite3.Connection], T]) -> T:
         """Read something, outside of any transaction. Raises Busy, or BackendUnavailable."""
         return self.alone(lambda: self._guarded(lambda: read(self._connected())))
 
     # One thread at a time
 
-    def alone(self, act: Callable[[], T]) -> T:
-        """Do it while no other thread uses the file. Raises RuntimeError where it would wait for itself."""
-        with self._lock:
-            if self._owner is not None:
-                raise RuntimeError(
-                    "a signal's handler or a finalizer has interrupted an operation on the same"
-                    f" file, or a fork: {self.path}"
-                )
-            self._owner = threading.get_ident()
-            try:
-                return act()
-            finally:
-                self._owner = None
-                self._end_if_unused()
+    def alone(self, act: Callable[[], T], *, until_s: float | None = None) -> T:
+        """Do it while no other thread uses the file.
 
-    def _end_if_unused(self) -> None:
-        if not self._users:
-            self._disconnect()
-            _forget(self)
+        Raises RuntimeError where it would wait for itself, and BackendUnavailable at that moment.
+        """
+        is_nested = _is_in_the_midst()
+        try:
+            if is_nested or until_s is not None:
+                return self._alone_soon(act, until_s, is_nested=is_nested)
+            with self._lock:  # what a handler raises can't come between this and what is in it
+                return self._alone(act)
+        finally:
+            self._close_if_unused()
+
+    def _alone_soon(self, act: Callable[[], T], until_s: float | None, *, is_nested: bool) -> T:
+        patience_s = threading.TIMEOUT_MAX
+        if until_s is not None:
+            patience_s = min(patience_s, max(0.0, until_s - time.monotonic()))
+        if is_nested:  # who has this file may wait for the one that was interrupted
+            patience_s = min(patience_s, NESTED_S)
+        lock = self._lock
+        if not lock.acquire(timeout=patience_s):
+            if is_nested:
+                raise RuntimeError(
+                    "a signal's handler or a finalizer has interrupted an operation on another file,"
+                    f" while other threads use this one: {self.path}"
+                )
+            raise BackendUnavailable(
+                f"{self.path}: in use by other threads all the time", "not_sent"
+            )
+        try:
+            return self._alone(act)
+        finally:
+            lock.release()
+
+    def _alone(self, act: Callable[[], T]) -> T:
+        if self._owner is not None:
+            raise RuntimeError(
+                "a signal's handler or a finalizer has interrupted an operation on the same"
+                f" file, or a fork: {self.path}"
+            )
+        self._owner = threading.get_ident()
+        try:
+            return act()
+        finally:
+            self._end_if_unused()
+            self._owner = None
+
+    def _close_if_unused(self) -> None:
+        """Whoever is at it meanwhile does so when they are done, which is why each looks after its release."""
+        while not self._users and self._lock.acquire(blocking=False):
+            try:
+                if self._owner is not None or self._end_if_unused():
+                    return
+            finally:
+                self._lock.release()
+
+    def _end_if_unused(self) -> bool:
+        if self._users:
+            return False
+        self._disconnect()
+        _forget(self)
+        return True
 
     # Transactions
 
@@ -352,6 +405,11 @@ def database_of(place: Place) -> tuple[Database, object]:
         database.leave(user)  # its last user had left meanwhile, and another one is there
 
 
+def _is_in_the_midst() -> bool:
+    """Whether what this thread does now has interrupted an operation of its own on some file, or a fork."""
+    return any(each.is_interrupted for each in list(_databases.values()))
+
+
 def _forget(database: Database) -> None:
     if _databases.get(database.path) is database and not database.is_used():
         _databases.pop(database.path, None)
@@ -384,7 +442,7 @@ def _before_fork() -> None:
     _forks[fork] = None
     # Two threads that fork lock in the same order. Who holds something already waits for nobody.
     databases = sorted(_databases.values(), key=lambda each: each.path)
-    blocking = not any(each.is_interrupted for each in databases)
+    blocking = not _is_in_the_midst()
     for database in databases:
         if database.before_fork(blocking=blocking):
             fork.locked.append(database)

@@ -3,9 +3,10 @@
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final, Literal, TypeVar
 
-from worq import checks
+from worq import bounds, checks
 from worq.backend import AbstractTaskQueue, Ticket
 from worq.clock import Clock
 from worq.const import (
@@ -18,16 +19,23 @@ from worq.const import (
     Sentinel,
     State,
 )
+from worq.errors import BackendUnavailable, WorqError
 from worq.introspection import Counts, Introspective, Seen, Sign
 from worq.queue.sqlite import reference, signs
 from worq.queue.sqlite.bell import Sleeper
-from worq.queue.sqlite.database import database_of
+from worq.queue.sqlite.database import Database, database_of
 from worq.queue.sqlite.place import place_of
 from worq.queue.sqlite.tasks import Tasks
 from worq.values import Claim, Finished, Outcome, Submitted, Token
 
 T = TypeVar("T")
 
+
+class _Later:
+    """The answer of an operation that has not come to its own part."""
+
+
+_LATER: Final = _Later()
 RETRY_DEADLINE_S: Final = 30.0
 SIGN_S: Final = 0.1
 """How long a sign of life tries to get at the file."""
@@ -64,7 +72,8 @@ class TaskQueue(AbstractTaskQueue, Introspective):
                 f"message_bytes_max: SQLite has room for {BLOB_BYTES_MAX}, not {message_bytes_max!r}"
             )
         self._retry_deadline_s = checks.seconds("retry_deadline_s", retry_deadline_s)
-        self.is_closed = False
+        self.is_closed: bool = False
+        self.database: Database
         self.database, user = database_of(place)
         self._leave = weakref.finalize(self, self.database.leave, user)
         self._leave.atexit = False
@@ -104,6 +113,11 @@ class TaskQueue(AbstractTaskQueue, Introspective):
 
     def _release(self, task_id: str, token: Token | None) -> bool:
         return self._do(lambda tasks: tasks.release(task_id, token))
+
+    def _await_ready(self, timeout_ms: int | None) -> bool:
+        sleeper = Sleeper(self, None, timeout_ms)
+        found = self._wait(sleeper, lambda tasks, _: tasks.is_ready(), takes=False)
+        return found is not None
 
     def _pop(
         self, task_id: str, timeout_ms: int | None, incarnation: bytes | None
@@ -178,25 +192,51 @@ class TaskQueue(AbstractTaskQueue, Introspective):
 
     # One operation
 
-    def _do(self, act: Callable[[Tasks], T]) -> T:
-        return self.database.transact(self, lambda tasks: act(tasks.on_time()), self._retry_deadline_s)  # fmt: skip
+    def _do(self, act: Callable[[Tasks], T], sleeper: Sleeper | None = None) -> T:
+        """What is left of those before it, then its own part, then what that has left. [ENV-SQLITE-9]"""
+        is_behind = False
 
-    def _wait(self, sleeper: Sleeper, look: Callable[[Tasks, Sleeper], T]) -> T | None:
-        """Look until there is an answer or the timeout passes, asleep in between."""
+        def step(tasks: Tasks) -> T | _Later:
+            nonlocal is_behind
+            answer = act(tasks) if tasks.on_time() else _LATER
+            is_behind = tasks.is_behind
+            return answer
+
+        while isinstance(answer := self._transact(step, sleeper), _Later):
+            if bounds.is_over():
+                raise BackendUnavailable(f"{self!r}: there is much to do before", "not_sent")
+            self.database.give_way()
+        if is_behind:
+            self._go_on()
+        return answer
+
+    def _go_on(self) -> None:
+        """Whoever comes next does the rest, should this be in vain: the operation has its answer."""
+        with suppress(WorqError):
+            while not (self._transact(Tasks.on_time) or bounds.is_over()):
+                self.database.give_way()
+
+    def _transact(self, act: Callable[[Tasks], T], sleeper: Sleeper | None = None) -> T:
+        return self.database.transact(self, act, self._retry_deadline_s, sleeper)
+
+    def _wait(
+        self, sleeper: Sleeper, look: Callable[[Tasks, Sleeper], T], *, takes: bool = True
+    ) -> T | None:
+        """Look until there is an answer or the timeout passes, asleep in between.
+
+        `takes`: an answer is nobody else's any more.
+        """
         answer: T | None = None
         try:
             while True:
-                answer = self.database.transact(
-                    self,
-                    lambda tasks: look(tasks.on_time(), sleeper),
-                    self._retry_deadline_s,
-                    None if sleeper.is_over() else sleeper,
+                answer = self._do(
+                    lambda tasks: look(tasks, sleeper), None if sleeper.is_over() else sleeper
                 )
                 if answer is not None or sleeper.is_over():
                     return answer
                 sleeper.sleep()
         finally:
-            self.database.bell.leave(sleeper, is_served=answer is not None)
+            self.database.bell.leave(sleeper, is_served=takes and answer is not None)
 
 
 def _pop(tasks: Tasks, sleeper: Sleeper) -> Outcome | Sentinel | None:

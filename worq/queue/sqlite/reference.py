@@ -95,8 +95,6 @@ def get_arguments(tasks: Tasks, task_id: str, token: Token | None) -> Arguments:
 def _last_start(tasks: Tasks, task_id: str, token: Token | None) -> int | None:
     """The claim of an absent task with `ignore_result` whose lease has not passed. [GAR-3]"""
     if token is None:
-        if tasks.find(task_id) is not None:
-            return None
         row = tasks.execute(
             "SELECT key FROM last_start WHERE queue = ? AND id = ? AND latest",
             (tasks.queue, task_id),

@@ -38,6 +38,7 @@ TABLES: Final = (
     "CREATE INDEX task_ready ON task (queue, position) WHERE position IS NOT NULL",
     "CREATE INDEX task_due ON task (queue, deadline_ms, id) WHERE deadline_ms IS NOT NULL",
     "CREATE INDEX task_reserved ON task (dependent) WHERE dependent IS NOT NULL",
+    "CREATE INDEX task_pending ON task (queue) WHERE state = 'pending'",
     "CREATE TABLE body (key INTEGER PRIMARY KEY, message BLOB NOT NULL)",
     """
     CREATE TABLE argument (
@@ -75,6 +76,18 @@ TABLES: Final = (
         PRIMARY KEY (queue, id)
     ) WITHOUT ROWID
     """,
+    # What the last operation of a queue has left to be done: at most one row a queue. [ENV-SQLITE-9]
+    """
+    CREATE TABLE rest (
+        queue TEXT PRIMARY KEY,
+        now_ms INTEGER NOT NULL,
+        task INTEGER,
+        argument TEXT,
+        kind TEXT,
+        message BLOB,
+        source TEXT
+    ) WITHOUT ROWID
+    """,
     """
     CREATE TABLE tally (
         queue TEXT NOT NULL,
@@ -105,7 +118,7 @@ TABLES: Final = (
     END
     """,
 )
-RECORDS: Final = ("task", "body", "argument", "last_start", "tally")
+RECORDS: Final = ("task", "body", "argument", "last_start", "rest", "tally")
 """The tables that are empty when all tasks have ended; signs of life do not count."""
 
 
@@ -147,6 +160,6 @@ def remove_queues(connection: sqlite3.Connection, prefix: str) -> list[str]:
             f"DELETE FROM argument WHERE task IN (SELECT key FROM {table} {which})",  # noqa: S608
             ours,
         )
-    for table in ("task", "last_start", "sign"):
+    for table in ("task", "last_start", "rest", "sign"):
         connection.execute(f"DELETE FROM {table} {which}", ours)  # noqa: S608
     return sorted(name for (name,) in rows)

@@ -1,12 +1,12 @@
 """The ten operations of the contract on the tables of one queue, in a transaction that is open. SPEC.md, section 5.
 
 What a transaction has changed for others is collected in `Changes`: who waits for it is told when it
-has been committed.
+has been committed. One changes `RECORDS_MAX` records; what is left then goes on in the next. [ENV-SQLITE-9]
 """
 
 import sqlite3
-from collections.abc import Mapping
-from typing import Final, NamedTuple, Self
+from collections.abc import Callable, Mapping
+from typing import Final, Literal, NamedTuple
 
 from worq.backend import Ticket
 from worq.const import (
@@ -23,6 +23,8 @@ from worq.values import EXPIRED, Claim, Finished, Outcome, OutcomeKind, Submitte
 
 PROMISED: Final = "promised"
 GIVEN: Final = "given"
+RECORDS_MAX: Final = 1_000
+"""How many tasks and arguments one transaction changes: then that of one task comes on top at most."""
 
 
 class Record(NamedTuple):
@@ -52,8 +54,6 @@ class Changes:
     def __init__(self) -> None:
         self.ids: set[str] = set()
         """Tasks that are delivered, reserved or gone."""
-        self.many = False
-        """More than was counted: whoever waits for an outcome looks again."""
         self.ready = False
         """A task has become ENQUEUED."""
 
@@ -63,10 +63,13 @@ class Tasks:
 
     def __init__(self, connection: sqlite3.Connection, queue: str, now_ms: int) -> None:
         self.connection = connection
-        self.execute = connection.execute
+        self.execute: Callable[..., sqlite3.Cursor] = connection.execute
         self.queue = queue
         self.now_ms = now_ms
-        self.changes = Changes()
+        self.changes: Changes = Changes()
+        self.is_behind = False
+        """There is a rest, which whoever comes next has to do first."""
+        self._left = RECORDS_MAX
 
     # The contract
 
@@ -94,6 +97,13 @@ class Tasks:
             return self._submit_ended(ticket, outcome)
         self._submit_with(ticket, message, arguments)
         return Submitted("accepted")
+
+    def is_ready(self) -> Literal[True] | None:
+        """Would a claim get one? [ENV-WAIT-10]"""
+        found = self.execute(
+            "SELECT 1 FROM task WHERE queue = ? AND position IS NOT NULL LIMIT 1", (self.queue,)
+        ).fetchone()
+        return None if found is None else True
 
     def claim(self) -> Claim | None:
         record = self._record(
@@ -168,20 +178,28 @@ class Tasks:
         return True
 
     def purge(self) -> int:
-        which = (self.queue, PENDING, ENQUEUED)
-        self.execute(
-            "UPDATE task SET dependent = NULL WHERE dependent IN"
-            " (SELECT key FROM task WHERE queue = ? AND state IN (?, ?))",
-            which,
-        )
-        self.execute(
-            "DELETE FROM argument WHERE task IN"
-            " (SELECT key FROM task WHERE queue = ? AND state IN (?, ?))",
-            which,
-        )
-        done = self.execute("DELETE FROM task WHERE queue = ? AND state IN (?, ?)", which)
-        self.changes.many = True
-        return done.rowcount
+        count = self.size()
+        self._purge_some()
+        return count
+
+    def _purge_some(self) -> None:
+        """The rest of them stays to be purged: until then nobody sees this queue. [PRG-1]"""
+        waiting = self.execute(
+            "SELECT key, id FROM task WHERE queue = ?1 AND state = 'pending'"
+            " UNION ALL"
+            " SELECT key, id FROM task WHERE queue = ?1 AND position IS NOT NULL LIMIT ?2",
+            (self.queue, max(0, self._left)),
+        ).fetchall()
+        for key, task_id in waiting:
+            if self._left <= 0:
+                break
+            self._left -= 1
+            self._free_arguments(key)
+            self._drop_arguments(key)
+            self.execute("DELETE FROM task WHERE key = ?", (key,))
+            self.changes.ids.add(task_id)
+        if self._left <= 0:
+            self._leave_rest(None, None, None)
 
     def counts(self) -> dict[str, int]:
         """State → how many tasks, of those that there are. [ENV-INFO-2]"""
@@ -198,36 +216,73 @@ class Tasks:
 
     # Time
 
-    def on_time(self) -> Self:
-        """Apply each deadline that has passed, once, in the order (deadline, id). [TIM-1] [TIM-2] [TIM-6]"""
+    def on_time(self) -> bool:
+        """Do the rest of the last operation, and apply each deadline that has passed. [TIM-1] [TIM-2] [TIM-6]
+
+        In the order (deadline, id). False if there may be more than one transaction does.
+        """
         past = (self.queue, self.now_ms)
-        (forgotten,) = self.execute(
-            "SELECT EXISTS (SELECT 1 FROM last_start WHERE queue = ? AND deadline_ms <= ?)", past
-        ).fetchone()
-        if forgotten:
-            self.execute(
-                "DELETE FROM argument WHERE task IN"
-                " (SELECT key FROM last_start WHERE queue = ? AND deadline_ms <= ?)",
-                past,
-            )
-            self.execute("DELETE FROM last_start WHERE queue = ? AND deadline_ms <= ?", past)
-        due = self.execute(
-            "SELECT key, state FROM task WHERE queue = ? AND deadline_ms <= ?"
-            " ORDER BY deadline_ms, id",
+        has_rest, is_shown = self.execute(
+            "SELECT EXISTS (SELECT 1 FROM rest WHERE queue = ?1),"
+            " EXISTS (SELECT 1 FROM last_start WHERE queue = ?1 AND deadline_ms <= ?2)",
             past,
+        ).fetchone()
+        if has_rest:
+            self._do_rest()
+        if is_shown:
+            self._forget_last_starts(past)
+        due = self.execute(
+            "SELECT key, id, state FROM task WHERE queue = ? AND deadline_ms <= ?"
+            " ORDER BY deadline_ms, id LIMIT ?",
+            (*past, max(0, self._left)),
         ).fetchall()
-        if not due:
-            return self
-        # What is kept has no dependent: that it goes is of no consequence to what is claimed.
-        self.execute(
-            "DELETE FROM task WHERE queue = ? AND deadline_ms <= ? AND state = ?",
-            (*past, COMPLETED),
-        )
-        self.changes.many = True
-        for key, state in due:
+        for key, task_id, state in due:
+            if self._left <= 0:
+                break
+            self._left -= 1
             if state == PROCESSING:
                 self._end_lease(self._with_key(key))
-        return self
+            else:  # it has no dependent
+                self.execute("DELETE FROM task WHERE key = ?", (key,))
+                self.changes.ids.add(task_id)
+        return self._left > 0
+
+    def _forget_last_starts(self, past: tuple[str, int]) -> None:
+        """Their arguments have been shown for long enough. [GAR-3]"""
+        keys = self.execute(
+            "SELECT key FROM last_start WHERE queue = ? AND deadline_ms <= ? LIMIT ?",
+            (*past, max(0, self._left)),
+        ).fetchall()
+        for (key,) in keys:
+            if self._left <= 0:
+                break
+            self._left -= 1
+            self._drop_arguments(key)
+            self.execute("DELETE FROM last_start WHERE key = ?", (key,))
+
+    def _leave_rest(
+        self, dependent: int | None, argument_id: str | None, outcome: Outcome | None
+    ) -> None:
+        """An outcome that is on its way to that dependent; without one, a purge."""
+        self.execute(
+            "INSERT INTO rest VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (self.queue, self.now_ms, dependent, argument_id, *(outcome or (None, None, None))),
+        )
+        self.is_behind = True
+
+    def _do_rest(self) -> None:
+        """As much of it as one transaction does, at the time of the operation that has left it. [TIM-6]"""
+        now_ms = self.now_ms
+        self.now_ms, dependent, argument_id, *outcome = self.execute(
+            "SELECT now_ms, task, argument, kind, message, source FROM rest WHERE queue = ?",
+            (self.queue,),
+        ).fetchone()
+        self.execute("DELETE FROM rest WHERE queue = ?", (self.queue,))
+        if argument_id is None:
+            self._purge_some()
+        else:
+            self.arrive(dependent, argument_id, Outcome(*outcome))
+        self.now_ms = now_ms
 
     def _end_lease(self, record: Record) -> None:
         if record.start < record.attempts:
@@ -246,6 +301,10 @@ class Tasks:
     def arrive(self, dependent: int | None, argument_id: str, outcome: Outcome) -> None:
         """Bring an outcome to the dependent that reserved it, and on along the path. [OUT-1] to [OUT-6]"""
         while dependent is not None:
+            if self._left <= 0:
+                self._leave_rest(dependent, argument_id, outcome)
+                return
+            self._left -= 1
             record = self._with_key(dependent)
             self.hold(record.key, argument_id, outcome)
             if outcome.kind == "result" or record.passes_errors:
@@ -375,12 +434,12 @@ class Tasks:
             (COMPLETED, outcome.kind, outcome.source_id, deadline_ms, record.key),
         )
         self.execute("UPDATE body SET message = ? WHERE key = ?", (outcome.message, record.key))
-        self.execute("DELETE FROM argument WHERE task = ?", (record.key,))
+        self._drop_arguments(record.key)
         self.changes.ids.add(record.id)
 
     def _remove(self, record: Record) -> None:
         self.execute("DELETE FROM task WHERE key = ?", (record.key,))
-        self.execute("DELETE FROM argument WHERE task = ?", (record.key,))
+        self._drop_arguments(record.key)
         self.changes.ids.add(record.id)
 
     def _forget(self, claim: Claim, key: int, lease_ms: int) -> None:
@@ -431,14 +490,20 @@ class Tasks:
 
     def _free_arguments(self, key: int) -> None:
         """What a task had reserved and has not arrived is free for other consumers. [OUT-7]"""
-        self.execute("UPDATE task SET dependent = NULL WHERE dependent = ?", (key,))
+        freed = self.execute("UPDATE task SET dependent = NULL WHERE dependent = ?", (key,))
+        self._left -= freed.rowcount
+
+    def _drop_arguments(self, key: int) -> None:
+        self._left -= self.execute("DELETE FROM argument WHERE task = ?", (key,)).rowcount
 
 
 def next_deadline_ms(connection: sqlite3.Connection, queue: str) -> int | None:
-    """When something will happen by itself that somebody may wait for."""
+    """When something will happen by itself that somebody may wait for: at once, if there is a rest."""
     deadline_ms: int | None
     (deadline_ms,) = connection.execute(
-        "SELECT min(deadline_ms) FROM task WHERE queue = ? AND deadline_ms IS NOT NULL", (queue,)
+        "SELECT ifnull((SELECT now_ms FROM rest WHERE queue = ?1), (SELECT min(deadline_ms)"
+        " FROM task WHERE queue = ?1 AND deadline_ms IS NOT NULL))",
+        (queue,),
     ).fetchone()
     return deadline_ms
 

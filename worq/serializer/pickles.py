@@ -1,4 +1,4 @@
-"""The seam between worq and the bytes of its messages, and pickle behind it. [ENV-SER-1]
+"""Pickle, the serializer that is used unless told otherwise.
 
 **Pickles execute code.** Whoever can write to a queue's server can run anything in its workers and
 clients.
@@ -6,51 +6,16 @@ clients.
 
 import io
 import pickle
-from collections.abc import Callable
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
-StandIn = list[Any]
-"""What stands in a message for an object of worq's: a list of str, bytes, and such lists."""
-
-Encode = Callable[[object], StandIn | None]
-"""Asked for every object that is no plain value: its stand-in, or None to serialize it as usual."""
-
-Decode = Callable[[StandIn], object]
-"""Asked for the object that a stand-in stands for."""
-
-
-class Serializer(Protocol):
-    """What turns values into bytes and back. Thread-safe.
-
-    Besides what tasks take and return it carries worq's own envelopes: lists of bool, int, float
-    (infinity too), str, bytes, dicts with str keys, and such lists, which may come back as tuples.
-    What `encode` and `decode` raise passes through.
-    """
-
-    def dumps(self, value: object, encode: Encode) -> bytes:
-        """The value as bytes, with the stand-ins that `encode` gives. Raises what it likes."""
-        ...
-
-    def loads(self, message: bytes, decode: Decode) -> object:
-        """The value again, with what `decode` gives for each stand-in. Raises what it likes."""
-        ...
-
-
-def check_serializer(value: Any) -> Serializer:
-    """TypeError for what has no `dumps` and `loads`. [ENV-BAD-5]"""
-    for method in ("dumps", "loads"):
-        if not callable(getattr(value, method, None)):
-            raise TypeError(f"serializer: one with dumps and loads is needed, not {value!r}")
-    serializer: Serializer = value
-    return serializer
-
+from worq.serializer.seam import Decode, Encode, StandIn
 
 # What every class that has a stand-in brings into a pickle: the name of its module.
 _WORQ = b"worq."
 
 
 class Pickle:
-    """The serializer that is used unless told otherwise.
+    """Carries whatever Python can pickle. Reading executes what the message says. [ENV-SER-3]
 
     It asks for stand-ins only where a pickle names something of worq's: asking costs more than the
     pickle itself.
@@ -77,7 +42,7 @@ class Pickle:
 
     def loads(self, message: bytes, decode: Decode) -> object:
         if _WORQ not in message:
-            return pickle.loads(message)
+            return pickle.loads(message)  # noqa: S301 - see above
         return _Unpickler(io.BytesIO(message), decode).load()
 
     def __repr__(self) -> str:
@@ -87,6 +52,10 @@ class Pickle:
 def restored(stand_in: StandIn) -> NoReturn:
     """Stand in a pickle for what `decode` gives; only worq can read such a pickle."""
     raise pickle.UnpicklingError(f"only worq can read this message: {stand_in!r:.200}")
+
+
+# So it is called in messages, wherever it stands.
+restored.__module__ = "worq.serializer"
 
 
 class _Pickler(pickle.Pickler):
