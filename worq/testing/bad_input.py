@@ -5,7 +5,7 @@ from typing import Any
 
 from worq.backend import AbstractTaskQueue
 from worq.testing.kit import Broken
-from worq.values import Request
+from worq.values import Request, Submission
 
 Give = Callable[[AbstractTaskQueue, Any], object]
 
@@ -13,6 +13,9 @@ CASES: tuple[tuple[str, str, Give, tuple[tuple[Any, type[Exception]], ...]], ...
     ("ENV-BAD-1", "id", lambda q, v: q.submit(Request(v), b""), ((7, TypeError), ("", ValueError), ("\ud800", ValueError))),
     ("ENV-BAD-1", "task_id", lambda q, v: q.status(v), ((None, TypeError), ("", ValueError))),
     ("ENV-BAD-1", "args", lambda q, v: q.submit(Request("z"), b"", {v: None}), ((b"a", TypeError), ("", ValueError))),
+    ("ENV-BULK-2", "submissions[1].id", lambda q, v: q.submit_many([Submission(Request("z"), b""), Submission(Request(v), b"")]), ((7, TypeError), ("", ValueError))),
+    ("ENV-BULK-2", "tasks[1].token", lambda q, v: q.pop_many([("z", None), ("z", v)]), ((7, TypeError),)),
+    ("ENV-BULK-2", "limit", lambda q, v: q.claim_many(v), ((0, ValueError), (None, TypeError))),
     ("ENV-BAD-2", "timeout", lambda q, v: q.claim(v), ((-1, ValueError), (float("nan"), ValueError), ("1", TypeError))),
     ("ENV-BAD-2", "timeout", lambda q, v: q.heartbeat("z", v), ((float("inf"), ValueError), (None, TypeError))),
     ("ENV-BAD-3", "message", lambda q, v: q.submit(Request("z"), v), (("text", TypeError), (None, TypeError))),

@@ -5,12 +5,21 @@ from typing import Any, NamedTuple
 
 from worq.backend import AbstractTaskQueue
 from worq.const import RESERVED, TASK_EXPIRED
-from worq.values import Claim, Finished, Outcome, Request, Submitted, Token
+from worq.values import (
+    Claim,
+    Finished,
+    Finishing,
+    Outcome,
+    Request,
+    Submission,
+    Submitted,
+    Token,
+)
 from worq_model import operations as ops
 from worq_model import values
 from worq_model.programs import Tick
 
-__all__ = ["Do", "Program", "Tick", "carry_out", "project"]
+__all__ = ["Bulk", "BulkProgram", "Do", "Program", "Tick", "carry_out", "carry_out_bulk", "project"]
 
 FOREVER = float("inf")
 
@@ -27,13 +36,46 @@ class Do(NamedTuple):
     api: bool = False
 
 
+class Bulk(NamedTuple):
+    """Several operations in one call: submits, finishes and then claims, claims, or pops. SPEC.md, "In bulk"."""
+
+    operations: tuple[ops.Operation, ...]
+    queue: int = 0
+    client: int = 0
+
+
 Program = tuple[Do | Tick, ...]
+BulkProgram = tuple[Do | Bulk | Tick, ...]
 
 
 def carry_out(queue: AbstractTaskQueue, do: Do) -> ops.Reply:
     """Call the queue, and translate its answer; one that the contract does not have is an AssertionError."""
     call = _API.get(type(do.operation)) if do.api else None
     return (call or _CONTRACT[type(do.operation)])(queue, do.operation)
+
+
+def carry_out_bulk(queue: AbstractTaskQueue, bulk: Bulk) -> list[ops.Reply]:
+    """The same for several; of claims those that were made, and None if that is none."""
+    operations = bulk.operations
+    match operations[0]:
+        case ops.Submit():
+            return list(map(_submitted, queue.submit_many([_submission(op) for op in operations])))
+        case ops.Pop():
+            wanted = [
+                (op.id, _inner(op.incarnation)) for op in operations if isinstance(op, ops.Pop)
+            ]
+            return list(map(_popped, queue.pop_many(wanted)))
+        case ops.Claim():
+            return _claims(queue.claim_many(len(operations), 0))
+        case _:
+            endings = [_finishing(op) for op in operations if isinstance(op, ops.Finish)]
+            wished = len(operations) - len(endings)
+            finished, claims = queue.finish_many(endings, wished)
+            return [*map(_finished, finished), *(_claims(claims) if wished else ())]
+
+
+def _claims(claims: list[Claim]) -> list[ops.Reply]:
+    return [_claimed(claim) for claim in claims] or [None]
 
 
 def project(do: Do, reply: ops.Reply) -> ops.Reply:
@@ -74,12 +116,20 @@ def _request(op: ops.Submit | ops.Defer) -> Request:
     )
 
 
-def _submit(queue: AbstractTaskQueue, op: ops.Submit) -> ops.Reply:
+def _submission(op: Any) -> Submission:
     args = {key: _inner(incarnation) for key, incarnation in op.args}
     outcome = op.outcome and Outcome(
         op.outcome.kind, _message(op.outcome.message), op.outcome.source_id
     )
-    answer = queue.submit(_request(op), _bytes(op.message), args, outcome=outcome)
+    return Submission(_request(op), _bytes(op.message), args, outcome)
+
+
+def _submit(queue: AbstractTaskQueue, op: ops.Submit) -> ops.Reply:
+    result, message, args, outcome = _submission(op)
+    return _submitted(queue.submit(result, message, args, outcome=outcome))
+
+
+def _submitted(answer: object) -> ops.Reply:
     assert type(answer) is Submitted, answer
     ended = answer.outcome and values.Outcome(*answer.outcome)
     return ops.Submitted(answer.status, answer.argument_id, ended)
@@ -87,8 +137,10 @@ def _submit(queue: AbstractTaskQueue, op: ops.Submit) -> ops.Reply:
 
 def _claim(queue: AbstractTaskQueue, op: ops.Claim) -> ops.Reply:
     answer = queue.claim(0)
-    if answer is None:
-        return None
+    return None if answer is None else _claimed(answer)
+
+
+def _claimed(answer: object) -> ops.Reply:
     assert type(answer) is Claim, answer
     arguments = tuple(
         (key, values.Outcome(*outcome)) for key, outcome in sorted(answer.arguments.items())
@@ -96,18 +148,27 @@ def _claim(queue: AbstractTaskQueue, op: ops.Claim) -> ops.Reply:
     return ops.Claimed(answer.id, values.Token(*answer.token), answer.message, arguments)
 
 
-def _finish(queue: AbstractTaskQueue, op: ops.Finish) -> ops.Reply:
+def _finishing(op: ops.Finish) -> Finishing:
     failed = op.outcome.kind == "failure"
-    retention = _seconds(op.retention_ms)
-    answer = queue.finish(
-        op.id, _bytes(op.outcome.message), retention, token=_token(op.token), failed=failed
-    )
+    message, retention = _bytes(op.outcome.message), _seconds(op.retention_ms)
+    return Finishing(op.id, message, retention, _token(op.token), failed)
+
+
+def _finish(queue: AbstractTaskQueue, op: ops.Finish) -> ops.Reply:
+    task_id, message, retention, token, failed = _finishing(op)
+    return _finished(queue.finish(task_id, message, retention, token=token, failed=failed))
+
+
+def _finished(answer: object) -> ops.Reply:
     assert type(answer) is Finished, answer
     return ops.Finished(*answer)
 
 
 def _pop(queue: AbstractTaskQueue, op: ops.Pop) -> ops.Reply:
-    answer = queue.pop(op.id, 0, token=_inner(op.incarnation))
+    return _popped(queue.pop(op.id, 0, token=_inner(op.incarnation)))
+
+
+def _popped(answer: Any) -> ops.Reply:
     return values.Outcome(*answer) if isinstance(answer, Outcome) else _sentinel(answer)
 
 

@@ -18,13 +18,22 @@ from worq.testing.capabilities import (
     Capabilities,
     suited,
 )
-from worq.testing.driver import Do, Program, Tick, carry_out, project
+from worq.testing.driver import (
+    Bulk,
+    BulkProgram,
+    Do,
+    Program,
+    Tick,
+    carry_out,
+    carry_out_bulk,
+    project,
+)
 from worq.testing.programs import as_code
 from worq_model import operations as ops
 from worq_model.invariants import broken
 from worq_model.queue import Step, next_deadline_ms, step
 from worq_model.table import Row
-from worq_model.values import EMPTY, State
+from worq_model.values import EMPTY, State, find
 
 
 class Disagreement(AssertionError):
@@ -60,15 +69,18 @@ class Lockstep:
         self.states: list[State] = [EMPTY for _ in self.queues]
         self.rows: Counter[Row] = Counter()
         self._ids: list[dict[str, None]] = [{} for _ in self.queues]
-        self._log: list[tuple[Do | Tick, str]] = []
+        self._log: list[tuple[Do | Bulk | Tick, str]] = []
         self._last: dict[int, tuple[Do, Step]] = {}
 
-    def run(self, program: Iterable[Do | Tick], *, observe: bool = True) -> None:
-        for do in program:
-            if isinstance(do, Tick):
-                self.tick(do.ms)
-            else:
-                self.do(do, observe=observe)
+    def run(self, program: Iterable[Do | Bulk | Tick], *, observe: bool = True) -> None:
+        for entry in program:
+            match entry:
+                case Tick(ms):
+                    self.tick(ms)
+                case Bulk():
+                    self.do_in_bulk(entry, observe=observe)
+                case Do():
+                    self.do(entry, observe=observe)
 
     def tick(self, ms: int) -> None:
         """Let time pass; what is due happens with the next operation, or to those who wait."""
@@ -81,9 +93,56 @@ class Lockstep:
         do = do._replace(operation=suited(do.operation, self._claimed))
         reply = self._compare(do)
         if observe:
-            for look in self._looks(do.queue):
-                self._compare(look, log=False)
+            self._observe(do.queue)
         return reply
+
+    def do_in_bulk(self, bulk: Bulk, *, observe: bool = True) -> None:
+        """Carry out several in one call; for the model they are single operations, one after another. [ENV-BULK-1]"""
+        suitable = tuple(suited(operation, self._claimed) for operation in bulk.operations)
+        bulk = bulk._replace(operations=suitable)
+        first = Do(suitable[0], bulk.queue, bulk.client)
+        self._log.append((bulk, ""))
+        for operation in suitable:
+            self._ids[bulk.queue].update(dict.fromkeys(_submitted(operation)))
+        try:
+            answers = carry_out_bulk(self.queues[bulk.queue][bulk.client], bulk)
+        except Exception as error:
+            raise self._broken_bulk(first, error) from error
+        self._check_number(first, suitable, answers)
+        notes: list[str] = []
+        for n, got in enumerate(answers):
+            do = first._replace(operation=suitable[n])
+            if isinstance(do.operation, ops.Claim) and n and suitable[n - 1] == do.operation:
+                self._check_in_advance(do, got)
+            done = step(self.states[do.queue], do.operation, now_ms=self.clock.now_ms())
+            notes.append(as_code(done.reply))
+            self._log[-1] = (bulk, ", ".join(notes))
+            self._last[do.queue] = do, done
+            self._judge(do, done, done.reply, got, log=True, bulk="ENV-BULK-1")
+        if observe:
+            self._observe(bulk.queue)
+
+    def _check_number(
+        self, first: Do, asked: Sequence[ops.Operation], answers: Sequence[ops.Reply]
+    ) -> None:
+        """There is an answer to each but claims, of which there may be fewer."""
+        missing = [op for op in asked[len(answers) :] if not isinstance(op, ops.Claim)]
+        if missing or len(answers) > len(asked):
+            raise self._broken_bulk(first, answers)
+
+    def _check_in_advance(self, do: Do, got: ops.Reply) -> None:
+        """It leaves the task at least one start. [ENV-BULK-3]"""
+        task = find(self.states[do.queue], got.id) if isinstance(got, ops.Claimed) else None
+        if task is None or task.start + 1 >= task.options.attempts:
+            raise self._broken_bulk(do, got, "ENV-BULK-3")
+
+    def _broken_bulk(self, do: Do, got: object, clause: str = "ENV-BULK-1") -> Disagreement:
+        done = step(self.states[do.queue], do.operation, now_ms=self.clock.now_ms())
+        return self._disagreement(do, done, done.reply, got, log=True, bulk=clause)
+
+    def _observe(self, queue: int) -> None:
+        for look in self._looks(queue):
+            self._compare(look, log=False)
 
     def next_deadline_ms(self) -> int | None:
         """How long until something happens by itself; None if nothing will."""
@@ -113,7 +172,7 @@ class Lockstep:
                 clients[0].purge()
 
     @property
-    def program(self) -> Program:
+    def program(self) -> BulkProgram:
         """What was done."""
         return tuple(entry for entry, _ in self._log)
 
@@ -138,10 +197,15 @@ class Lockstep:
             got: object = carry_out(self.queues[do.queue][do.client], do)
         except Exception as error:
             raise self._disagreement(do, done, expected, error, log=log) from error
-        if got != expected or type(got) is not type(expected):
-            raise self._disagreement(do, done, expected, got, log=log)
-        self._note(do, done.state, done.rows)
+        self._judge(do, done, expected, got, log=log)
         return done.reply
+
+    def _judge(
+        self, do: Do, done: Step, expected: object, got: object, *, log: bool, bulk: str = ""
+    ) -> None:
+        if got != expected or type(got) is not type(expected):
+            raise self._disagreement(do, done, expected, got, log=log, bulk=bulk)
+        self._note(do, done.state, done.rows)
 
     def _note(self, do: Do, state: State, rows: tuple[Row, ...]) -> None:
         violated = broken(state)
@@ -156,12 +220,15 @@ class Lockstep:
             yield from (Do(ops.GetArguments(task_id), queue) for task_id in self._ids[queue])
 
     def _disagreement(
-        self, do: Do, done: Step, expected: object, got: object, *, log: bool
+        self, do: Do, done: Step, expected: object, got: object, *, log: bool, bulk: str = ""
     ) -> Disagreement:
+        """`bulk`: the clause that is broken if this is not right only where it is one of several."""
         clauses, culprit = for_an_answer(done, do.operation, expected, got), do
         if not log and do.queue in self._last:
             culprit, before = self._last[do.queue]
             clauses = (*for_a_look(before, culprit.operation, do.operation, expected), *clauses)
+        if bulk:
+            clauses = (bulk, *clauses)
         where = "it answered" if log else f"afterwards {as_code(do)} answered"
         text = "\n".join(
             [

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from worq.testing.bench import Bench
-from worq.testing.driver import Do
+from worq.testing.driver import Bulk, Do
 from worq.testing.lockstep import Lockstep
 from worq_model import operations as ops
 from worq_model.values import (
@@ -97,6 +97,13 @@ class Machine(RuleBasedStateMachine):
         reply = self.lockstep.do(Do(operation, *where))
         self._failed = False
         return reply
+
+    def do_in_bulk(self, operations: Sequence[ops.Operation], place: Place) -> None:
+        if operations:
+            self._failed = True
+            bulk = Bulk(tuple(operations), place["queue"], place["client"])
+            self.lockstep.do_in_bulk(bulk)
+            self._failed = False
 
     def tick(self, to: Moment, little: int) -> None:
         """A few milliseconds, or to the next deadline, give or take one, or far past it. [TIM-1] [TIM-2]"""
@@ -197,6 +204,7 @@ class Machine(RuleBasedStateMachine):
 
 
 behinds: st.SearchStrategy[int] = st.sampled_from((0, 0, 0, 1))
+kept_ms: st.SearchStrategy[int | None] = st.sampled_from((0, *RETENTIONS_MS))
 agains: st.SearchStrategy[bool] = st.sampled_from((False, False, False, True))
 ticks: st.SearchStrategy[Moment] = st.sampled_from(("little", "before", "at", "at", "after", "far"))
 littles: st.SearchStrategy[int] = st.integers(0, 6)
@@ -224,6 +232,18 @@ class RulesMachine(Machine):
         outcome: Outcome | None,
         again: bool,
     ) -> None:
+        self.do(self._submit(place, task_id, message, args, options, outcome, again), place)
+
+    def _submit(
+        self,
+        place: Place,
+        task_id: str,
+        message: bytes,
+        args: dict[str, Which],
+        options: Options,
+        outcome: Outcome | None,
+        again: bool,
+    ) -> ops.Submit:
         if not again:
             task_id = self.aim(place, task_id)
         incarnation = self.submission(task_id, place, again)
@@ -233,7 +253,7 @@ class RulesMachine(Machine):
         pairs = tuple(
             (arg, self.incarnation(place["queue"], arg, which)) for arg, which in aimed.items()
         )
-        self.do(ops.Submit(task_id, incarnation, message, pairs, outcome, options), place)
+        return ops.Submit(task_id, incarnation, message, pairs, outcome, options)
 
     @rule(
         place=places,
@@ -266,7 +286,7 @@ class RulesMachine(Machine):
         task_id=ids,
         message=messages,
         failed=st.booleans(),
-        retention_ms=st.sampled_from((0, *RETENTIONS_MS)),
+        retention_ms=kept_ms,
         which=whiches,
         behind=behinds,
     )
@@ -280,10 +300,22 @@ class RulesMachine(Machine):
         which: Which,
         behind: int,
     ) -> None:
+        self.do(self._finish(place, task_id, message, failed, retention_ms, which, behind), place)
+
+    def _finish(
+        self,
+        place: Place,
+        task_id: str,
+        message: bytes,
+        failed: bool,
+        retention_ms: int | None,
+        which: Which,
+        behind: int,
+    ) -> ops.Finish:
         task_id = self.aim(place, task_id, PROCESSING)
         token = self.token(place["queue"], task_id, which, behind)
         outcome = Outcome("failure" if failed else "result", message)
-        self.do(ops.Finish(task_id, outcome, retention_ms, token), place)
+        return ops.Finish(task_id, outcome, retention_ms, token)
 
     @rule(place=places, task_id=ids, lease_ms=st.integers(0, 6), which=whiches, behind=behinds)
     def heartbeat(
@@ -302,8 +334,11 @@ class RulesMachine(Machine):
 
     @rule(place=places, task_id=ids, which=whiches)
     def pop(self, place: Place, task_id: str, which: Which) -> None:
+        self.do(self._pop(place, task_id, which), place)
+
+    def _pop(self, place: Place, task_id: str, which: Which) -> ops.Pop:
         task_id = self.aim(place, task_id, COMPLETED)
-        self.do(ops.Pop(task_id, self.incarnation(place["queue"], task_id, which)), place)
+        return ops.Pop(task_id, self.incarnation(place["queue"], task_id, which))
 
     @rule(place=places, task_id=ids, which=whiches)
     def discard(self, place: Place, task_id: str, which: Which) -> None:
@@ -371,6 +406,35 @@ class RulesMachine(Machine):
         self.do(
             ops.GetArguments(task_id, self.token(place["queue"], task_id, which, behind)), place
         )
+
+    @rule(
+        place=places,
+        drawn=st.lists(
+            st.tuples(ids, messages, arguments, options, fetched, agains), min_size=1, max_size=4
+        ),
+    )
+    def submit_many(self, place: Place, drawn: list[tuple[Any, ...]]) -> None:
+        self.do_in_bulk([self._submit(place, *each) for each in drawn], place)
+
+    @rule(
+        place=places,
+        drawn=st.lists(
+            st.tuples(ids, messages, st.booleans(), kept_ms, whiches, behinds), max_size=3
+        ),
+        claims=st.integers(0, 3),
+    )
+    def finish_many(self, place: Place, drawn: list[tuple[Any, ...]], claims: int) -> None:
+        """One after another; what comes of the first is not known to those who draw the next."""
+        finishes = [self._finish(place, *each) for each in drawn]
+        self.do_in_bulk([*finishes, *[ops.Claim()] * claims], place)
+
+    @rule(place=places, limit=st.integers(1, 4))
+    def claim_many(self, place: Place, limit: int) -> None:
+        self.do_in_bulk([ops.Claim()] * limit, place)
+
+    @rule(place=places, drawn=st.lists(st.tuples(ids, whiches), min_size=1, max_size=4))
+    def pop_many(self, place: Place, drawn: list[tuple[Any, ...]]) -> None:
+        self.do_in_bulk([self._pop(place, *each) for each in drawn], place)
 
     @rule(to=ticks, little=littles)
     def time_passes(self, to: Any, little: int) -> None:

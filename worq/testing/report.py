@@ -19,6 +19,7 @@ EXAMINED: Final = (
     *(f"ENV-WAIT-{number}" for number in (1, 2, 4, 5, 7, 8)),
     OF_RETRIES,
     *(f"ENV-BAD-{number}" for number in (1, 2, 3, 4, 5)),
+    *(f"ENV-BULK-{number}" for number in (1, 2, 3, 4, 5)),
 )
 """The clauses that a kit can examine beyond those of the model. [ENV-WAIT-3] and others need a look inside."""
 

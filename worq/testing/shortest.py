@@ -1,11 +1,11 @@
 """The shortest part of a program that shows what is wrong: delta debugging on a bench."""
 
 from worq.testing.bench import Bench
-from worq.testing.driver import Program
+from worq.testing.driver import BulkProgram
 from worq.testing.lockstep import Lockstep
 
 
-def run(bench: Bench, program: Program, *, observe: bool = True) -> None:
+def run(bench: Bench, program: BulkProgram, *, observe: bool = True) -> None:
     """A program from empty queues to the end of every task; what goes wrong is raised by its shortest part."""
     lockstep = bench.lockstep()
     try:
@@ -33,7 +33,7 @@ def raise_shortest(bench: Bench, failed: Lockstep) -> None:
         raise failure from None
 
 
-def _failure_of(bench: Bench, program: Program) -> AssertionError | None:
+def _failure_of(bench: Bench, program: BulkProgram) -> AssertionError | None:
     lockstep = bench.lockstep()
     try:
         lockstep.run(program)

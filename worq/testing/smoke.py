@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from worq.testing.blame import operation_name
-from worq.testing.driver import Do, Program, Tick
+from worq.testing.driver import Bulk, BulkProgram, Do, Program, Tick
 from worq.testing.exhaustive import (
     CLAIM,
     IGNORE,
@@ -97,11 +97,17 @@ SMOKE: Final[dict[str, Program]] = {
 """What they look at after each operation are states and sizes; arguments only where they are about them."""
 
 
-def operations_of(program: Program) -> frozenset[str]:
+def operations_of(program: BulkProgram) -> frozenset[str]:
     """The names of the operations of a program; the word for time if it passes."""
     return frozenset(_names(program))
 
 
-def _names(program: Program) -> Iterator[str]:
+def _names(program: BulkProgram) -> Iterator[str]:
     for entry in program:
-        yield "time" if isinstance(entry, Tick) else operation_name(entry.operation)
+        match entry:
+            case Tick():
+                yield "time"
+            case Bulk(operations):
+                yield from map(operation_name, operations)
+            case Do(operation):
+                yield operation_name(operation)

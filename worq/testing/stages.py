@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
-from worq.testing import shortest, waits
+from worq.testing import in_bulk, shortest, waits
 from worq.testing.bad_input import refusals
 from worq.testing.bench import Bench
 from worq.testing.blame import EVENTS, TIME
@@ -51,6 +51,7 @@ CONTRACT_OPERATIONS: Final = frozenset(
 )  # fmt: skip
 REFERENCE_OPERATIONS: Final = frozenset(EVENTS[kind].value for kind in OF_REFERENCE)
 SHRINK_TIMES: Final = 20
+BULK_MAX: Final = 3
 SHRINK_TRIES: Final = 100
 
 
@@ -128,11 +129,19 @@ def _theme(theme: Theme, subject: Subject) -> Iterable[str]:
         return _clauses(run_theme(theme, subject.effort.length, bench))
 
 
+def _bulks(subject: Subject) -> Iterable[str]:
+    with subject.benched(queues=1, clients=1) as bench:
+        for program in in_bulk.programs(min(max(1, subject.effort.length - 1), BULK_MAX)):
+            shortest.run(bench, program)
+    return ("ENV-BULK-1", "ENV-BULK-3")
+
+
 def _exhaustive_checks() -> Iterator[Check]:
     for theme in THEMES:
         uses = operations_of((*theme.prefix, *theme.alphabet)) | WINDING_UP
         needs = _needs(uses - {TIME})
         yield Check("exhaustive", theme.name, partial(_theme, theme), uses, needs)
+    yield Check("exhaustive", "operations in bulk", _bulks, CONTRACT_OPERATIONS | {TIME})
 
 
 # Machines
@@ -215,6 +224,7 @@ def _parallel_checks() -> Iterator[Check]:
         "no wait ends early": waits.no_wait_ends_early,
         "who waits for a task gets it": waits.claims_end,
         "who waits for an outcome is told": waits.pops_end,
+        "who waits for many is told": waits.bulks_end,
         "a pop waits for one incarnation": waits.a_pop_waits_for_one_incarnation,
     }
     for name, examine_ in about.items():

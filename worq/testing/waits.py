@@ -190,6 +190,34 @@ def _one_of_two_gets_it(subject: Subject) -> None:
             raise Broken(f"two pops wait, then comes finish: they are told {got}", "ENV-WAIT-5")
 
 
+def bulks_end(subject: Subject) -> Iterator[str]:
+    """Many pops end as soon as one of their tasks has an answer; many claims wait for their first."""
+    for operation, (act, expected) in TELLS.items():
+        for place_of_it in range(2):
+            with _place(subject) as place:
+                place.submit("a")
+                place.submit("c")
+                tokens = {claim.id: claim.token for claim in (place.claim(), place.claim())}
+                tasks = [("c", tokens["c"]), ("c", tokens["c"])]
+                tasks[place_of_it] = ("a", tokens["a"])
+                call = place.call(partial(place.other.pop_many, tasks, None), "ENV-BULK-5")
+                act(place.queue)
+                answers = [expected if task_id == "a" else None for task_id, _ in tasks]
+                _answers(call, answers, f"pops wait, then comes {operation}", "ENV-BULK-5")
+    with _place(subject) as place:
+        call = place.call(lambda: [c.id for c in place.other.claim_many(3)], "ENV-BULK-4")
+        place.submit("a")
+        _answers(call, ["a"], "claims wait, then comes submit", "ENV-BULK-4")
+        _answers(Call(lambda: place.queue.claim_many(3, 0)), [], "claim_many(3, 0)", "ENV-BULK-4")
+        _answers(
+            Call(lambda: place.queue.finish_many([], 3)), ([], []), "claims behind finishes", "ENV-BULK-4"
+        )  # fmt: skip
+        _answers(
+            Call(lambda: place.queue.pop_many([("a", None)] * 2)), [None] * 2, "pop_many too early", "ENV-BULK-5"
+        )  # fmt: skip
+    yield from ("ENV-BULK-4", "ENV-BULK-5")
+
+
 def a_pop_waits_for_one_incarnation(subject: Subject) -> Iterator[str]:
     """A pop without a token waits for the incarnation that it first saw."""
     with _place(subject) as place:

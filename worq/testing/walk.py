@@ -99,6 +99,7 @@ def _options(random: Random) -> Options:
 _QUEUE_WEIGHTS = {
     "submit": 16, "defer": 6, "claim": 16, "finish": 12, "heartbeat": 4, "release": 4, "pop": 5, "discard": 3,
     "purge": 1, "status": 1, "undefer": 1, "reserve": 12, "set_argument": 5, "get_arguments": 3, "time_passes": 12,
+    "submit_many": 3, "claim_many": 3, "finish_many": 4, "pop_many": 2,
 }  # fmt: skip
 
 # Parameter → what it may be; `rule.parameter` where rules differ.
@@ -123,7 +124,30 @@ _QUEUE_SAMPLES: dict[str, Sample] = {
     "really": _one_in(1),
     "to": _one_of("little", "little", "before", "at", "after", "far"),
     "little": _one_of(0, 1, 2, 3),
+    "limit": _one_of(1, 2, 3, 4),
+    "claims": _one_of(0, 1, 1, 2, 3),
 }
+
+
+def _lists_of(*names: str) -> Sample:
+    """Lists of what a single operation draws under these names."""
+
+    def sample(random: Random) -> list[tuple[Any, ...]]:
+        count = random.choice((1, 2, 2, 3, 4))
+        return [tuple(_QUEUE_SAMPLES[name](random) for name in names) for _ in range(count)]
+
+    return sample
+
+
+_QUEUE_SAMPLES.update(
+    {
+        "submit_many.drawn": _lists_of("task_id", "message", "args", "options", "outcome", "again"),
+        "finish_many.drawn": _lists_of(
+            "task_id", "message", "failed", "retention_ms", "which", "behind"
+        ),
+        "pop_many.drawn": _lists_of("task_id", "which"),
+    }
+)
 
 _LIFE_WEIGHTS = {
     "call": 20, "submit_garbage": 1, "adopt": 2, "take": 6, "take_and_run": 14, "work": 8, "look": 16,
