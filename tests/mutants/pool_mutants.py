@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 SHIFT = "pool/shift.py"
 KEEPER = "pool/keeper.py"
+HAND = "pool/hand.py"
 BACKOFF = "pool/backoff.py"
 THREAD = "pool/thread.py"
 DESK = "pool/desk.py"
@@ -40,6 +41,18 @@ POOL: tuple[Mutant, ...] = (
     Mutant("TaskThatArrivesIsDropped", SHIFT, "                if claims:\n                    return claims\n", "                if claims:\n                    if self._stopping.is_set():\n                        return []\n                    return claims\n",
            "ENV-POOL-6", "pool", "just_as_a_pool_stops", "pool stop against a task arriving", "threads"),
     Mutant("WithDoesNotStop", THREAD, "    def __exit__(self, *exc_info: object) -> None:\n        self.stop()\n", "    def __exit__(self, *exc_info: object) -> None:\n        self.stop(join=False)\n", "ENV-POOL-7", "pool", "with_starts_and_stops", needs="threads"),
+    # what is in hand
+    Mutant("NoClaimWithTheOutcome", SHIFT, "wanted = 0 if self._stopping.is_set() else hand.wanted", "wanted = 0", "ENV-POOL-27", "hand", "together_with_the_next"),
+    Mutant("ClaimsAfterStop", SHIFT, "wanted = 0 if self._stopping.is_set() else hand.wanted", "wanted = hand.wanted", "ENV-POOL-27 ENV-POOL-3", "hand", "when_a_pool_stops", needs="threads"),
+    Mutant("ClaimsOfAFinishAreLost", SHIFT, "        claims = self._store_all(hand) or self._next(hand.wanted)\n", "        self._store_all(hand)\n        claims = self._next(hand.wanted)\n", "ENV-POOL-27", "hand", "together_with_the_next", needs="threads"),
+    Mutant("OutcomeIsStoredBeforeTheNextTask", SHIFT, "            hand.put(Ended(task, *outcome))\n", "            hand.put(Ended(task, *outcome))\n            self._store_all(hand)\n", "ENV-POOL-28", "hand", "share_their_operations", needs="threads"),
+    Mutant("HandIsNeverEmptied", KEEPER, "        for hand in self._full(self._clock.now_ms()):\n            try:\n", "        for hand in self._full(0):\n            try:\n", "ENV-POOL-28", "hand", "behind_a_long_task", needs="threads"),
+    Mutant("HandIsDroppedAtTheDrainDeadline", KEEPER, "                for hand in self._hands:\n                    self._empty(hand)\n", "", "ENV-POOL-28 ENV-POOL-3", "hand", "aborted", needs="threads"),
+    Mutant("ClaimsInHandAreForgotten", KEEPER, "            self._give_back(self._broker.glance(claim))\n", "            pass\n", "ENV-POOL-28", "hand", "behind_a_long_task or aborted", needs="threads"),
+    Mutant("OutcomeThatCouldNotBeStoredIsLost", KEEPER, "            hand.put_back([each._replace(again=each.again or is_unknown) for each in ended])\n", "", "ENV-POOL-28 ENV-POOL-5", "hand", "stored_later", needs="crash"),
+    Mutant("StaleClaimIsBegun", HAND, "if self._claims and self._clock.now_ms() < self._came_ms + STALE_MS:", "if self._claims:", "ENV-POOL-28", "hand", "too_long"),
+    Mutant("HandGrowsAtOnce", HAND, "min(2 * self._wanted, int(fitting))", "int(fitting)", "ENV-POOL-28", "hand", "run_soon"),
+    Mutant("SlowTasksAreForgotten", HAND, "self._task_s = max(task_s, (3 * before_s + task_s) / 4)", "self._task_s = (3 * before_s + task_s) / 4", "ENV-POOL-28", "hand", "run_soon"),
     # processes
     Mutant("DeadWorkerIsNotNoticed", CREW, "            self._settle(task, lambda _: self._work.release(task))\n", "            pass\n", "ENV-POOL-10 ENV-POOL-13", "processes", "told_at_once_when_a_worker_dies", "process pool", "crash"),
     Mutant("IdleDeathBurnsATask", MINDER, "            self._desk.give_back(self._post)  # nobody has begun it\n", "            self._desk.done(self._post)\n", "ENV-POOL-11", "processes", "while_workers_are_killed", "process pool", "crash"),
