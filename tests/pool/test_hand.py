@@ -1,13 +1,11 @@
 """What a worker thread claims with an outcome that it stores, and in advance: SPEC.md, section 9."""
 
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 from tests.backends.brokers import call
-from tests.backends.calls import PATIENCE_S
 from tests.pool.conftest import Plant, own
 from tests.pool.test_thread import LOST, Gate, value_of
 from worq import Broker, Deferred, Task, wait
@@ -23,31 +21,22 @@ from worq.values import Claim, Token
 MakePool = Callable[..., WorkerPool]
 
 
-class Calls:
-    """The operations of a pool's workers: how many claims each asked for, and of how many outcomes."""
+class Finishes:
+    """The `finish_many` of a pool: how many outcomes, how many claims were asked for; which came."""
 
     def __init__(self, queue: AbstractTaskQueue) -> None:
-        self.claims: SimpleQueue[int] = SimpleQueue()
-        self.finishes: list[tuple[int, int]] = []
-        self._own = {name: own(queue, name) for name in ("_claim", "_claim_many", "_finish_many")}
+        self.asked: list[tuple[int, int]] = []
+        self.claimed: list[str] = []
+        self._own = own(queue, "_finish_many")
 
-    def methods(self) -> dict[str, Callable[..., Any]]:
-        def claim(this: Any, timeout_ms: int | None) -> Any:
-            self.claims.put(1)
-            return self._own["_claim"](this, timeout_ms)
-
-        def claim_many(this: Any, limit: int, timeout_ms: int | None) -> Any:
-            if (
-                timeout_ms != 0
-            ):  # or it is part of a finish, on a backend that does one after the other
-                self.claims.put(limit)
-            return self._own["_claim_many"](this, limit, timeout_ms)
-
+    def method(self) -> Callable[..., Any]:
         def finish_many(this: Any, endings: Any, claims: int) -> Any:
-            self.finishes.append((len(endings), claims))
-            return self._own["_finish_many"](this, endings, claims)
+            self.asked.append((len(endings), claims))
+            finished, claimed = self._own(this, endings, claims)
+            self.claimed += [claim.id for claim in claimed]
+            return finished, claimed
 
-        return {"_claim": claim, "_claim_many": claim_many, "_finish_many": finish_many}
+        return finish_many
 
 
 def deferreds_of(broker: Broker, ids: str, **options: Any) -> list[Deferred]:
@@ -64,17 +53,16 @@ def _doubling(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_outcome_is_stored_together_with_the_next_claim(
     queue: AbstractTaskQueue, plant: Plant, make_pool: MakePool
 ) -> None:
-    calls = Calls(queue)
-    broker = plant(queue, **calls.methods())
+    finishes = Finishes(queue)
+    broker = plant(queue, _finish_many=finishes.method())
     deferreds = deferreds_of(broker, "abcdefgh")
-    forgotten = Task(broker.queue().give, id="i", ignore_result=True)
-    forgotten()
-    make_pool(broker).start()
+    Task(broker.queue().give, id="i", ignore_result=True)()
+    pool = make_pool(broker)
+    pool.start()
     assert wait(deferreds).done == set(deferreds)
-    # The first, and the one behind the last start that nobody needs to end.
-    assert [calls.claims.get(timeout=PATIENCE_S) for _ in range(2)]
-    assert calls.claims.empty()
-    assert [outcomes for outcomes, claims in calls.finishes if claims] == [1] * 8
+    pool.stop()
+    assert [outcomes for outcomes, claims in finishes.asked if claims] == [1] * 8
+    assert finishes.claimed == list("bcdefghi")
 
 
 @pytest.mark.spec("ENV-POOL-28", "ENV-BULK-3")
@@ -82,13 +70,13 @@ def test_an_outcome_is_stored_together_with_the_next_claim(
 def test_fast_tasks_that_may_start_again_share_their_operations(
     queue: AbstractTaskQueue, plant: Plant, make_pool: MakePool
 ) -> None:
-    calls = Calls(queue)
-    broker = plant(queue, **calls.methods())
+    finishes = Finishes(queue)
+    broker = plant(queue, _finish_many=finishes.method())
     deferreds = deferreds_of(broker, "abcdefg", attempts=2)
     make_pool(broker).start()
     assert wait(deferreds).done == set(deferreds)
     assert [deferred.value for deferred in deferreds] == list("abcdefg")
-    assert calls.finishes == [(1, 2), (2, 8), (4, 64)]
+    assert finishes.asked == [(1, 2), (2, 8), (4, 64)]
 
 
 @pytest.fixture
