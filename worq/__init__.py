@@ -9,9 +9,17 @@ deferred.wait(10) and deferred.value
 from functools import partial
 from typing import Unpack
 
+from worq.collecting import (
+    ALL_COMPLETED,
+    FIRST_COMPLETED,
+    FIRST_EXCEPTION,
+    as_completed,
+    wait,
+)
 from worq.const import DEFAULT
 from worq.core import Broker
 from worq.errors import BackendUnavailable, MessageRefused, QueueClosed, WorqError
+from worq.failures import TasksRefused
 from worq.options import Options
 from worq.serializer import Serializer, resolve
 from worq.task import Deferred, DuplicateTask, Queue, Task, TaskExpired, TaskFailure, TaskSpace
@@ -19,6 +27,9 @@ from worq.typed_task import TypedTask, typed
 from worq.urls import open_queue, serializer_in
 
 __all__ = [
+    "ALL_COMPLETED",
+    "FIRST_COMPLETED",
+    "FIRST_EXCEPTION",
     "BackendUnavailable",
     "Broker",
     "Deferred",
@@ -30,11 +41,14 @@ __all__ = [
     "TaskExpired",
     "TaskFailure",
     "TaskSpace",
+    "TasksRefused",
     "TypedTask",
     "WorqError",
+    "as_completed",
     "get_broker",
     "get_queue",
     "typed",
+    "wait",
 ]
 
 

@@ -7,6 +7,7 @@ operations with an underscore, which get checked values and whole milliseconds.
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import ClassVar, Literal, NamedTuple, cast
 
 from worq import bulk, checks
@@ -26,6 +27,7 @@ from worq.values import (
 )
 
 LEASE_MARGIN_S = 5
+TERMS_MAX = 256
 
 
 class Ticket(NamedTuple):
@@ -472,16 +474,40 @@ class AbstractTaskQueue(ABC):
 def _ticket(result: Submittable) -> Ticket:
     task_id = checks.name("id", result.id)
     token = _token("token", result.token) or Token.new()
-    heartrate_s = checks.positive_seconds("heartrate", result.heartrate)
-    return Ticket(
-        task_id,
-        token.incarnation,
+    given = (
         bool(result.ignore_result),
-        checks.on_error("on_error", result.on_error) == "pass",
-        checks.milliseconds(2 * heartrate_s + LEASE_MARGIN_S),
-        checks.milliseconds_or_forever(checks.retention("result_timeout", result.result_timeout)),
-        checks.attempts("attempts", result.attempts),
+        result.on_error,
+        result.heartrate,
+        result.result_timeout,
+        result.attempts,
     )
+    try:
+        return Ticket(task_id, token.incarnation, *_known_terms(*given))
+    except TypeError:
+        pass  # one of them can't be a key, or is refused
+    return Ticket(task_id, token.incarnation, *_terms(*given))
+
+
+def _terms(
+    ignore_result: bool,  # noqa: FBT001 - as in Ticket
+    on_error: object,
+    heartrate: object,
+    result_timeout: object,
+    attempts: object,
+) -> tuple[bool, bool, int, int | None, int]:
+    """What a Ticket says besides which task it is."""
+    heartrate_s = checks.positive_seconds("heartrate", heartrate)
+    return (
+        ignore_result,
+        checks.on_error("on_error", on_error) == "pass",
+        checks.milliseconds(2 * heartrate_s + LEASE_MARGIN_S),
+        checks.milliseconds_or_forever(checks.retention("result_timeout", result_timeout)),
+        checks.attempts("attempts", attempts),
+    )
+
+
+# The same for nearly all tasks of a program.
+_known_terms = lru_cache(maxsize=TERMS_MAX, typed=True)(_terms)
 
 
 def _token(argument: str, token: object) -> Token | None:

@@ -44,5 +44,5 @@ def checked(argument: str, items: object, check: Callable[[ItemT], AnswerT]) -> 
         except (TypeError, ValueError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             text = f"{error}" if f"{error}".startswith(":") else f".{error}"
-            raise kind(f"{argument}[{len(answers)}]{text}") from None
+            raise kind(f"{argument}[{len(answers)}]{text}") from error.__cause__
     return answers

@@ -2,7 +2,7 @@
 
 import math
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TypeVar
 
 from worq.const import (
@@ -31,6 +31,8 @@ def shown(value: object) -> str:
 
 def name(argument: str, value: object) -> str:
     """A name or an id: text of at most 1,024 bytes as UTF-8. [ENV-BAD-1] [ENV-BAD-6]"""
+    if type(value) is str and value.isascii() and 0 < len(value) <= NAME_BYTES_MAX:
+        return value  # as nearly all are
     checked = text(argument, value)
     if (size := len(checked.encode())) > NAME_BYTES_MAX:
         shown = SHOWN.repr(checked)
@@ -104,6 +106,12 @@ def milliseconds_or_forever(value_s: float | None) -> int | None:
 
 
 T = TypeVar("T")
+
+
+def iterable(argument: str, value: Iterable[T]) -> Iterable[T]:
+    if not hasattr(value, "__iter__"):
+        raise TypeError(f"{argument}: an iterable is needed, not {shown(value)}")
+    return value
 
 
 def instance(argument: str, value: object, kind: type[T]) -> T:

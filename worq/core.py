@@ -1,18 +1,17 @@
 """The broker: all that an application, and its workers, do with one queue. SPEC.md, section 8."""
 
-import inspect
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Self, TypeVar, Unpack
 from weakref import WeakValueDictionary
 
-from worq import checks, messages
+from worq import bulk, checks, messages
 from worq.backend import LEASE_MARGIN_S, AbstractTaskQueue
 from worq.clock import Clock, MonotonicClock
 from worq.const import RESERVED, TASK_EXPIRED, Sentinel, State
-from worq.deferred import Deferred, Held, Home, TaskId
+from worq.deferred import Deferred, Held, Home, Popped, TaskId
 from worq.failures import (
     DUPLICATE_ERROR,
     NO_SUCH_TASK,
@@ -21,6 +20,7 @@ from worq.failures import (
     PASSED_ON,
     DuplicateTask,
     TaskFailure,
+    TasksRefused,
     describe,
 )
 from worq.introspection import Introspective, Sign
@@ -30,7 +30,17 @@ from worq.options import Options
 from worq.serializer import Serializer, name_of, resolve
 from worq.task import FunctionTask, Queue, TaskSpace, task_name
 from worq.urls import open_queue, serializer_in, with_serializer
-from worq.values import EXPIRED, Claim, Outcome, Token
+from worq.values import (
+    EXPIRED,
+    NO_ARGS,
+    Claim,
+    Finished,
+    Finishing,
+    Outcome,
+    Submission,
+    Submitted,
+    Token,
+)
 
 __all__ = ["AbstractTaskQueue", "Broker"]
 
@@ -53,6 +63,27 @@ class _Handle(NamedTuple):
         if token is not None and not isinstance(token, Token):
             raise TypeError(f"token: a Token is needed, not {token!r}")
         return cls(checks.name("task_id", task_id), name, token)
+
+
+class Ended(NamedTuple):
+    """The outcome of a task, to be stored. `again`: a call before may have done it, and its answer was lost."""
+
+    task: FunctionTask
+    message: bytes
+    failed: bool
+    again: bool = False
+
+
+class _Call(NamedTuple):
+    """A call that is written, and what it takes to understand the answer. `names`: of its arguments."""
+
+    task: FunctionTask
+    submission: Submission
+    passed: messages.Passed
+    names: Mapping[str, str]
+
+
+_NO_NAMES: Mapping[str, str] = {}
 
 
 class Broker:
@@ -176,22 +207,37 @@ class Broker:
         All or nothing, in one operation: when it raises, nothing has changed. (If it raises
         BackendUnavailable, see its `outcome`.)
         """
-        message, passed = messages.write_task(self._codec, task)
-        names, args = self._arguments(passed.awaited)
-        outcome = passed.outcome(self._codec, task)
-        answer = self._queue.submit(task, message, args, outcome=outcome)
-        if answer.status == "duplicate":
-            raise DuplicateTask(*self._address(task), DUPLICATE_ERROR)
-        if answer.argument_id is not None:
-            unavailable = Address(names[answer.argument_id], self.name, answer.argument_id)
-            raise TaskFailure(*unavailable, passed.why_unavailable(answer.argument_id))
-        passed.note(self._address(task))
-        if not task.ignore_result:
-            return Deferred(self, task)
-        if answer.outcome is not None:
-            ended = self.read_outcome(task, answer.outcome)
-            _log.error("not started, and nobody else is told of it: %s", ended.value)
-        return None
+        call = self._write_call(task)
+        _, message, args, outcome = call.submission
+        return self._answered(call, self._queue.submit(task, message, args, outcome=outcome))
+
+    def enqueue_many(self, tasks: Iterable[FunctionTask]) -> list[Deferred | None]:
+        """Submit many calls in few round trips, in order; `Task.prepare` makes them. [ENV-MANY-1]
+
+        All are checked and written before the first is submitted. One that is refused, as a call
+        would be, does not keep the others from being enqueued; then TasksRefused is raised, which
+        has the reasons and the Deferreds of the others. After a lost connection the same tasks can
+        be given again: nothing is enqueued twice.
+        """
+        calls = bulk.checked("tasks", list(checks.iterable("tasks", tasks)), self._write_one)
+        submissions = [call.submission for call in calls if isinstance(call, _Call)]
+        answers = iter(self._queue.submit_many(submissions))
+        deferreds: list[Deferred | None] = []
+        refused: list[TaskFailure] = []
+        for call in calls:
+            deferreds.append(None)
+            try:
+                if isinstance(call, TaskFailure):
+                    raise call
+                deferreds[-1] = self._answered(call, next(answers))
+            except TaskFailure as reason:
+                refused.append(reason)
+        if refused:
+            text = f"{len(refused)} of {len(calls)} tasks were refused"
+            error = TasksRefused(text, refused)
+            error.deferreds = deferreds
+            raise error
+        return deferreds
 
     def deferred(self, task_id: str, name: str = "", token: Token | None = None) -> Deferred:
         """The Deferred of a task that was submitted elsewhere. [ENV-API-7]
@@ -268,6 +314,13 @@ class Broker:
         """The first half of `next_task`: from here on the task is leased."""
         return self._queue.claim(timeout)
 
+    def claim_many(self, limit: int, timeout: float | None) -> list[Claim]:
+        """`claim`, and others that may be started again, at most `limit` together. [ENV-BULK-3]"""
+        if limit > 1:
+            return self._queue.claim_many(limit, timeout)
+        claim = self._queue.claim(timeout)
+        return [] if claim is None else [claim]
+
     def await_ready(self, timeout: float | None) -> bool:
         """Wait until there may be a task to claim, and leave it. [ENV-WAIT-10]"""
         return self._queue.await_ready(timeout)
@@ -339,10 +392,32 @@ class Broker:
         """
         if task.is_forgotten:
             return False
-        address = self._address(task)
         finished = self._queue.finish(
             task.id, message, task.result_timeout, token=task.token, failed=failed
         )
+        self._tell(Ended(task, message, failed, again), finished)
+        return finished.accepted
+
+    def finish_many(self, ended: Sequence[Ended], claims: int = 0) -> list[Claim]:
+        """End many claims, in one call with the next ones: at most so many, without waiting. [ENV-BULK-3]
+
+        None of them may be forgotten. When it raises, all may be given again.
+        """
+        finishings = [
+            Finishing(task.id, message, task.result_timeout, task.token, failed)
+            for task, message, failed, _ in ended
+        ]
+        answers, claimed = self._queue.finish_many(finishings, claims)
+        for each, finished in zip(ended, answers, strict=True):
+            self._tell(each, finished)
+        return claimed
+
+    def _tell(self, ended: Ended, finished: Finished) -> None:
+        """Log what nobody else is told of. [RUN-7]"""
+        task, _, failed, again = ended
+        if finished.accepted and not (failed and finished.dependent_id is not None):
+            return
+        address = self._address(task)
         if not finished.accepted and again:
             _log.warning(
                 "the claim has ended: its outcome was stored by an earlier try, "
@@ -351,9 +426,8 @@ class Broker:
             )
         elif not finished.accepted:
             _log.warning("the claim is lost, so the outcome is dropped: %s [%s:%s]", *address)
-        elif failed and finished.dependent_id is not None:
+        else:
             _log.warning("its failure went to %r: %s [%s:%s]", finished.dependent_id, *address)
-        return finished.accepted
 
     def heartbeat(self, task: FunctionTask) -> bool:
         """Move the lease to 2·heartrate + 5 s from now; False if the claim is lost. [BRK-4]"""
@@ -406,6 +480,10 @@ class Broker:
             reason = f"result cannot be read: {describe(error)}"
             return Held("failure", TaskFailure(*address, reason))
 
+    def fetch_many(self, tasks: Sequence[TaskId], timeout: float | None) -> list[Popped]:
+        """Take the outcomes that are there; wait until there is one. TASK_EXPIRED for an expiry."""
+        return self._queue.pop_many([(task.id, _token(task)) for task in tasks], timeout)
+
     def serialize(self, obj: object, deferred: bool = False) -> bytes:
         """The object as bytes. TypeError for a Deferred in it, which is not touched. [ENV-SER-2]
 
@@ -431,6 +509,35 @@ class Broker:
 
     def __repr__(self) -> str:
         return f"<Broker {masked(self.url)} [{self.name}]>"
+
+    def _write_one(self, task: FunctionTask) -> "_Call | TaskFailure":
+        """One call of many, or why it is refused. Raises for what can't be a call at all."""
+        try:
+            return self._write_call(checks.instance("", task, FunctionTask))
+        except TaskFailure as refusal:
+            return refusal
+
+    def _write_call(self, task: FunctionTask) -> "_Call":
+        message, passed = messages.write_task(self._codec, task)
+        names, args = self._arguments(passed.awaited) if passed.awaited else (_NO_NAMES, NO_ARGS)
+        outcome = passed.outcome(self._codec, task)
+        return _Call(task, Submission(task, message, args, outcome), passed, names)
+
+    def _answered(self, call: "_Call", answer: Submitted) -> Deferred | None:
+        """What a call returns, or raises. [CALL-4] to [CALL-7]"""
+        task, _, passed, names = call
+        if answer.status == "duplicate":
+            raise DuplicateTask(*self._address(task), DUPLICATE_ERROR)
+        if answer.argument_id is not None:
+            unavailable = Address(names[answer.argument_id], self.name, answer.argument_id)
+            raise TaskFailure(*unavailable, passed.why_unavailable(answer.argument_id))
+        passed.note(self._address(task))
+        if not task.ignore_result:
+            return Deferred(self, task)
+        if answer.outcome is not None:
+            ended = self.read_outcome(task, answer.outcome)
+            _log.error("not started, and nobody else is told of it: %s", ended.value)
+        return None
 
     def _write(self, task: FunctionTask, result: object) -> tuple[bytes, bool]:
         """What the task returned as a message, and whether it is a failure. [RUN-1] [RUN-4]"""
@@ -489,6 +596,8 @@ def _token(task: TaskId) -> Token | None:
 
 
 def _refuse_coroutines(tasks: Mapping[str, Callable[..., Any]]) -> None:
+    import inspect  # noqa: PLC0415 - it is slow to import, and producers need it not
+
     for name, function in tasks.items():
         if inspect.iscoroutinefunction(function):
             raise TypeError(f"obj: workers call plain functions; {name!r} is a coroutine function")

@@ -2,14 +2,30 @@
 
 import importlib
 import os
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, cast
 
 from worq import checks
-from worq.const import COMPLETED, FAILED, RESERVED, SUCCESS, Sentinel, State, Status
+from worq.clock import Clock
+from worq.const import (
+    COMPLETED,
+    FAILED,
+    RESERVED,
+    SUCCESS,
+    TASK_EXPIRED,
+    Sentinel,
+    State,
+    Status,
+)
+from worq.errors import WorqError
 from worq.failures import NOT_YET, PASSED_ON, TaskFailure
 from worq.masking import without_password
 from worq.urls import is_process_local
-from worq.values import Outcome, OutcomeKind, Token
+from worq.values import EXPIRED, Outcome, OutcomeKind, Token
+
+Popped = Outcome | Sentinel | None
+"""What a queue says of an outcome: here it is, RESERVED, TASK_EXPIRED, or not yet."""
 
 # `Deferred` alone is `Deferred[Any]`: a default, which `typing` knows from Python 3.13 on.
 if TYPE_CHECKING:
@@ -90,9 +106,18 @@ class DeferredBroker(Protocol):
     def home(self) -> Home: ...
 
     @property
+    def clock(self) -> Clock: ...
+
+    @property
     def serializer_name(self) -> str | None: ...
 
-    def fetch(self, task: TaskId, timeout: float | None) -> Outcome | Sentinel | None: ...
+    def clone(self) -> Self: ...
+
+    def close(self) -> None: ...
+
+    def fetch(self, task: TaskId, timeout: float | None) -> Popped: ...
+
+    def fetch_many(self, tasks: Sequence[TaskId], timeout: float | None) -> Sequence[Popped]: ...
 
     def read_outcome(self, task: TaskId, outcome: Outcome) -> Held: ...
 
@@ -133,7 +158,7 @@ class Deferred(Generic[T_co]):
         self._broker: DeferredBroker | None = broker
         self._serializer_name: str | None = None  # of one out of a pickle; else its broker knows
         self.passed_to: str | None = None
-        self._unread: Outcome | Sentinel | None = None
+        self._unread: Popped = None
         self._held: Held | None = None
         self._seen: State | None = None
 
@@ -193,10 +218,17 @@ class Deferred(Generic[T_co]):
     @property
     def held(self) -> Held | None:
         """The outcome, if it has been fetched; never touches the queue."""
-        if self._held is None and isinstance(self._unread, Outcome):
-            self._held = self._bound().read_outcome(self, self._unread)
-            self._unread = None
+        if self._held is None and self._unread is not None:
+            outcome = EXPIRED if self._unread is TASK_EXPIRED else self._unread
+            if isinstance(outcome, Outcome):
+                self._held = self._bound().read_outcome(self, outcome)
+                self._unread = None
         return self._held
+
+    @property
+    def is_passed_on(self) -> bool:
+        """Was its result for another task, when somebody looked last?"""
+        return self._unread is RESERVED
 
     @property
     def home(self) -> Home:
@@ -233,6 +265,11 @@ class Deferred(Generic[T_co]):
             return self._seen
         return FAILED if self._held.failure else SUCCESS
 
+    @property
+    def broker(self) -> DeferredBroker:
+        """Who speaks for its queue. ValueError if that is in the memory of another process."""
+        return self._bound()
+
     def _bound(self) -> DeferredBroker:
         if self._broker is None:
             self._home.check_reachable()
@@ -247,6 +284,28 @@ class Deferred(Generic[T_co]):
                 "DeferredBroker", reopen(home.url, home.queue, self._serializer_name)
             )
         return self._broker
+
+
+def fetch_together(
+    broker: DeferredBroker, deferreds: Sequence[Deferred], timeout: float | None
+) -> None:
+    """Fetch the outcomes that are there, of one queue; wait until there is one, as `wait` does.
+
+    What was fetched is kept, whatever is raised. [ENV-API-12] [ENV-BULK-6]
+    """
+    answers: Sequence[Popped] = ()
+    try:
+        answers = broker.fetch_many(deferreds, timeout)
+    except WorqError as error:
+        answers = cast("Sequence[Popped]", error.answers)
+        raise
+    finally:
+        # In one step of the interpreter: no handler of a signal comes between two of them.
+        deque(map(_set_unread, deferreds, answers), maxlen=0)
+
+
+# What sets a slot without running any code of Python.
+_set_unread: Callable[[Deferred, Popped], None] = cast("Any", Deferred)._unread.__set__  # noqa: SLF001
 
 
 def _this_process() -> str:

@@ -64,6 +64,20 @@ class DuplicateTask(TaskFailure):
     """A task with that id is in the queue already; nothing was changed. [CALL-4]"""
 
 
+class TasksRefused(ExceptionGroup[TaskFailure], WorqError):
+    """Some of many tasks were refused; the others are in the queue. [ENV-MANY-2]
+
+    `deferreds`: what would have been returned, with None for those that were refused.
+    """
+
+    deferreds: Sequence[Any] = ()
+
+    def derive(self, excs: Sequence[Any], /) -> "TasksRefused":  # type: ignore[override]  # for `except*`
+        part = TasksRefused(self.message, excs)
+        part.deferreds = self.deferreds
+        return part
+
+
 KNOWN_FAILURES = (TaskFailure, TaskExpired, DuplicateTask)
 _CLASSES = {cls.__name__: cls for cls in KNOWN_FAILURES}
 

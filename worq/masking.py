@@ -1,7 +1,6 @@
 """What of a URL may be shown, or sent to others: not its passwords."""
 
 import re
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 _NAMES = ("password", "ssl_password")
 # Also for a URL that can't be parsed: all between the first colon and the last @ is a password.
@@ -15,6 +14,10 @@ def masked(url: str) -> str:
 
 def without_password(url: str) -> str:
     """The URL without the passwords, as all clients of a queue agree on it."""
+    if "@" not in url and "?" not in url:
+        return url
+    from urllib.parse import parse_qsl, urlencode, urlsplit  # noqa: PLC0415 - it is slow to import
+
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     query = parse_qsl(parts.query, keep_blank_values=True)

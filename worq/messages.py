@@ -6,6 +6,7 @@ be read, the name and the options still can. [RUN-5]
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from worq import checks
@@ -35,11 +36,12 @@ from worq.serializer import (
     Serializer,
     StandIn,
 )
-from worq.task import FunctionTask
+from worq.task import DEFAULTS, FunctionTask
 from worq.values import EXPIRED, Claim, Outcome, Token
 
 FORMAT = 1
 UNKNOWN_NAME = "?"
+OPTIONS_MAX = 256
 
 # Kinds of stand-ins.
 DEFERRED, VALUE, FAILURE = "deferred", "value", "failure"
@@ -292,17 +294,17 @@ def read_task(codec: Codec, claim: Claim) -> FunctionTask:
 
     Raises Unreadable, which has as much of the task as could be read.
     """
-    task = FunctionTask(UNKNOWN_NAME, claim.id, claim.token, (), {})
+    name, options = UNKNOWN_NAME, DEFAULTS
     load = loader(codec, claim.arguments)
     try:
         name, options, body = _read_envelope(codec, claim)
-        task = FunctionTask(name, claim.id, claim.token, (), {}, options)
         args, kw = cast("tuple[Any, Any]", codec.loads(body, decoder(codec.loads, load)))
         return FunctionTask(name, claim.id, claim.token, tuple(args), dict(kw), options)
-    except UnreadableArgument as error:
-        raise Unreadable(task, str(error)) from error
     except BaseException as error:  # reading runs code of the application
-        raise Unreadable(task, f"message cannot be read: {describe(error)}") from error
+        task = FunctionTask(name, claim.id, claim.token, (), {}, options)
+        is_argument = isinstance(error, UnreadableArgument)
+        reason = str(error) if is_argument else f"message cannot be read: {describe(error)}"
+        raise Unreadable(task, reason) from error
 
 
 def read_head(codec: Codec, claim: Claim) -> FunctionTask:
@@ -320,8 +322,13 @@ def _read_envelope(codec: Codec, claim: Claim) -> tuple[str, TaskOptions, bytes]
     if (found := envelope[0]) != FORMAT:
         raise ValueError(f"it has format {found!r}, and this worq reads {FORMAT}")
     _, name, *options, body = envelope
+    return checks.name("name", name), _read_options(*options), body
+
+
+@lru_cache(maxsize=OPTIONS_MAX, typed=True)  # the same for nearly all tasks of a program
+def _read_options(*options: object) -> TaskOptions:
     given = dict(zip(TaskOptions._fields, options, strict=True))
-    return checks.name("name", name), TaskOptions().changed(given), body
+    return TaskOptions().changed(given)
 
 
 def loader(codec: Codec, arguments: Mapping[str, Outcome], kind: Kind = "result") -> Load:

@@ -1,8 +1,7 @@
 """How tasks are named and called, and what comes of them. Source: SPEC.md, section 8."""
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal, NamedTuple, Never, Protocol, TypeVar, Unpack
 
 from worq import checks, const
@@ -49,29 +48,45 @@ class TaskBroker(DeferredBroker, Protocol):
 
     def enqueue(self, task: "FunctionTask") -> Deferred | None: ...
 
+    def enqueue_many(self, tasks: "Iterable[FunctionTask]") -> list[Deferred | None]: ...
+
     def discard_pending_tasks(self) -> int: ...
 
     def __len__(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
 class FunctionTask(HasOptions):
     """One call of a task: what a producer submits, and what a worker runs.
 
     At the worker `token` names the claim, and Deferreds in the arguments have become their values.
     """
 
-    name: str
-    id: str
-    token: Token
-    args: tuple[Any, ...]
-    kw: dict[str, Any]
-    options: TaskOptions = DEFAULTS
+    # No dataclass: that one is slow to import and, frozen, to make.
+    __slots__ = ("args", "id", "kw", "name", "options", "token")
+
+    def __init__(
+        self,
+        name: str,
+        id: str,
+        token: Token,
+        args: tuple[Any, ...],
+        kw: dict[str, Any],
+        options: TaskOptions = DEFAULTS,
+    ) -> None:
+        self.name = name
+        self.id = id
+        self.token = token
+        self.args = args
+        self.kw = kw
+        self.options = options
 
     @property
     def is_forgotten(self) -> bool:
         """Is it gone from the queue, started for the last time and with `ignore_result`? [CLM-3]"""
         return self.options.ignore_result and self.token.start >= self.options.attempts
+
+    def __repr__(self) -> str:
+        return f"<FunctionTask {self.name} [{self.id}]>"
 
 
 class _Target(NamedTuple):
@@ -83,13 +98,16 @@ class _Target(NamedTuple):
     options: TaskOptions
 
     def call(self, args: tuple[Any, ...], kw: dict[str, Any]) -> Deferred | None:
+        return self.broker.enqueue(self.prepare(args, kw))
+
+    def prepare(self, args: tuple[Any, ...], kw: dict[str, Any]) -> FunctionTask:
         token = Token.new()
         # The 16 random bytes make the id unique just as well.
         task_id = token.incarnation.hex() if self.id is None else self._id(args, kw)
         if not self.name:
             raise ValueError("target: '' is no task's name; call a task as queue.NAME(...)")
         name = checks.name("target", self.name)
-        return self.broker.enqueue(FunctionTask(name, task_id, token, args, kw, self.options))
+        return FunctionTask(name, task_id, token, args, kw, self.options)
 
     def _id(self, args: tuple[Any, ...], kw: dict[str, Any]) -> str:
         return checks.name("id", self.id(*args, **kw) if callable(self.id) else self.id)
@@ -240,8 +258,29 @@ class Task(HasOptions):
 
     def __call__(self, /, *args: Any, **kw: Any) -> Called:
         """As `Queue.__call__`."""
-        target = self.queue.__target__
-        return target._replace(id=self.id, options=self.options).call(args, kw)
+        return self._target.call(args, kw)
+
+    def map(self, /, *iterables: Iterable[Any]) -> list[Called]:
+        """Call the task with each item, or with one of each iterable, in few round trips. [ENV-MANY-3]
+
+            Task(q.double).map([1, 2, 3])       # -> three Deferreds
+
+        The iterables are read to the end of the shortest first. Raises as `Broker.enqueue_many`.
+        """
+        if not iterables:
+            raise TypeError("iterables: at least one is needed")
+        target = self._target
+        given = [checks.iterable(f"iterables[{i}]", each) for i, each in enumerate(iterables)]
+        calls = zip(*given, strict=False)
+        return target.broker.enqueue_many([target.prepare(args, {}) for args in calls])
+
+    def prepare(self, /, *args: Any, **kw: Any) -> FunctionTask:
+        """A call that is not made yet: one for `Broker.enqueue_many`. [ENV-MANY-1]"""
+        return self._target.prepare(args, kw)
+
+    @property
+    def _target(self) -> _Target:
+        return self.queue.__target__._replace(id=self.id, options=self.options)
 
     def __repr__(self) -> str:
         return f"<Task{repr(self.queue).removeprefix('<Queue')}"

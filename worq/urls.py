@@ -1,15 +1,15 @@
 """Which queue a URL means. [ENV-API-9] [ENV-API-10]"""
 
 import importlib
-import inspect
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast
-from urllib.parse import unquote
+from typing import TYPE_CHECKING, Any, cast
 
 from worq.backend import AbstractTaskQueue
 from worq.masking import masked
 from worq.serializer import PICKLE, check_name
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 # Scheme → the module of its `TaskQueue`, which is imported when a URL asks for it.
 SCHEMES = {
@@ -54,8 +54,10 @@ def _backend(scheme: str) -> type[AbstractTaskQueue]:
 
 
 @cache
-def registered() -> dict[str, list[EntryPoint]]:
+def registered() -> "dict[str, list[EntryPoint]]":
     """What other distributions register: scheme → the entry points, of which there ought to be one."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - it is slow to import
+
     found: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=GROUP):
         if entry.name not in SCHEMES:
@@ -69,12 +71,16 @@ def _registered_backend(scheme: str) -> type[AbstractTaskQueue]:
         raise ValueError(f"url: {scheme}:// is registered more than once: {', '.join(entries)}")
     (entry,) = entries.values()
     backend = entry.load()
-    if not (inspect.isclass(backend) and issubclass(backend, AbstractTaskQueue)):
+    if not (isinstance(backend, type) and issubclass(backend, AbstractTaskQueue)):
         raise TypeError(f"url: {scheme}:// is registered as {entry.value}, no AbstractTaskQueue")
     return backend
 
 
 def _check_options(backend: type, options: dict[str, object]) -> None:
+    if not options:
+        return
+    import inspect  # noqa: PLC0415 - it is slow to import
+
     known = inspect.signature(backend).parameters
     for option, value in options.items():
         if option not in known:
@@ -114,6 +120,8 @@ def serializer_in(url: object) -> str | None:
     try:
         if len(names) > 1:
             raise ValueError(f"{_OPTION}: it is there more than once")  # noqa: TRY301
+        from urllib.parse import unquote  # noqa: PLC0415 - it is slow to import
+
         # A plus means a blank in a query, but it is what people write.
         return check_name(_OPTION, unquote(names[0]).replace(" ", "+"))
     except ValueError as error:

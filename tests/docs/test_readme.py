@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import unittest
+from operator import add
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -14,17 +15,18 @@ from unittest import TestCase
 import pytest
 
 from worq import get_broker
+from worq.pool.thread import WorkerPool
 
 README = Path(__file__).parents[2] / "README.md"
 # One that is added is missed here at once.
-QUEUE, PRODUCER, WORKER, EMBEDDED, PROCESSES, CONFORMANCE, SANDBOX = re.findall(
+QUEUE, MANY, PRODUCER, WORKER, EMBEDDED, PROCESSES, CONFORMANCE, SANDBOX = re.findall(
     r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
 )
 REDIS = "redis://localhost:6379/0"
 
 
-def run(block: str) -> dict[str, Any]:
-    names: dict[str, Any] = {"__name__": "readme"}
+def run(block: str, **given: Any) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": "readme", **given}
     exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - to run it is the test
     return names
 
@@ -33,6 +35,15 @@ def test_a_queue_takes_fifteen_lines(capsys: pytest.CaptureFixture[str]) -> None
     run(QUEUE)
     assert len(QUEUE.splitlines()) == 15
     assert capsys.readouterr().out == "7\n"
+
+
+def test_many_are_called_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    broker = get_broker("memory://")
+    broker.expose(add)
+    with broker, WorkerPool(broker):
+        run(MANY, queue=broker.queue())
+    printed = sorted(map(int, capsys.readouterr().out.split()))
+    assert printed == list(range(0, 2_000, 2))
 
 
 def test_a_worker_of_another_process_does_what_a_producer_asks_for(

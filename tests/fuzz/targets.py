@@ -6,7 +6,6 @@ errors is raised, or if code is run.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache, partial
 
 import worq
@@ -119,7 +118,9 @@ def seeds_of(name: str) -> Seeds:
     task, _ = write_task(codec, TASK)
     with worq.get_broker("memory://fuzz", QUEUE, serializer=codec.serializer) as broker:
         deferreds = [broker.deferred("b", "g", token) for token in (None, TOKEN)]
-    with_arguments, _ = write_task(codec, replace(TASK, args=(deferreds, *deferreds)))
+    args = (deferreds, *deferreds)
+    given = FunctionTask(TASK.name, TASK.id, TASK.token, args, TASK.kw, TASK.options)
+    with_arguments, _ = write_task(codec, given)
     outcomes = [write_outcome(codec, value, TASK)[0] for value in ({"k": [1, b"\xff"]}, FAILURE)]
     value = write_value(codec, [FAILURE], deferred=False)
     return [task, with_arguments, *outcomes, value, bomb()]

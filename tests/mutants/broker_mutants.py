@@ -10,6 +10,7 @@ OPTIONS = "options.py"
 FAILURES = "failures.py"
 BACKEND = "backend.py"
 CHECKS = "checks.py"
+COLLECTING = "collecting.py"
 MASKING = "masking.py"
 SIGNED = "serializer/signed.py"
 PLAIN = "serializer/plain.py"
@@ -23,6 +24,7 @@ BROKER: tuple[Mutant, ...] = (
     # calling
     Mutant("FetchedValueIsAnArgument", MESSAGES, "        if value.held is None:\n            self.awaited", "        if value.held is None or value.held.failure is None:\n            self.awaited",
            "CALL-1", "stories"),
+    Mutant("DeferredsAreOverlooked", PICKLES, 'b"worq."', 'b"quark."', "CALL-5 CALL-6", "stories", pitfall="arguments"),
     Mutant("ForeignDeferredAccepted", CORE, "            if deferred.home != self.home:\n", "            if deferred.home is None:\n", "CALL-2", "stories", pitfall="arguments"),
     Mutant("FetchedFailureIsRaised", MESSAGES, "            self.failed.append(value)\n", "            raise value.held.failure\n", "CALL-3", "stories", pitfall="arguments"),
     Mutant("FetchedFailureIsAlwaysPassed", MESSAGES, "if task.on_error != FAIL or not self.failed:", "if True:", "CALL-3", "stories"),
@@ -38,15 +40,28 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("TwoIncarnationsAreOne", CORE, "return first if first.incarnation == second.incarnation else Token.new()", "return first", "CALL-5", "stories", pitfall="id reuse"),
     Mutant("ArgumentsWithoutTokens", CORE, "tokens[deferred.id] = _same(tokens.get(deferred.id), deferred.token)", "tokens[deferred.id] = None", "CALL-5 TOK-1", "broker", pitfall="id reuse"),
     Mutant("IgnoredResultHasADeferred", CORE, "        if not task.ignore_result:\n            return Deferred(self, task)\n", "        if True:\n            return Deferred(self, task)\n", "CALL-6", "stories"),
-    Mutant("CallInTwoSteps", CORE, "        answer = self._queue.submit(task, message, args, outcome=outcome)\n", """\
+    Mutant("CallInTwoSteps", CORE, "        return self._answered(call, self._queue.submit(task, message, args, outcome=outcome))\n", """\
         for argument_id, token in sorted(args.items()):
             if self._queue.status(argument_id, token=token) is None:
-                raise TaskFailure(names[argument_id], self.name, argument_id, NOT_AVAILABLE)
-        answer = self._queue.submit(task, message, args, outcome=outcome)
+                raise TaskFailure(call.names[argument_id], self.name, argument_id, NOT_AVAILABLE)
+        return self._answered(call, self._queue.submit(task, message, args, outcome=outcome))
 """, "CALL-4 CALL-5", "broker", "duplicate_comes_before", "enqueue with Deferreds"),
     Mutant("EndsInSilence", CORE, '            _log.error("not started, and nobody', '            _log.debug("not started, and nobody', "CALL-7", "broker", "ends_at_its_call"),
-    Mutant("OutcomeLostWhileItIsRead", DEFERRED, "            self._held = self._bound().read_outcome(self, self._unread)\n            self._unread = None\n", "            unread, self._unread = self._unread, None\n            self._held = self._bound().read_outcome(self, unread)\n",
+    Mutant("OutcomeLostWhileItIsRead", DEFERRED, "                self._held = self._bound().read_outcome(self, outcome)\n                self._unread = None\n", "                self._unread = None\n                self._held = self._bound().read_outcome(self, outcome)\n",
            "ENV-API-12", "broker", "interrupted"),
+    # many at once
+    Mutant("RefusalEndsTheBulk", CORE, "                refused.append(reason)\n", "                refused.append(reason)\n                break\n", "ENV-MANY-2", "many", "refusals"),
+    Mutant("RefusalsAreSilent", CORE, "        if refused:\n", "        if not deferreds:\n", "ENV-MANY-2", "many", "refusals"),
+    Mutant("RefusalShiftsTheAnswers", CORE, "if isinstance(call, _Call)]\n", "if isinstance(call, _Call)][::-1]\n", "ENV-MANY-1", "many", "in_their_order"),
+    Mutant("PassedOnIsWaitedFor", COLLECTING, "if deferred.has_value() or deferred.is_passed_on:", "if deferred.has_value():", "ENV-MANY-4 ENV-MANY-5", "many", "passed_on"),
+    Mutant("FirstFailureIsNoEnd", COLLECTING, "return any(each is not None and each.failure is not None for each in held)", "return False", "ENV-MANY-4", "many", "first_failure"),
+    Mutant("FirstOutcomeIsNoEnd", COLLECTING, "        return bool(held)\n", "        return False\n", "ENV-MANY-4", "many", "first_outcome"),
+    Mutant("TimeoutIsTwiceAsLong", COLLECTING, "            self._end_ms = clock.now_ms() + checks.milliseconds(timeout_s)\n", "            self._end_ms = clock.now_ms() + 2 * checks.milliseconds(timeout_s)\n", "ENV-MANY-4 ENV-MANY-5", "many", "timeout"),
+    Mutant("OutcomesAreFetchedOneByOne", COLLECTING, "TOGETHER = 256", "TOGETHER = 1", "ENV-MANY-6", "many", "fetched_together"),
+    Mutant("OtherQueuesAreForgotten", COLLECTING, "return self._look() or self._await_several(timeout_s)", "return self._fetch_some(timeout_s)", "ENV-MANY-6 ENV-MANY-5", "many", "several_queues", needs="threads"),
+    Mutant("ThreadsAreLeft", COLLECTING, "            for clone in clones:\n                clone.close()\n", "", "ENV-MANY-6", "many", "several_queues", needs="threads"),
+    Mutant("ClosedQueueIsWaitedForInAThread", COLLECTING, "                    self._brokers[home].status(next(iter(waiting)))\n", "                    pass\n", "ENV-MANY-6 ENV-WAIT-7", "many", "one_is_closed", needs="threads"),
+    Mutant("CutOffOutcomesAreLost", DEFERRED, '        answers = cast("Sequence[Popped]", error.answers)\n', "", "ENV-MANY-7", "many", "cut_off"),
     # running
     Mutant("ReturnedFailureIsAResult", MESSAGES, 'checks.message("result", message, codec.bytes_max), failed', 'checks.message("result", message, codec.bytes_max), False', "RUN-1", "stories"),
     Mutant("OnlyExceptionsAreCaught", CORE, "except BaseException as error:  # noqa: BLE001 - whatever it raises", "except Exception as error:  # noqa: BLE001 - whatever it raises", "RUN-2", "stories", pitfall="worker errors"),
@@ -57,7 +72,7 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("DeferredInAResult", MESSAGES, "    if isinstance(value, Deferred):\n        raise TypeError", "    if isinstance(value, Deferred) and value.value is None:\n        raise TypeError", "RUN-4 ENV-SER-2", "broker", pitfall="serializing"),
     Mutant("UnreadableIsLeft", CORE, "        self.set_result(task, failure)\n        return None\n\n    def invoke", "        return None\n\n    def invoke", "RUN-5", "stories", pitfall="unreadable task"),
     Mutant("UnreadableHasItsName", MESSAGES, 'UNKNOWN_NAME = "?"', 'UNKNOWN_NAME = "unknown"', "RUN-5", "stories"),
-    Mutant("UnreadableArgumentIsTheMessage", MESSAGES, "        raise Unreadable(task, str(error)) from error\n", '        raise Unreadable(task, f"message cannot be read: {error}") from error\n', "RUN-5", "broker"),
+    Mutant("UnreadableArgumentIsTheMessage", MESSAGES, "str(error) if is_argument else f", 'f"message cannot be read: {error}" if is_argument else f', "RUN-5", "broker"),
     Mutant("ExpiredArgumentIsAFailure", MESSAGES, 'return Held("expired", TaskExpired(*address, EXPIRED_ERROR))', 'return Held("expired", TaskFailure(*address, EXPIRED_ERROR))', "RUN-6 DEF-5", "stories", pitfall="arguments"),
     Mutant("ExpiredArgumentIsAClass", MESSAGES, 'return Held("expired", TaskExpired(*address, EXPIRED_ERROR))', 'return Held("expired", TaskExpired)', "RUN-6", "stories", pitfall="arguments"),
     Mutant("FinishWithoutToken", CORE, "task.id, message, task.result_timeout, token=task.token, failed=failed", "task.id, message, task.result_timeout, failed=failed", "RUN-7 TOK-1", "stories", pitfall="id reuse"),
@@ -114,7 +129,7 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("LessThanAMillisecondIsZero", CHECKS, "return max(1, round(value_s * 1000)) if value_s > 0 else 0", "return int(value_s * 1000)", "ENV-WAIT-1", "waiting", "very_millisecond", "timeouts", "threads"),
     Mutant("MessagesOfAnySize", CHECKS, "    if len(value) > limit:\n", "    if len(value) < 0:\n", "ENV-BAD-3", "bad input"),
     Mutant("UnserializableArgumentIsTheFirst", MESSAGES, "            serializer.dumps(alone, Passed(serializer).encode)\n", "            raise TypeError\n", "ENV-BAD-8", "api"),
-    Mutant("HeartrateOfZero", BACKEND, 'checks.positive_seconds("heartrate", result.heartrate)', 'checks.seconds("heartrate", result.heartrate)', "ENV-BAD-4", "bad input", pitfall="timeouts"),
+    Mutant("HeartrateOfZero", BACKEND, 'checks.positive_seconds("heartrate", heartrate)', 'checks.seconds("heartrate", heartrate)', "ENV-BAD-4", "bad input", pitfall="timeouts"),
     Mutant("LeaseWithoutMargin", BACKEND, "checks.milliseconds(2 * heartrate_s + LEASE_MARGIN_S)", "checks.milliseconds(2 * heartrate_s)", "CLM-1", "exhaustive", pitfall="lease"),
     Mutant("DeferOfNothing", BACKEND, '        if not ids:\n            raise ValueError(f"args: at least one', '        if ids is None:\n            raise ValueError(f"args: at least one', "DFR-2", "examples"),
     Mutant("UndeferEnqueues", BACKEND, '        if self.status(task_id, token=token) == PENDING:\n            raise ValueError(\n                f"task_id', '        if self.status(task_id, token=token) == COMPLETED:\n            raise ValueError(\n                f"task_id'.replace("COMPLETED", '"completed"'),

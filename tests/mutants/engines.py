@@ -43,6 +43,7 @@ ENGINES = {
             "model", ("model/test_table.py", "model/test_invariants.py", "stateful/test_queue.py")
         ),
         Engine("broker", ("backends/test_broker.py", "backends/test_deferred.py")),
+        Engine("many", ("backends/test_many.py",)),
         Engine(
             "api",
             ("unit/test_core.py", "unit/test_task.py", "unit/test_urls.py", "unit/test_misuse.py"),
@@ -51,6 +52,7 @@ ENGINES = {
             "security", ("unit/test_signed.py", "unit/test_plain.py", "backends/test_security.py")
         ),
         Engine("pool", ("pool/test_thread.py",), draws=True),
+        Engine("hand", ("pool/test_hand.py",)),
         Engine("processes", ("pool/test_process.py",), draws=True),
         Engine("feeds", ("pool/test_feed.py",), draws=True),
         Engine("receipts", ("backends/on_redis/test_redis_receipts.py",)),

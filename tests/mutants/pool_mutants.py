@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 SHIFT = "pool/shift.py"
 KEEPER = "pool/keeper.py"
+HAND = "pool/hand.py"
 BACKOFF = "pool/backoff.py"
 THREAD = "pool/thread.py"
 DESK = "pool/desk.py"
@@ -19,6 +20,7 @@ LOOKOUT = "pool/lookout.py"
 POOL: tuple[Mutant, ...] = (
     Mutant("NoHeartbeats", KEEPER, "                due = [held for held in self._held.values() if held.due_ms <= now_ms]\n", "                due = []\n", "ENV-POOL-1", "pool", "heartbeat", "lease", "threads"),
     Mutant("HeartbeatsAtOneRate", KEEPER, "rate_ms = checks.milliseconds(task.heartrate)", "rate_ms = 30_000", "ENV-POOL-1", "pool", "heartbeat", needs="threads"),
+    Mutant("KeeperSleepsThroughAHeartbeat", KEEPER, "            self._wake_by(due_ms)\n", "", "ENV-POOL-1", "pool", "keeper_that_sleeps", needs="threads"),
     Mutant("HeartbeatOfTheForgotten", KEEPER, "        if task.is_forgotten:\n            return  # there is no claim to keep\n", "", "ENV-POOL-1", "pool", "last_start", needs="threads"),
     Mutant("LostClaimIsNotLogged", KEEPER, '        _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)\n', "", "ENV-POOL-1", "pool", "lost_claim", needs="threads"),
     Mutant("OneFailedHeartbeatEndsAll", KEEPER, '            _log.exception("no heartbeat: %s [%s]", held.task.name, held.task.id)\n', "            raise\n", "ENV-POOL-1 ENV-POOL-5", "pool", "heartbeat_that_failed", "worker errors", "crash"),
@@ -38,7 +40,7 @@ POOL: tuple[Mutant, ...] = (
     Mutant("NoPauseBetweenTries", SHIFT, '                _log_trouble("claimed", error, backoff)\n                backoff.pause()\n', '                _log_trouble("claimed", error, backoff)\n', "ENV-POOL-5", "pool", "ends_a_pause", needs="crash"),
     Mutant("PausesWithoutBound", BACKOFF, "self._delay_s = min(2 * self._delay_s, LAST_S)", "self._delay_s = 2 * self._delay_s", "ENV-POOL-5", "pool", "pauses_get_longer", needs="crash"),
     Mutant("OutcomeIsStoredOnce", SHIFT, "                if self._over.is_set() or deadline_ms <= self._clock.now_ms():\n                    raise\n", "                raise\n", "ENV-POOL-5", "pool", "connection_is_back", needs="crash"),
-    Mutant("TaskThatArrivesIsDropped", SHIFT, "                if claim is not None:\n                    return claim\n", "                if claim is not None:\n                    if self._stopping.is_set():\n                        return None\n                    return claim\n",
+    Mutant("TaskThatArrivesIsDropped", SHIFT, "                if claims:\n                    return claims\n", "                if claims:\n                    if self._stopping.is_set():\n                        return []\n                    return claims\n",
            "ENV-POOL-6", "pool", "just_as_a_pool_stops", "pool stop against a task arriving", "threads"),
     Mutant("WithDoesNotStop", THREAD, "    def __exit__(self, *exc_info: object) -> None:\n        self.stop()\n", "    def __exit__(self, *exc_info: object) -> None:\n        self.stop(join=False)\n", "ENV-POOL-7", "pool", "with_starts_and_stops", needs="threads"),
     Mutant("InterruptedStartGoesOn", THREAD, "                shift.call_off()\n", "                pass\n", "ENV-POOL-26", "pool", "interrupted_anywhere", needs="crash"),
@@ -49,12 +51,24 @@ POOL: tuple[Mutant, ...] = (
     Mutant("AllIdleWorkersLook", LOOKOUT, "lambda: self._closed.is_set() or (self._idle and queue not in self._unseen)", "lambda: self._closed.is_set() or self._idle", "ENV-POOL-25", "feeds", "one_is_told", needs="threads"),
     Mutant("QueueIsWatchedOnce", LOOKOUT, "                    self._unseen.discard(queue)\n", "                    pass\n", "ENV-POOL-25", "feeds", "told_of_a_task_of_any", needs="threads"),
     Mutant("ClaimsForNobody", LOOKOUT, "                is_ready = self._brokers[queue].await_ready(None)\n", "                is_ready = self._brokers[queue].claim(None) is not None\n", "ENV-POOL-25", "feeds", "one_worker_waits", needs="threads"),
+    # what is in hand
+    Mutant("NoClaimWithTheOutcome", SHIFT, "wanted = 0 if self._stopping.is_set() else hand.wanted", "wanted = 0", "ENV-POOL-27", "hand", "together_with_the_next"),
+    Mutant("ClaimsAfterStop", SHIFT, "wanted = 0 if self._stopping.is_set() else hand.wanted", "wanted = hand.wanted", "ENV-POOL-27 ENV-POOL-3", "hand", "when_a_pool_stops", needs="threads"),
+    Mutant("ClaimsOfAFinishAreLost", SHIFT, "        claims = self._store_all(hand) or self._next(hand.wanted)\n", "        self._store_all(hand)\n        claims = self._next(hand.wanted)\n", "ENV-POOL-27", "hand", "together_with_the_next", needs="threads"),
+    Mutant("OutcomeIsStoredBeforeTheNextTask", SHIFT, "            hand.put(Ended(task, *outcome))\n", "            hand.put(Ended(task, *outcome))\n            self._store_all(hand)\n", "ENV-POOL-28", "hand", "share_their_operations", needs="threads"),
+    Mutant("HandIsNeverEmptied", KEEPER, "        for hand in self._full(self._clock.now_ms()):\n            try:\n", "        for hand in self._full(0):\n            try:\n", "ENV-POOL-28", "hand", "behind_a_long_task", needs="threads"),
+    Mutant("HandIsDroppedAtTheDrainDeadline", KEEPER, "                for hand in self._hands:\n                    self._empty(hand)\n", "", "ENV-POOL-28 ENV-POOL-3", "hand", "aborted", needs="threads"),
+    Mutant("ClaimsInHandAreForgotten", KEEPER, "            self._give_back(self._broker.glance(claim))\n", "            pass\n", "ENV-POOL-28", "hand", "behind_a_long_task or aborted", needs="threads"),
+    Mutant("OutcomeThatCouldNotBeStoredIsLost", KEEPER, "            hand.put_back([each._replace(again=each.again or is_unknown) for each in ended])\n", "", "ENV-POOL-28 ENV-POOL-5", "hand", "stored_later", needs="crash"),
+    Mutant("StaleClaimIsBegun", HAND, "if self._claims and self._clock.now_ms() < self._came_ms + STALE_MS:", "if self._claims:", "ENV-POOL-28", "hand", "too_long"),
+    Mutant("HandGrowsAtOnce", HAND, "min(2 * self._wanted, int(fitting))", "int(fitting)", "ENV-POOL-28", "hand", "run_soon"),
+    Mutant("SlowTasksAreForgotten", HAND, "self._task_s = max(task_s, (3 * before_s + task_s) / 4)", "self._task_s = (3 * before_s + task_s) / 4", "ENV-POOL-28", "hand", "run_soon"),
     # processes
     Mutant("DeadWorkerIsNotNoticed", CREW, "            self._settle(task, lambda _: self._work.release(task))\n", "            pass\n", "ENV-POOL-10 ENV-POOL-13", "processes", "told_at_once_when_a_worker_dies", "process pool", "crash"),
     Mutant("IdleDeathBurnsATask", MINDER, "            self._desk.give_back(self._post)  # nobody has begun it\n", "            self._desk.done(self._post)\n", "ENV-POOL-11", "processes", "while_workers_are_killed", "process pool", "crash"),
     Mutant("TasksBeforeWorkersAreReady", DESK, "                if self._is_open and len(self._free) > self._reserved:\n", "                if self._is_open or self.posts:\n", "ENV-POOL-9", "processes", "before_all_workers_are_ready", "process pool", "threads"),
     Mutant("FailingInitializerIsSilent", CREW, "            if error is not None:\n                raise error\n", "            if error is not None:\n                continue\n", "ENV-POOL-9", "processes", "init_func_that_fails", "process pool", "crash"),
-    Mutant("StopLosesWhatArrives", CREW, "                self._desk.fill(Job(claim, task))\n", "                if not self._stopping.is_set():\n                    self._desk.fill(Job(claim, task))\n", "ENV-POOL-6", "processes", "just_as_a_pool_stops", "process pool", "threads"),
+    Mutant("StopLosesWhatArrives", CREW, "                    self._desk.fill(Job(claim, task))\n", "                    if not self._stopping.is_set():\n                        self._desk.fill(Job(claim, task))\n", "ENV-POOL-6", "processes", "just_as_a_pool_stops", "process pool", "threads"),
     Mutant("AnyBrokerWillDo", LABOUR, "        if broker.name != queue:\n", "        if broker.name is None:\n", "ENV-POOL-8", "processes", "init_func_that_fails", "process pool"),
     Mutant("WorkersGrowOld", MINDER, "        while served != self._terms.tasks_max:\n", "        while True:\n", "ENV-POOL-14", "processes", "replaced_after_its_tasks"),
     Mutant("WorkersOutliveTheirPool", LABOUR, "    _end_with(lifeline)\n", "", "ENV-POOL-15", "processes", "parent_is_killed", needs="crash"),

@@ -10,7 +10,7 @@ import pytest
 
 import worq
 from tests.backends.conftest import Start, start
-from worq.core import Broker
+from worq.core import Broker, Ended
 from worq.pool import lookout as lookout_module
 from worq.pool.feed import Feed, Ledger
 from worq.pool.lookout import Lookout
@@ -255,18 +255,18 @@ def test_an_outcome_that_is_stored_at_the_second_try_has_not_ended_at_the_first(
     feed = Feed(brokers, Ledger(burst=True, spent=spent.set))
     other = feed.clone()
     too_early: list[bool] = []
-    own = Broker.finish
+    own = Broker.finish_many
 
-    def finish(*args: Any, again: bool = False) -> bool:
-        if not again:
+    def finish(broker: Broker, ended: list[Ended], claims: int = 0) -> Any:
+        if not all(each.again for each in ended):
             raise worq.BackendUnavailable("planted", "unknown")
         assert other.claim(0) is None
         too_early.append(spent.is_set())
-        return own(*args, again=again)
+        return own(broker, ended, claims)
 
     one = brokers[0].queue().len("a")
     last = worq.Task(brokers[0].queue().len, on_error="pass")(one)
-    monkeypatch.setattr(Broker, "finish", finish)
+    monkeypatch.setattr(Broker, "finish_many", finish)
     with WorkerPool(feed):
         assert spent.wait(SECONDS)
     other.close()
@@ -278,7 +278,7 @@ def test_what_is_given_up_has_ended(brokers: list[Broker], monkeypatch: pytest.M
     def finish(*_: Any, **__: Any) -> bool:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(Broker, "finish", finish)
+    monkeypatch.setattr(Broker, "finish_many", finish)
     lost = brokers[0].queue().len("a")
     spent = threading.Event()
     with WorkerPool(Feed(brokers, Ledger(burst=True, spent=spent.set))):

@@ -371,13 +371,13 @@ def test_outcome_is_stored_when_the_connection_is_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     trouble = _trouble(LOST, LOST)
-    own_finish = own(flowing, "_finish")
+    own_finish = own(flowing, "_finish_many")
 
     def finish(self: Any, *args: Any) -> Any:
         trouble()
         return own_finish(self, *args)
 
-    make_pool(plant(flowing, _finish=finish)).start()
+    make_pool(plant(flowing, _finish_many=finish)).start()
     assert value_of(call(broker.queue().give, "a", 1)) == 1
     assert caplog.text.count("nothing can be stored") == 2
 
@@ -392,7 +392,7 @@ def test_outcome_that_cannot_be_stored_in_time_is_given_up(
 ) -> None:
     queue = make_queue(clock=clock)
     lost = [True]
-    own_finish = own(queue, "_finish")
+    own_finish = own(queue, "_finish_many")
 
     def finish(self: Any, *args: Any) -> Any:
         if lost[0]:
@@ -400,7 +400,7 @@ def test_outcome_that_cannot_be_stored_in_time_is_given_up(
             raise LOST
         return own_finish(self, *args)
 
-    broker = plant(queue, _finish=finish)
+    broker = plant(queue, _finish_many=finish)
     make_pool(broker).start()
     deferred = call(broker.queue().give, "a", 1, heartrate=1)
     with pytest.raises(TaskExpired):
@@ -462,6 +462,22 @@ def test_running_task_has_a_heartbeat_each_heartrate(
         assert beats.none()
     gate.opened.set()
     assert value_of(deferred) == 1
+
+
+@pytest.mark.spec("ENV-POOL-1")
+def test_keeper_that_sleeps_is_woken_for_an_earlier_heartbeat(
+    flowing: AbstractTaskQueue, plant: Plant, make_pool: MakePool
+) -> None:
+    beats = Beats(flowing)
+    broker = plant(flowing, _heartbeat=beats.method())
+    gate = ThreadGate(broker)
+    make_pool(broker, 2).start()
+    call(broker.queue().gate, "a", heartrate=1_000)
+    gate.wait()
+    call(broker.queue().gate, "b", heartrate=0.01)
+    gate.wait()
+    assert beats.next() == ("b", True)
+    gate.opened.set()
 
 
 @pytest.mark.spec("ENV-POOL-1")
@@ -566,7 +582,7 @@ def test_claim_that_has_just_ended_is_not_said_to_be_lost(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     beats = Beats(queue)
-    own_finish = own(queue, "_finish")
+    own_finish = own(queue, "_finish_many")
 
     def finish(self: Any, *args: Any) -> Any:
         finished = own_finish(self, *args)
@@ -576,7 +592,7 @@ def test_claim_that_has_just_ended_is_not_said_to_be_lost(
         return finished
 
     beaten = threading.Event()
-    pool = make_pool(plant(queue, _heartbeat=beats.method(), _finish=finish))
+    pool = make_pool(plant(queue, _heartbeat=beats.method(), _finish_many=finish))
     pool.start()
     assert value_of(call(Broker(queue).queue().give, "a", 1)) == 1
     assert beaten.wait(PATIENCE_S)  # or the clock would pass the drain deadline

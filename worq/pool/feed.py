@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 from weakref import WeakSet
 
-from worq.core import Broker
+from worq.core import Broker, Ended
 from worq.failures import TaskFailure
 from worq.introspection import Sign
 from worq.pool.lookout import Lookout
@@ -195,6 +195,12 @@ class Feed(Broker):
                 self._ledger.not_claimed()
         return claim
 
+    def claim_many(self, limit: int, timeout: float | None) -> list[Claim]:
+        """One at a time, in rotation; so too behind an outcome that is stored."""
+        del limit
+        claim = self.claim(timeout)
+        return [] if claim is None else [claim]
+
     def _look(self, told: int | None = None) -> Claim | None:
         """The next task that is there, if any. `told`: the queue that may have one."""
         # Who has the turn may wait half a minute for a server that is silent; nobody waits for that.
@@ -274,6 +280,12 @@ class Feed(Broker):
         again: bool = False,
     ) -> bool:
         return self._home(task.token).finish(task, message, failed, again=again)
+
+    def finish_many(self, ended: Sequence[Ended], claims: int = 0) -> list[Claim]:
+        del claims
+        for each in ended:
+            self._home(each.task.token).finish_many([each])
+        return []
 
     def heartbeat(self, task: FunctionTask) -> bool:
         return self._home(task.token).heartbeat(task)

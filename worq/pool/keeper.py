@@ -4,7 +4,9 @@ Source: SPEC.md, section 9.
 """
 
 import logging
+import math
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +15,7 @@ from worq.bounds import calls_within
 from worq.clock import Clock
 from worq.core import Broker
 from worq.errors import BackendUnavailable
+from worq.pool.hand import Hand
 from worq.pool.presence import Presence
 from worq.task import FunctionTask
 
@@ -24,6 +27,8 @@ RETRY_MS = 1_000
 # When a heartbeat is due its lease stands for 5 s at least: so long that one over a connection that has gone silent
 # is sent twice, and once more after it was given up. [ENV-POOL-21]
 BEAT_S = 2.0
+# What is in a hand is stored soon or later: heartbeats must not wait for it.
+RELIEF_S = 1.0
 # All of them together, at the drain deadline.
 RELEASES_S = 2.0
 # Of claims that could not be released.
@@ -64,8 +69,10 @@ class Keeper:
         self._workers = workers
         self._held: dict[Token, _Held] = {}
         self._limited: dict[Token, _Limited] = {}
+        self._hands: list[Hand] = []
         self._drain_at_ms: int | None = None
         self._is_out_of_contact = False
+        self._wakes_ms = math.inf
         self._changed = threading.Condition()
 
     # What workers say.
@@ -77,28 +84,42 @@ class Keeper:
             late_ms = self._clock.now_ms() + checks.milliseconds(limit_s)
             with self._changed:
                 self._limited[task.token] = _Limited(task, late_ms)
-                self._changed.notify()
+                self._wake_by(late_ms)
 
     def hold(self, task: FunctionTask) -> None:
         """A worker has begun a task."""
         if task.is_forgotten:
             return  # there is no claim to keep
         rate_ms = checks.milliseconds(task.heartrate)
+        now_ms = self._clock.now_ms()
+        due_ms = now_ms + rate_ms
         with self._changed:
-            self._held[task.token] = _Held(task, rate_ms, self._clock.now_ms() + rate_ms)
-            self._changed.notify()
+            self._held[task.token] = _Held(task, rate_ms, due_ms)
+            self._wake_by(due_ms)
+            self._wake_by(self._presence.look_ms(now_ms, self._held))
 
-    def ending(self, task: FunctionTask) -> None:
-        """A worker is about to store its outcome, and to say so if the claim is lost."""
+    def ending(self, tasks: Sequence[FunctionTask]) -> None:
+        """A worker is about to store their outcomes, and to say so if a claim is lost."""
         with self._changed:
-            if (held := self._held.get(task.token)) is not None:
-                held.is_ending = True
+            for task in tasks:
+                if (held := self._held.get(task.token)) is not None:
+                    held.is_ending = True
 
     def drop(self, task: FunctionTask) -> None:
         """A worker has ended it."""
         with self._changed:
             self._held.pop(task.token, None)
             self._limited.pop(task.token, None)
+
+    def watch(self, hand: Hand) -> None:
+        """A worker has begun to work, with this in hand."""
+        with self._changed:
+            self._hands.append(hand)
+
+    def look_by(self, at_ms: int | None) -> None:
+        """A worker has something in hand, which is to be taken from it then."""
+        with self._changed:
+            self._wake_by(at_ms)
 
     def leave(self) -> None:
         """A worker has ended itself."""
@@ -121,18 +142,23 @@ class Keeper:
         unsubscribe = self._clock.subscribe(self._look_again)
         try:
             while (due := self._wait()) is not None:
-                if self._beat_all(due):
+                if self._beat_all(due) and self._relieve():
                     self._sign()
+                else:
+                    self._put_off_hands()
         finally:
             unsubscribe()
             self._presence.leave()
 
     def release_all(self) -> None:
         """Give back what workers still hold, as far as the server can be reached soon. [ENV-POOL-3]"""
-        with self._changed:
-            left = [held.task for held in self._held.values()]
+        left: list[FunctionTask] = []
         try:
             with calls_within(RELEASES_S):
+                for hand in self._hands:
+                    self._empty(hand)
+                with self._changed:
+                    left += [held.task for held in self._held.values()]
                 while left:
                     self._release(left[-1])
                     left.pop()
@@ -154,23 +180,71 @@ class Keeper:
                 for held in due:
                     held.due_ms = now_ms + held.rate_ms
                 self._say_late(now_ms)
-                if due or self._presence.is_due(now_ms, self._held):
+                if due or self._presence.is_due(now_ms, self._held) or self._full(now_ms):
                     return due
-                self._changed.wait(self._seconds_to_sleep(now_ms))
+                self._wakes_ms = self._next_ms(now_ms)
+                forever = self._wakes_ms == math.inf
+                self._changed.wait(None if forever else (self._wakes_ms - now_ms) / 1000)
+
+    def _full(self, now_ms: int) -> list[Hand]:
+        """The hands in which something has been for too long."""
+        dues_ms = [(hand, hand.due_ms) for hand in self._hands]
+        return [hand for hand, due_ms in dues_ms if due_ms is not None and due_ms <= now_ms]
+
+    def _relieve(self) -> bool:
+        """Take out of hands what has been there for too long. Could the server be reached? [ENV-POOL-27]"""
+        for hand in self._full(self._clock.now_ms()):
+            try:
+                with calls_within(RELIEF_S):
+                    self._empty(hand)
+            except BackendUnavailable as error:
+                _log.warning("nothing can be stored, trying again in a second: %s", error)
+                return False
+        return True
+
+    def _put_off_hands(self) -> None:
+        for hand in self._full(self._clock.now_ms()):
+            hand.put_off(RETRY_MS)
+
+    def _empty(self, hand: Hand) -> None:
+        """Store the outcomes in a hand, and give back the claims."""
+        ended, claims = hand.empty()
+        try:
+            if ended:
+                self._broker.finish_many(ended)
+        except BackendUnavailable as error:
+            is_unknown = error.outcome == "unknown"
+            hand.put_back([each._replace(again=each.again or is_unknown) for each in ended])
+            hand.put_off(RETRY_MS)
+            raise  # the claims are left to their leases
+        except Exception:  # noqa: BLE001 - it is logged; their leases pass, and who waits is told
+            _log.exception("given up: %s", ", ".join(each.task.id for each in ended))
+        for each in ended:
+            self.drop(each.task)
+            self._broker.ended(each.task.token)
+        for claim in claims:
+            self._give_back(self._broker.glance(claim))
 
     def _is_over(self, now_ms: int) -> bool:
         is_late = self._drain_at_ms is not None and self._drain_at_ms <= now_ms
         return is_late or self._workers == 0
 
-    def _seconds_to_sleep(self, now_ms: int) -> float | None:
-        times_ms = [held.due_ms for held in self._held.values()]
+    def _wake_by(self, at_ms: int | None) -> None:
+        """Have `keep` look at that time: most tasks end long before, and need not wake it."""
+        if at_ms is not None and at_ms < self._wakes_ms:
+            self._changed.notify()
+
+    def _next_ms(self, now_ms: int) -> float:
+        """When there will be something to do."""
+        times_ms: list[float] = [held.due_ms for held in self._held.values()]
         times_ms += [limited.late_ms for limited in self._limited.values()]
+        times_ms += [due_ms for hand in self._hands if (due_ms := hand.due_ms) is not None]
         if self._drain_at_ms is not None:
             times_ms.append(self._drain_at_ms)
         look_ms = self._presence.look_ms(now_ms, self._held)
         if look_ms is not None:
             times_ms.append(look_ms)
-        return (min(times_ms) - now_ms) / 1000 if times_ms else None
+        return min(times_ms, default=math.inf)
 
     def _say_late(self, now_ms: int) -> None:
         for token, (task, late_ms) in list(self._limited.items()):
@@ -235,16 +309,20 @@ class Keeper:
         _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)
 
     def _release(self, task: FunctionTask) -> None:
+        if self._give_back(task):
+            _log.warning(
+                "still running at the drain deadline, released: %s [%s]", task.name, task.id
+            )
+
+    def _give_back(self, task: FunctionTask) -> bool:
         try:
             self._broker.release(task)
         except BackendUnavailable:
             raise
         except Exception:  # noqa: BLE001 - it is logged; the lease does the same, later
             _log.exception("not released: %s [%s]", task.name, task.id)
-        else:
-            _log.warning(
-                "still running at the drain deadline, released: %s [%s]", task.name, task.id
-            )
+            return False
+        return True
 
 
 def _names(tasks: list[FunctionTask]) -> str:

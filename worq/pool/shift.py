@@ -4,14 +4,16 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 from worq import checks
 from worq.backend import LEASE_MARGIN_S
-from worq.core import Broker
+from worq.core import Broker, Ended
 from worq.errors import BackendUnavailable, QueueClosed
 from worq.failures import TaskFailure
 from worq.pool.backoff import Backoff
+from worq.pool.hand import Hand
 from worq.pool.keeper import Keeper
 from worq.pool.presence import Presence
 from worq.pool.signals import SIGNAL_LOOK_S
@@ -159,59 +161,101 @@ class Shift:
             self._keeper.leave()
 
     def _labour(self) -> None:
-        while (claim := self._next()) is not None:
-            self._perform(claim)
+        hand = Hand(self._clock)
+        self._keeper.watch(hand)
+        while (claim := hand.next() or self._more(hand)) is not None:
+            self._perform(claim, hand)
 
-    def _next(self) -> Claim | None:
-        """The next claim; None when it is time to stop."""
+    def _more(self, hand: Hand) -> Claim | None:
+        """Store what there is, and claim what comes next; None when it is time to stop. [ENV-POOL-27]"""
+        claims = self._store_all(hand) or self._next(hand.wanted)
+        claim = hand.begin(claims)
+        if len(claims) > 1:
+            self._keeper.look_by(hand.due_ms)
+        return claim
+
+    def _next(self, limit: int = 1) -> list[Claim]:
+        """The next claims; none when it is time to stop."""
         backoff = Backoff(self._stopping)
         while not self._stopping.is_set():
             try:
-                claim = self._claims.claim(self._timeout_s)
+                claims = self._claims.claim_many(limit, self._timeout_s)
             except Exception as error:  # noqa: BLE001 - nothing ends a worker [ENV-POOL-5]
                 if self._stopping.is_set():
                     break
                 _log_trouble("claimed", error, backoff)
                 backoff.pause()
             else:
-                if claim is not None:
-                    return claim
+                if claims:
+                    return claims
                 backoff.reset()
-        return None
+        return []
 
-    def _perform(self, claim: Claim) -> None:
+    def _perform(self, claim: Claim, hand: Hand) -> None:
         """Run a task. Whatever happens, the worker goes on. [ENV-POOL-4]"""
+        began_s = time.monotonic()
         try:
-            self._run(*self._work.unpack(claim))
+            self._run(*self._work.unpack(claim), hand)
         except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
             _log.exception("given up: %s", claim.id)
-        finally:
             self._work.ended(claim.token)
+        hand.took(time.monotonic() - began_s)
 
-    def _run(self, task: FunctionTask, failure: TaskFailure | None) -> None:
+    def _run(self, task: FunctionTask, failure: TaskFailure | None, hand: Hand) -> None:
         self._keeper.hold(task)
         self._keeper.limit(task)
         try:
-            message, failed = self._work.outcome(task, failure)
-            self._store(task, lambda again: self._work.finish(task, message, failed, again=again))
-        finally:
+            outcome = self._work.outcome(task, failure)
+        except BaseException:
             self._keeper.drop(task)
+            raise
+        if task.is_forgotten:
+            self._let_go(task)
+        else:
+            hand.put(Ended(task, *outcome))
 
-    def _store(self, task: FunctionTask, act: Callable[[bool], object]) -> None:
-        """Store an outcome, and try again for as long as the claim may stand without a heartbeat.
+    def _let_go(self, task: FunctionTask) -> None:
+        self._keeper.drop(task)
+        self._work.ended(task.token)
+
+    def _store_all(self, hand: Hand) -> list[Claim]:
+        """Store what is in hand, in one call with the next claims, if it isn't time to stop."""
+        ended = hand.outcomes()
+        if not ended:
+            return []
+        claims: list[Claim] = []
+
+        def act(again: bool) -> None:  # noqa: FBT001 - as `_store` calls it
+            wanted = 0 if self._stopping.is_set() else hand.wanted
+            tried = [each._replace(again=True) for each in ended] if again else ended
+            claims.extend(self._work.finish_many(tried, wanted))
+
+        try:
+            self._store([each.task for each in ended], act)
+        except BaseException:  # noqa: BLE001 - as above
+            _log.exception("given up: %s", ", ".join(each.task.id for each in ended))
+        finally:
+            for each in ended:
+                self._let_go(each.task)
+        return claims
+
+    def _store(self, tasks: Sequence[FunctionTask], act: Callable[[bool], object]) -> None:
+        """Store outcomes, and try again for as long as one of the claims may stand without a heartbeat.
 
         `act` is told whether a try before may have done it.
         """
-        self._keeper.ending(task)
+        self._keeper.ending(tasks)
         again = False
         backoff = Backoff(self._over)
-        lease_ms = checks.milliseconds(2 * task.heartrate + LEASE_MARGIN_S)
+        heartrate_s = max(task.heartrate for task in tasks)
+        lease_ms = checks.milliseconds(2 * heartrate_s + LEASE_MARGIN_S)
         deadline_ms = self._clock.now_ms() + lease_ms
         while True:
             try:
                 act(again)
             except QueueClosed:
-                _log.warning("after the drain deadline, dropped: %s [%s]", task.name, task.id)
+                for task in tasks:
+                    _log.warning("after the drain deadline, dropped: %s [%s]", task.name, task.id)
             except BackendUnavailable as error:
                 if self._over.is_set() or deadline_ms <= self._clock.now_ms():
                     raise

@@ -10,19 +10,39 @@ from typing import Any, NoReturn
 
 from worq.serializer.seam import Decode, Encode, StandIn
 
+# What every class that has a stand-in brings into a pickle: the name of its module.
+_WORQ = b"worq."
+
 
 class Pickle:
-    """Carries whatever Python can pickle. Reading executes what the message says. [ENV-SER-3]"""
+    """Carries whatever Python can pickle. Reading executes what the message says. [ENV-SER-3]
+
+    It asks for stand-ins only where a pickle names something of worq's: asking costs more than the
+    pickle itself.
+    """
 
     def __init__(self, protocol: int = 5) -> None:
         self._protocol = protocol
 
     def dumps(self, value: object, encode: Encode) -> bytes:
+        plain = self._plain(value)
+        if plain is not None:
+            return plain
         buffer = io.BytesIO()
         _Pickler(buffer, self._protocol, encode).dump(value)
         return buffer.getvalue()
 
+    def _plain(self, value: object) -> bytes | None:
+        """The pickle of what has nothing of worq's in it."""
+        try:
+            message = pickle.dumps(value, self._protocol)
+        except Exception:  # noqa: BLE001 - `encode` may have something to say of what can't be pickled
+            return None
+        return None if _WORQ in message else message
+
     def loads(self, message: bytes, decode: Decode) -> object:
+        if _WORQ not in message:
+            return pickle.loads(message)  # noqa: S301 - see above
         return _Unpickler(io.BytesIO(message), decode).load()
 
     def __repr__(self) -> str:
