@@ -183,7 +183,7 @@ class Scheduler:
         self._baton = threading.Lock()
         self._baton.acquire()
         self._strategy: Strategy = first
-        self.abandons = False
+        self.abandons: bool = False
         self._workers = [_Worker(self, number) for number in range(threads)]
         for worker in self._workers:
             worker.start()
