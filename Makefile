@@ -65,7 +65,7 @@ lint: $(VENV)/with-dev docs ## formatting, lint rules, types, layers, the site
 	PYTHONPATH=.:model $(BIN)/lint-imports --no-logo
 
 docs: $(VENV)/with-dev ## the site, in build/site
-	$(BIN)/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/site
+	$(BIN)/sphinx-build -q -E -W --keep-going -c docs -d build/doctrees . build/site
 
 format: $(VENV)/with-dev ## mend what can be mended by a program
 	$(BIN)/ruff format

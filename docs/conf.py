@@ -9,6 +9,8 @@ ROOT = Path(__file__).parents[1]
 CLAUSE = re.compile(r"\*\*\[((?:ENV-)?[A-Z]+-\d+)\]\*\*")
 CITATION = re.compile(r"(?<![\w`\]*>])\[((?:ENV-)?[A-Z]+-\d+)\](?![\w\](*])")
 CODE = re.compile(r"(^```.*?^```|^ {4}.*?$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
+# In no list of pages: records of decisions have one of their own, docs/decisions/README.md.
+ORPHAN = "---\norphan: true\n---\n"
 
 project = "worq"
 author = "worq contributors"
@@ -59,7 +61,7 @@ def link_clauses(app: Any, page: str, source: list[str]) -> None:
 
     parts = CODE.split(source[0])
     parts[::2] = map(linked, parts[::2])
-    source[0] = "".join(parts)
+    source[0] = (ORPHAN if page.startswith("docs/decisions/0") else "") + "".join(parts)
 
 
 def write_docstring(

@@ -1,8 +1,8 @@
 """The fenced blocks of the documents, and what a comment before one says of it.
 
-`<!-- file: NAME -->`: it is that file. `<!-- in the background -->`: its command goes on until the page ends.
-`<!-- not run: REASON -->`. Else a block of Python is a program, and a console has commands after `$` and what
-they print, with `...` for anything.
+`<!-- file: NAME -->`: it is that file, and begins with a line `# NAME`. `<!-- in the background -->`: its command
+goes on until the page ends. `<!-- not run: REASON -->`. Else a block of Python is a program, and a console has
+commands after `$` and what they print, with `...` for anything.
 """
 
 import re

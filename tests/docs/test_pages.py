@@ -95,6 +95,7 @@ def test_it_does_what_it_says(page: str, request: pytest.FixtureRequest, tmp_pat
             if block.reason is not None:
                 continue
             if block.file is not None:
+                assert text.startswith(f"# {block.file}\n"), block.where  # readers see no comments
                 (tmp_path / block.file).parent.mkdir(parents=True, exist_ok=True)
                 (tmp_path / block.file).write_text(text, encoding="utf-8")
             elif block.language == "python":
