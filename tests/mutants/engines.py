@@ -18,6 +18,7 @@ ENGINES = {
     engine.name: engine
     for engine in (
         Engine("smoke"),
+        Engine("kit", draws=True),
         Engine("stories"),
         Engine("exhaustive"),
         Engine("bulks"),
@@ -37,7 +38,7 @@ ENGINES = {
         Engine("waiting", ("backends/test_waiting.py",)),
         Engine("threads", ("backends/test_threads.py",), draws=True),
         Engine("interruptions", ("backends/test_interruptions.py",)),
-        Engine("unit", ("unit/test_memory.py",)),
+        Engine("unit", ("unit/test_memory.py", "unit/test_memory_handlers.py")),
         Engine(
             "model", ("model/test_table.py", "model/test_invariants.py", "stateful/test_queue.py")
         ),

@@ -193,7 +193,11 @@ class ThreadRun:
             if program.lanes:
                 run_lanes(recorder, program.lanes, pump=True)
             look_after(recorder, program, self._claimed)
-            return Tried(recorder.history, check(recorder.history))
+            return Tried(recorder.history, self.judge(recorder.history))
+
+    def judge(self, history: History) -> Verdict:
+        """What is to be said of a history."""
+        return check(history)
 
 
 def as_claimed(program: Parallel, claimed: Capabilities) -> Parallel:
