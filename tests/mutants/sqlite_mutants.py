@@ -231,7 +231,7 @@ CONCURRENT: tuple[Mutant, ...] = (
     Mutant("AllClaimsWake", BELL, "        for sleeper in asleep[: max(0, ready - (len(claims) - len(asleep)))]:\n", "        for sleeper in asleep:\n", "ENV-WAIT-6", "waiting", "wakes_one_waiting_claim", needs="threads"),
     Mutant("OneClaimWakes", BELL, "        for sleeper in asleep[: max(0, ready - (len(claims) - len(asleep)))]:\n", "        for sleeper in asleep[: int(len(asleep) == len(claims))]:\n", "ENV-WAIT-2", "waiting", "become_ready_together", needs="threads"),
     Mutant("TheWokenSwallowsTheTask", BELL, "        if not sleeper.tasks and sleeper.is_woken and not is_served:\n", "        if False:\n", "ENV-WAIT-2 ENV-WAIT-6", "waiting", "swallow", needs="threads"),
-    Mutant("WaitsForTheId", QUEUE, "            wanted[n] = wanted[n][0], found\n", "", "ENV-WAIT-5 TOK-1", "waiting", "first_saw", needs="threads"),
+    Mutant("WaitsForTheId", QUEUE, "            wanted[n] = wanted[n][0], found\n", "", "ENV-WAIT-5 TOK-1", "other processes", "first_saw", needs="threads"),
     Mutant("BeginsToWaitTooLate", DATABASE, "        if sleeper is not None and answer is None:\n            self.bell.add(sleeper)\n", "", "ENV-WAIT-2", "waiting", "TestClaims", needs="threads"),
     Mutant("TimeoutsOfTheMachine", BELL, "        if self.client.clock is not None:\n            return self._until_ms is not None and self._until_ms <= self.client.clock.now_ms()\n", "", "ENV-WAIT-8", "waiting", "millisecond", needs="threads"),
     Mutant("LateTimeouts", BELL, "self._until_ms <= self.client.clock.now_ms()", "self._until_ms < self.client.clock.now_ms()", "ENV-WAIT-8", "waiting", "millisecond", needs="threads"),

@@ -84,14 +84,14 @@ STARTS: Final = (KEEP, TWICE, IGNORE, IGNORE_TWICE)
 
 
 def programs(length: int) -> Iterator[BulkProgram]:
-    """All of them, of lists of that length; shorter lists are the beginnings of these."""
+    """All of them, of lists of that length, and claims of a task more; shorter lists are the beginnings of these."""
     for lists in LISTS:
         for prefix, letters, claims in product(
             lists.prefixes, product(lists.alphabet, repeat=length), lists.claims
         ):
             operations = tuple(letter.operation for letter in letters)
             yield (*prefix, Bulk((*operations, *(ops.Claim(),) * claims)))
-    yield from _claims(length)
+    yield from _claims(length + 1)
 
 
 def _claims(length: int) -> Iterator[BulkProgram]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -105,6 +106,16 @@ class TestRoundTrips:
         queue.discard(ids[-1])
         assert call.answer() == [None] * (SOME - 1) + [TASK_EXPIRED]
         assert proxy.scripts == before + 2
+        assert not raw.keys(f"{KEY}:session:wait:*")
+
+    @pytest.mark.spec("ENV-BULK-5", "ENV-WAIT-4")
+    def test_a_pop_of_many_that_finds_one_waits_for_none(
+        self, queue: TaskQueue, through: TaskQueue, scripts: Scripts, raw: Any
+    ) -> None:
+        complete(queue, "a")
+        submit(queue, "b")
+        pop = partial(through.pop_many, [("a", None), ("b", None)], 10)
+        assert scripts.of(pop) == (1, [DONE, None])
         assert not raw.keys(f"{KEY}:session:wait:*")
 
     @pytest.mark.spec("ENV-BULK-5")
@@ -225,6 +236,22 @@ class TestStale:
         assert all(int(task_id[1:]) % 2 == 0 for some in seen for task_id in some[1:])
 
 
+class TestKeys:
+    @pytest.mark.spec("ENV-REDIS-5")
+    def test_keys_have_a_ttl_once_all_that_was_claimed_at_once_would_expire(
+        self, queue: TaskQueue, raw: Any
+    ) -> None:
+        queue.submit_many(submissions(["a", "b", "c"]))
+        claims = queue.claim_many(3, 0)
+        assert raw.ttl(KEY) == -1
+        queue.finish_many(finishings(claims[:2]))
+        assert raw.ttl(KEY) == -1
+        queue.finish_many(finishings(claims[2:]))
+        assert raw.ttl(KEY) > 0
+        queue.pop_many([("a", None), ("b", None)])
+        assert raw.ttl(KEY) > 0
+
+
 class TestWaking:
     @pytest.mark.spec("ENV-WAIT-6", "ENV-BULK-1")
     def test_each_of_several_tasks_wakes_one(self, timed: TaskQueue) -> None:
@@ -263,7 +290,7 @@ class TestWaking:
     ) -> None:
         monkeypatch.setattr(many, "OPERATIONS_MAX", 1)
         timed.submit_many(submissions(["a", "b"]))
-        timed_through.size()
+        timed_through.pop_many([("a", None)])  # the server knows the script from now on
         seen: list[None] = []
 
         def discard() -> None:
@@ -318,7 +345,7 @@ class TestErrors:
             if len(scripts) == 2:
                 timed_through.close()
 
-        timed_through.size()
+        timed_through.pop_many([("x", None)])  # the server knows the script from now on
         proxy.before_script = close
         answers = timed_through.pop_many([("a", None), ("b", None)], 10)
         assert answers in ([DONE, None], [DONE, DONE])

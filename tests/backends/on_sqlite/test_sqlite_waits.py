@@ -14,8 +14,8 @@ from worq.clock import ManualClock
 from worq.const import RESERVED, TASK_EXPIRED
 from worq.errors import QueueClosed
 from worq.queue.sqlite import TaskQueue, database
-from worq.queue.sqlite.bell import LOOK_S, pause_s
-from worq.values import Outcome, Request
+from worq.queue.sqlite.bell import LOOK_S, Sleeper, pause_s
+from worq.values import Outcome, Request, Submission
 
 
 @pytest.fixture
@@ -55,6 +55,28 @@ def test_who_is_woken_for_nothing_waits_on(queue: TaskQueue, start: Start) -> No
     assert call.sleeps()
     queue.submit(Request("a"), b"")
     assert call.answer() is not None
+
+
+@pytest.mark.spec("ENV-WAIT-5", "ENV-BULK-5")
+@pytest.mark.parametrize("ids", ["a", "ab"])
+def test_who_is_woken_and_looks_late_waits_for_the_incarnation_that_it_first_saw(
+    queue: TaskQueue, start: Start, monkeypatch: pytest.MonkeyPatch, ids: str
+) -> None:
+    looks = threading.Event()
+    sleep = Sleeper.sleep
+
+    def sleep_longer(sleeper: Sleeper) -> None:
+        sleep(sleeper)
+        looks.wait()
+
+    monkeypatch.setattr(Sleeper, "sleep", sleep_longer)
+    queue.submit_many([Submission(Request(task_id), b"") for task_id in ids])
+    call = start(partial(queue.pop_many, [(task_id, None) for task_id in ids], None))
+    assert call.sleeps()
+    queue.discard("a")
+    queue.submit(Request("a"), b"")
+    looks.set()
+    assert call.answer() == [TASK_EXPIRED, None][: len(ids)]
 
 
 @pytest.mark.spec("ENV-SQLITE-2")
