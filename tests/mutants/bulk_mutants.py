@@ -57,7 +57,7 @@ BULKS: tuple[Mutant, ...] = (
     Mutant("NobodyKnowsWhatIsDone", BULK, "        error.answers = tuple(answers)\n", "", "ENV-BULK-6", "one by one"),
     Mutant("NoNote", BULK, '        error.add_note(f"of {count} operations {len(answers)} are known to be done")\n', "", "ENV-BULK-6", "one by one"),
     Mutant("CheckedOnTheWay", BACKEND, 'return self._submit_many(bulk.checked("submissions", submissions, self._submission))', "return [self._submit(*self._submission(each)) for each in submissions]", "ENV-BULK-2", "bulk", "TestErrors"),
-    Mutant("TheErrorNamesNoItem", BULK, 'raise kind(f"{argument}[{len(answers)}]{text}") from None', "raise", "ENV-BULK-2", "bulk", "TestErrors"),
+    Mutant("TheErrorNamesNoItem", BULK, 'raise kind(f"{argument}[{len(answers)}]{text}") from error.__cause__', "raise", "ENV-BULK-2", "bulk", "TestErrors"),
     Mutant("LooksBeforeItIsOver", BACKEND, "            if is_over or not tasks or any(answer is not None for answer in answers):\n", "            if is_over or not tasks:\n", "ENV-BULK-5", "one by one", needs="threads"),
     # memory
     Mutant("AdvanceTakesTheLastStart", MEMORY_TASKS, "            if claims and first.start + 1 >= first.ticket.attempts:\n", "            if False:\n", "ENV-BULK-3", "bulks"),

@@ -126,9 +126,12 @@ def test_a_claim_that_the_pool_has_given_back_is_not_said_to_be_lost(
     class Nobody:
         due_ms = None
 
-        def is_due(self, now_ms: int) -> bool:
-            del now_ms
+        def is_due(self, now_ms: int, running: object) -> bool:
+            del now_ms, running
             return False
+
+        def look_ms(self, now_ms: int, running: object) -> None:
+            del now_ms, running
 
     broker.expose(len)
     task = taken(broker, attempts=2)
