@@ -108,8 +108,9 @@ class Account:
                 pass
 
     def _claimed(self, one: Said, reply: bytes, now_ms: int) -> None:
-        size = int.from_bytes(reply[1:5], "big")
-        token = reply[5 + size : 24 + size]
+        # One claim: its length, the length of its id, the id, the token.
+        size = int.from_bytes(reply[5:9], "big")
+        token = reply[9 + size : 28 + size]
         start = int.from_bytes(token[16:], "big")
         life = self.lives.get(token[:16])
         if life is None:
