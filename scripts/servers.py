@@ -5,8 +5,10 @@ They are the servers on PATH, beside this Python, and in packages; each plainly,
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -89,7 +91,14 @@ def rows() -> Iterator[str]:
     if find_spec("fakeredis"):
         with fake() as url:
             yield row(f"fakeredis {version('fakeredis')}", "TcpFakeServer", url)
-    yield row(f"worq {version('worq-spec')}", "`memory://`", "memory://")
+    worq = f"worq {version('worq-spec')}"
+    yield row(worq, "`memory://`", "memory://")
+    with tempfile.TemporaryDirectory() as folder:
+        yield row(
+            f"{worq}, SQLite {sqlite3.sqlite_version}",
+            "`sqlite:///`",
+            f"sqlite:///{folder}/jobs.db",
+        )
 
 
 @contextmanager

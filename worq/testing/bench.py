@@ -3,6 +3,7 @@
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any, Final
 
@@ -139,4 +140,6 @@ class Bench:
         clock = self._clock if MANUAL_CLOCK in self._claimed else None
         made = [[self._make_queue(name, clock) for _ in range(clients)] for name in names]
         self._made += [queue for of_one_name in made for queue in of_one_name]
+        with suppress(Exception):  # nothing was asked of it yet, so there may be nothing to look at
+            self._left.update(self._left_behind(made[0][0]))  # by others, in the same store
         return made

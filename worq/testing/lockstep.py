@@ -228,10 +228,10 @@ class Lockstep:
         if self.looks_at_arguments:
             yield from (Do(ops.GetArguments(task_id), queue) for task_id in self._ids[queue])
 
-    def _only_time_has_passed(self, do: Do) -> bool:
-        """Whether an operation that only looks comes after a tick."""
+    def _only_time_has_passed(self, its: Step) -> bool:
+        """Whether an operation that changes nothing comes after a tick."""
         before = self._log[-2][0] if len(self._log) > 1 else None
-        return isinstance(before, Tick) and isinstance(do.operation, ops.Size | ops.Status)
+        return isinstance(before, Tick) and all(row.state == row.becomes for row in its.rows)
 
     def _disagreement(
         self, do: Do, done: Step, expected: object, got: object, *, log: bool, bulk: str = ""
@@ -242,7 +242,7 @@ class Lockstep:
             culprit, its = self._last[do.queue]
             seen = for_a_look(its, culprit.operation, do.operation, expected, got)
             clauses = (*seen, *clauses)
-        if self._only_time_has_passed(culprit) and not of_time(its):
+        if self._only_time_has_passed(its) and not of_time(its):
             clauses = ("TIM-1", *clauses)
         if bulk:
             clauses = (bulk, *clauses)
