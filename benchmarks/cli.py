@@ -14,7 +14,7 @@ from benchmarks import machine, reach
 from benchmarks.chart import chart
 from benchmarks.measures import NAMES
 from benchmarks.peers import Peer, read
-from benchmarks.plan import FULL, NOT_IN_QUICK, QUICK
+from benchmarks.plan import FULL, QUICK, SLOW
 from benchmarks.report import CHART, Report
 from benchmarks.run import Run
 from worq.cli.progress import progress
@@ -72,7 +72,7 @@ def main(
     names = _measures(measures)
     run = Run(plan, chosen, environments, names)
     if quick and not peers:
-        for name in NOT_IN_QUICK:
+        for name in SLOW:
             run.samples.say("*", name, NOT_MEASURED)
     console = Console(stderr=True)
     described = _run(run, console)
@@ -109,7 +109,7 @@ def _chosen(everybody: Sequence[Peer], text: str, *, quick: bool) -> list[Peer]:
             names = "; ".join(peer.name for peer in everybody)
             raise click.BadParameter(f"{part!r} is in none of: {names}", param_hint="--peers")
     if not wanted:
-        return [peer for peer in everybody if not (quick and peer.name in NOT_IN_QUICK)]
+        return [peer for peer in everybody if not (quick and peer.name in SLOW)]
     return [
         peer
         for peer in everybody
