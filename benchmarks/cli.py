@@ -157,6 +157,8 @@ def _show(rows: Sequence[reach.Row]) -> None:
     for head in ("measure", "worq", "wanted", ""):
         table.add_column(head)
     for row in rows:
+        if row.verdict == "not measured" and not row.why:
+            continue  # in a run of a part
         checks = "; ".join(map(str, row.checks))
         table.add_row(row.measure, row.worq, checks, row.verdict.strip("*"))
     Console().print(table)

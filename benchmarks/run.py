@@ -93,6 +93,8 @@ class Run:
                 yield from doing
         except PeerFailed as error:
             self.samples.say(step.measure, step.peer, f"failed: {error}")
+        except Exception as error:  # noqa: BLE001 - minutes of measuring are not lost for it, and it is reported
+            self.samples.say(step.measure, step.peer, f"failed: {error!r}")
 
     # The steps.
 
