@@ -1,8 +1,6 @@
 """`python -m benchmarks`: what `make bench` runs."""
 
 import json
-import shlex
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +14,7 @@ from benchmarks import machine, reach
 from benchmarks.chart import chart
 from benchmarks.measures import NAMES
 from benchmarks.peers import Peer, read
-from benchmarks.plan import FULL, NOT_IN_QUICK, QUICK, Plan
+from benchmarks.plan import FULL, QUICK, SLOW
 from benchmarks.report import CHART, Report
 from benchmarks.run import Run
 from worq.cli.progress import progress
@@ -74,16 +72,17 @@ def main(
     names = _measures(measures)
     run = Run(plan, chosen, environments, names)
     if quick and not peers:
-        for name in NOT_IN_QUICK:
+        for name in SLOW:
             run.samples.say("*", name, NOT_MEASURED)
     console = Console(stderr=True)
     described = _run(run, console)
     whole = not peers and names == NAMES
     folder = output or (FOLDER if whole else PARTS)
-    report = Report(run.samples, chosen, plan, described, _command())
+    command = _command(quick=quick, peers=peers, measures=measures, rounds=rounds)
+    report = Report(run.samples, chosen, plan, described, command)
     _write(folder, report, chart(run.samples, chosen))
     if json_path is not None:
-        _write_json(json_path, run, plan, described)
+        _write_json(json_path, run, described, command)
     _show(reach.rows(run.samples, chosen))
     console.print(f"written: {folder / 'RESULTS.md'}", highlight=False, markup=False)
 
@@ -110,7 +109,7 @@ def _chosen(everybody: Sequence[Peer], text: str, *, quick: bool) -> list[Peer]:
             names = "; ".join(peer.name for peer in everybody)
             raise click.BadParameter(f"{part!r} is in none of: {names}", param_hint="--peers")
     if not wanted:
-        return [peer for peer in everybody if not (quick and peer.name in NOT_IN_QUICK)]
+        return [peer for peer in everybody if not (quick and peer.name in SLOW)]
     return [
         peer
         for peer in everybody
@@ -128,9 +127,12 @@ def _measures(text: str) -> tuple[str, ...]:
     return wanted or NAMES
 
 
-def _command() -> str:
-    arguments = shlex.join(sys.argv[1:])
-    return f'make bench ARGS="{arguments}"' if arguments else "make bench"
+def _command(*, quick: bool, peers: str, measures: str, rounds: int | None) -> str:
+    """What makes such a report again."""
+    arguments = ["--quick"] if quick else []
+    given = {"--peers": peers, "--measures": measures, "--rounds": rounds}
+    arguments += [f"{option} {value}" for option, value in given.items() if value]
+    return f'make bench ARGS="{" ".join(arguments)}"' if arguments else "make bench"
 
 
 def _write(folder: Path, report: Report, svg: str) -> None:
@@ -139,10 +141,10 @@ def _write(folder: Path, report: Report, svg: str) -> None:
     (folder / CHART).write_text(svg, encoding="utf-8")
 
 
-def _write_json(path: Path, run: Run, plan: Plan, described: dict[str, str]) -> None:
+def _write_json(path: Path, run: Run, described: dict[str, str], command: str) -> None:
     content: dict[str, Any] = {
-        "command": _command(),
-        "plan": plan._asdict(),
+        "command": command,
+        "plan": run.plan._asdict(),
         "machine": described,
         "results": run.samples.as_json(),
     }
@@ -152,9 +154,11 @@ def _write_json(path: Path, run: Run, plan: Plan, described: dict[str, str]) -> 
 
 def _show(rows: Sequence[reach.Row]) -> None:
     table = Table(box=None)
-    for head in ("measure", "best peer", "floor", "worq", "wanted", ""):
+    for head in ("measure", "worq", "wanted", ""):
         table.add_column(head)
     for row in rows:
+        if row.verdict == "not measured" and not row.why:
+            continue  # in a run of a part
         checks = "; ".join(map(str, row.checks))
-        table.add_row(row.measure, row.best, row.floor, row.worq, checks, row.verdict.strip("*"))
+        table.add_row(row.measure, row.worq, checks, row.verdict.strip("*"))
     Console().print(table)

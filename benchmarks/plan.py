@@ -13,6 +13,11 @@ class Plan(NamedTuple):
     tasks_max: int
     """In one slice."""
     idle_s: float
+    idle_each_round: bool
+    durable_rounds: int
+    """On the server with everysec."""
+    durable_rivals: bool
+    """Are the peers measured there too, but for those that are slow?"""
     graph_tasks: int
     payloads: dict[str, int]
     """Name → letters."""
@@ -28,11 +33,14 @@ class Plan(NamedTuple):
 
 FULL = Plan(
     "full",
-    rounds=5,
+    rounds=4,
     slice_s=0.4,
     lpush_s=0.1,
     tasks_max=6000,
     idle_s=2.0,
+    idle_each_round=True,
+    durable_rounds=2,
+    durable_rivals=True,
     graph_tasks=1000,
     payloads={"10 KB": 10_000, "1 MB": 1_000_000},
     growth=(1_000, 100_000, 1_000_000),
@@ -40,7 +48,7 @@ FULL = Plan(
     queues=(1, 10, 100),
     purge_tasks=1_000_000,
     leases=100_000,
-    imports=9,
+    imports=5,
     machine_s=8.0,
     explore_s=15.0,
 )
@@ -50,6 +58,9 @@ QUICK = FULL._replace(
     slice_s=0.2,
     lpush_s=0.05,
     tasks_max=2000,
+    idle_each_round=False,
+    durable_rounds=1,
+    durable_rivals=False,
     growth=(1_000, 10_000),
     sqlite_growth_max=10_000,
     purge_tasks=10_000,
@@ -76,5 +87,5 @@ TINY = QUICK._replace(
     machine_s=0.1,
     explore_s=0.1,
 )
-NOT_IN_QUICK = ("rq, forking", "celery, prefork", "taskiq, stream", "arq", "streaq")
+SLOW = ("rq, forking", "celery, prefork", "taskiq, stream", "arq", "streaq")
 """Peers that poll or fork: minutes for a figure that is far from the best."""

@@ -78,9 +78,6 @@ class Client:
             raise PeerFailed(f"{name}: {answer['error']}")
         return answer["ok"]
 
-    def cpu_s(self) -> float:
-        return cpu.of_session(self._process.pid)
-
     def close(self) -> None:
         """End it. Idempotent."""
         with suppress(PeerFailed):

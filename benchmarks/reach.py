@@ -33,7 +33,7 @@ class Check(NamedTuple):
 
     def __str__(self) -> str:
         value = NOTHING if self.value is None else number(self.value)
-        return f"{value} {self.sign} {number(self.bound)}{self.what and f' {self.what}'}"
+        return f"{self.sign} {number(self.bound)}{self.what and f' {self.what}'}: {value}"
 
 
 class Row(NamedTuple):

@@ -161,6 +161,8 @@ class Report:
     def _in_memory(self) -> Iterator[str]:
         yield "## In memory: submit … result, one worker, as a ratio to Python's own executor"
         yield ""
+        yield "The executor's ratio to itself would be 1 on a machine that does nothing else."
+        yield ""
         rows = [
             (peer, self._cell(POOLS, peer, has_x=True))
             for group in GROUPS[1:]

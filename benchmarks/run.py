@@ -17,7 +17,7 @@ from benchmarks.measures import (
 )
 from benchmarks.measures.pools import Pools
 from benchmarks.peers import GROUPS, Peer
-from benchmarks.plan import Plan
+from benchmarks.plan import SLOW, Plan
 from benchmarks.processes import Client, PeerFailed
 from benchmarks.samples import Samples
 from benchmarks.server import Server, a_server
@@ -93,16 +93,20 @@ class Run:
                 yield from doing
         except PeerFailed as error:
             self.samples.say(step.measure, step.peer, f"failed: {error}")
+        except Exception as error:  # noqa: BLE001 - minutes of measuring are not lost for it, and it is reported
+            self.samples.say(step.measure, step.peer, f"failed: {error!r}")
 
     # The steps.
 
     def _steps(self, server: Server) -> Iterator[Step]:
         visits = [name for name in VISITS if name in self._measures]
         if visits:
-            yield from self._visits(server, visits, "")
+            yield from self._visits(server, visits, self._peers, self.plan.rounds)
         if "everysec" in self._measures:
             durable = self._opened.enter_context(a_server(every_second=True))
-            yield from self._visits(durable, EVERY_SECOND, EVERY_SECOND_SUFFIX)
+            peers = [peer for peer in self._peers if self._is_durable(peer)]
+            rounds = self.plan.durable_rounds
+            yield from self._visits(durable, EVERY_SECOND, peers, rounds, EVERY_SECOND_SUFFIX)
         if "pools" in self._measures:
             yield from self._pools()
         if "imports" in self._measures:
@@ -119,14 +123,21 @@ class Run:
     def _own(self, label: str, do: Callable[[], object]) -> Step:
         return Step(label, "worq", label, do)
 
-    def _visits(self, server: Server, names: Sequence[str], suffix: str) -> Iterator[Step]:
+    def _visits(
+        self,
+        server: Server,
+        names: Sequence[str],
+        peers: Sequence[Peer],
+        rounds: int,
+        suffix: str = "",
+    ) -> Iterator[Step]:
         visits = [
             Visit(client, server, self.samples, self.plan, suffix=suffix)
-            for client in self._clients("redis", server.url)
+            for client in self._clients("redis", server.url, peers)
         ]
-        for number in range(1, self.plan.rounds + 1):
+        for number in range(1, rounds + 1):
             for visit in visits:
-                label = f"{visit.peer.name}{suffix}, round {number} of {self.plan.rounds}"
+                label = f"{visit.peer.name}{suffix}, round {number} of {rounds}"
                 yield Step(label, visit.peer.name, "*", partial(self._visit, visit, names))
 
     def _visit(self, visit: Visit, names: Sequence[str]) -> Iterator[str]:
@@ -145,16 +156,20 @@ class Run:
         finally:
             visit.end()
 
-    def _clients(self, group: str, url: str) -> list[Client]:
+    def _is_durable(self, peer: Peer) -> bool:
+        """Does it take part on the server with everysec?"""
+        return not peer.is_rival or (self.plan.durable_rivals and peer.name not in SLOW)
+
+    def _clients(self, group: str, url: str, peers: Sequence[Peer]) -> list[Client]:
         return [
             self._opened.enter_context(_client(peer, self._pythons[peer.environment], url))
-            for peer in self._peers
+            for peer in peers
             if peer.group == group and peer.environment in self._pythons
         ]
 
     def _pools(self) -> Iterator[Step]:
         for group in GROUPS[1:]:
-            if not (clients := self._clients(group, "")):
+            if not (clients := self._clients(group, "", self._peers)):
                 continue
             pools = Pools(clients, self.samples, self.plan)
             for number in range(1, self.plan.rounds + 1):

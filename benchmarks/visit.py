@@ -12,6 +12,9 @@ from benchmarks.server import Server
 
 TASKS_MIN = 20
 FIRST_TASKS = 100
+Slice = Callable[[], tuple[float, float]]
+"""Does it, and tells how many tasks took how many seconds."""
+
 LOOK_S = 0.002
 MARK_S_MAX = 30.0
 
@@ -60,20 +63,20 @@ class Visit:
             return min(FIRST_TASKS, self.plan.tasks_max)
         return max(TASKS_MIN, min(self.plan.tasks_max, int(per_s * self.plan.slice_s)))
 
-    def rated(self, measure: str, function: Callable[[], tuple[float, float]]) -> None:
-        """Measure a rate between two of LPUSH; `function` tells how many tasks took how many seconds."""
+    def rated(self, measure: str, function: Slice) -> None:
+        """Measure a rate between two of LPUSH."""
         before = self.server.lpush_per_s(self.plan.lpush_s)
         count, seconds = function()
         after = self.server.lpush_per_s(self.plan.lpush_s)
-        is_known = measure in self._per_s
         self._per_s[measure] = count / seconds
-        # The first slice of a measure may be too short, or start what is lazy.
-        if is_known or self.plan.rounds == 1:
-            name = measure + self._suffix
-            self._samples.rate(name, self.peer.name, count / seconds, (before + after) / 2)
+        name = measure + self._suffix
+        self._samples.rate(name, self.peer.name, count / seconds, (before + after) / 2)
 
-    def is_calibrated(self, measure: str) -> bool:
-        return measure in self._per_s
+    def calibrate(self, measure: str, function: Slice) -> None:
+        """Once a run: what is lazy starts now, and how many tasks fill a slice is known. It does not count."""
+        if measure not in self._per_s:
+            count, seconds = function()
+            self._per_s[measure] = count / seconds
 
     def empty(self) -> None:
         """Empty the server; an adapter makes anew what it needs there."""

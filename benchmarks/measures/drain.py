@@ -8,17 +8,14 @@ DRAIN = "drain"
 def measure(visit: Visit) -> None:
     if not visit.offers(DRAIN, "worker"):
         return
-    if not visit.is_calibrated(DRAIN):
-        visit.rated(DRAIN, lambda: _drain(visit))
-        if visit.plan.rounds == 1:
-            return
-        visit.stop_worker()
-        visit.empty()
+    visit.calibrate(DRAIN, lambda: _drain(visit))
     visit.rated(DRAIN, lambda: _drain(visit))
 
 
 def _drain(visit: Visit) -> tuple[float, float]:
     count = visit.tasks(DRAIN)
+    visit.stop_worker()
+    visit.empty()
     visit.forget_marks()
     visit.client.ask("fill", count=count, marks=True)
     worker = visit.start_worker()

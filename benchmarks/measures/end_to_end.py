@@ -19,10 +19,7 @@ def measure(visit: Visit) -> None:
 
 
 def _measure(visit: Visit, measure: str, how: dict[str, Any]) -> None:
-    if not visit.is_calibrated(measure):
-        visit.rated(measure, lambda: _run(visit, measure, how)[:2])
-        if visit.plan.rounds == 1:
-            return
+    visit.calibrate(measure, lambda: _run(visit, measure, how)[:2])
     visit.rated(measure, lambda: _accounted(visit, measure, how))
 
 

@@ -27,7 +27,7 @@ def _rated(visit: Visit, measure: str, many: int) -> None:
         done = visit.client.ask("enqueue", seconds=visit.plan.slice_s, many=many)
         return done["tasks"], done["seconds"]
 
-    if not visit.is_calibrated(measure):
-        visit.client.ask("enqueue", seconds=0.01, many=many)  # what is lazy starts now
+    visit.calibrate(measure, enqueue)
+    visit.empty()
     visit.rated(measure, enqueue)
     visit.empty()

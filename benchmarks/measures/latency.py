@@ -16,5 +16,6 @@ def measure(visit: Visit) -> None:
     once_s = median(visit.client.ask("turns", count=TURNS_MIN))
     turns = max(TURNS_MIN, min(TURNS_MAX, int(visit.plan.slice_s / once_s)))
     visit.add(LATENCY, 1000 * median(visit.client.ask("turns", count=turns)))
-    time.sleep(visit.plan.idle_s)
-    visit.add(IDLE, 1000 * visit.client.ask("turns", count=1)[0])
+    if visit.first or visit.plan.idle_each_round:
+        time.sleep(visit.plan.idle_s)
+        visit.add(IDLE, 1000 * visit.client.ask("turns", count=1)[0])
