@@ -431,12 +431,10 @@ class AbstractTaskQueue(ABC):
     ) -> Entry:
         if outcome is not None:
             self._check_outcome(outcome)
-        _check_mapping("args", args)
-        checks.arguments("args", args)
         return Entry(
             _ticket(result),
             checks.message("message", message, self.message_bytes_max),
-            {checks.name("args", key): _incarnation("args", token) for key, token in args.items()},
+            _arguments(args) if args is not NO_ARGS else {},
             outcome,
         )
 
@@ -511,6 +509,12 @@ def _not_none(argument: str, value: object) -> object:
     if value is None:
         raise TypeError(f"{argument}: a number of seconds is needed, not None")
     return value
+
+
+def _arguments(args: Mapping[str, Token | None]) -> dict[str, bytes | None]:
+    _check_mapping("args", args)
+    checks.arguments("args", args)
+    return {checks.name("args", key): _incarnation("args", token) for key, token in args.items()}
 
 
 def _check_mapping(argument: str, value: object) -> None:

@@ -77,9 +77,10 @@ def seconds_or_forever(argument: str, value: object) -> float | None:
 
 
 def positive_seconds(argument: str, value: object) -> float:
-    if seconds(argument, value) == 0:
+    value_s = seconds(argument, value)
+    if value_s == 0:
         raise ValueError(f"{argument}: more than 0 seconds are needed, not {value!r}")
-    return seconds(argument, value)
+    return value_s
 
 
 def retention(argument: str, value: object) -> float | None:

@@ -228,7 +228,7 @@ class TestPopping:
         claims = claimed(queue, "a", "b", "c")
         tasks = [(claim.id, claim.token) for claim in claims]
         call = start(partial(queue.pop_many, tasks, None))
-        assert not call.ended(0.2)
+        assert call.sleeps()
         queue.finish_many([finishing(claims[place])])
         assert call.answer() == [DONE if n == place else None for n in range(3)]
 
@@ -250,7 +250,7 @@ class TestPopping:
     ) -> None:
         tasks = [(claim.id, claim.token) for claim in claimed(queue, "a", "b")]
         call = start(partial(queue.pop_many, tasks, None))
-        assert not call.ended(0.2)
+        assert call.sleeps()
         end(queue)
         assert call.answer() == [None, answer]
 
@@ -265,9 +265,9 @@ class TestPopping:
     ) -> None:
         tasks = [(claim.id, claim.token) for claim in claimed(queue, "a", "b")]
         call = start(partial(queue.pop_many, tasks, 1))
-        assert not call.ended(0.2)
+        assert call.sleeps()
         clock.advance(999)
-        assert not call.ended(0.2)
+        assert call.sleeps()
         clock.advance(1)
         assert call.answer() == [None, None]
 
@@ -278,7 +278,7 @@ class TestPopping:
         tasks = [(claim.id, claim.token) for claim in claimed(queue, "a", "b")]
         queue.heartbeat("b", 100)
         call = start(partial(queue.pop_many, tasks, None))
-        assert not call.ended(0.2)
+        assert call.sleeps()
         clock.advance(70_000)
         assert call.answer() == [TASK_EXPIRED, None]
 
@@ -307,7 +307,7 @@ class TestMany:
         ids = [f"t{n}" for n in range(MANY)]
         queue.submit_many([submission(each) for each in ids])
         call = start(partial(queue.pop_many, [(each, None) for each in ids], None))
-        assert not call.ended(1)
+        assert call.sleeps()
         queue.discard(ids[place])
         assert call.answer() == [TASK_EXPIRED if n == place else None for n in range(MANY)]
 
@@ -394,7 +394,7 @@ class TestErrors:
         pop = start(partial(queue.pop_many, [("a", None), ("b", None)], None))
         drained(queue)
         claim = start(partial(queue.claim_many, 2))
-        assert not pop.ended(0.2)
-        assert not claim.ended(0.2)
+        assert pop.sleeps()
+        assert claim.sleeps()
         queue.close()
         assert [type(pop.error()), type(claim.error())] == [QueueClosed, QueueClosed]

@@ -18,6 +18,7 @@ ENGINES = {
     engine.name: engine
     for engine in (
         Engine("smoke"),
+        Engine("kit", draws=True),
         Engine("stories"),
         Engine("exhaustive"),
         Engine("vectors"),

@@ -30,17 +30,21 @@ from worq.queue import redis as redis_queue
 from worq.queue.memory.stores import STORES
 from worq.testing import calls, lifecycle, lockstep, vectors
 from worq.testing.bench import Bench
+from worq.testing.capabilities import checked
 from worq.testing.exhaustive import THEMES, run_theme
 from worq.testing.interleavings import Interleavings, Stage
+from worq.testing.kit import BRIEF, Broken, Kit, Subject
 from worq.testing.lifecycle_machine import make_lifecycle_machine
 from worq.testing.machine import OneRuleMachine, RulesMachine, make_machine
 from worq.testing.parallel import Parallel, Run, ThreadRun, examine
 from worq.testing.parallel_programs import programs
 from worq.testing.redis_runs import RedisRun
+from worq.testing.report import described
 from worq.testing.scenarios import STORIES, run_story
 from worq.testing.servers import RedisServer, leftover_keys
 from worq.testing.small_programs import WAITS, pairs
 from worq.testing.smoke import SMOKE
+from worq.testing.stages import all_checks
 from worq.testing.vectors import CLIENTS
 from worq.testing.walk import walk, walk_of_life
 
@@ -145,6 +149,8 @@ def hunt(
 
 def _found(error: BaseException) -> Found:
     text = str(error)
+    if isinstance(error, Broken):
+        return Found(text, error.clauses)
     named = CLAUSES.findall(text)
     # A report of the queue begins with its clauses, one of a broker ends with them.
     place = -1 if text.startswith("the broker") else 0
@@ -202,6 +208,16 @@ def _smoke(place: Place, number: int) -> None:
         beside = bench.lockstep()
         beside.run(program)
         bench.done(beside)
+
+
+def _kit(place: Place, number: int) -> None:
+    """As an implementer runs it, up to the first thing that is broken."""
+    subject = Subject(place.make, place.left_of, checked(("reference", "manual clock")), BRIEF)
+    kit = Kit(subject, all_checks())
+    for check in kit.checks:
+        verdict = kit.verdict(check)
+        if verdict.answer == "violated":
+            raise Broken(f"{check.stage}: {check.name}\n{described(verdict)}", *verdict.clauses)
 
 
 def _vectors(place: Place, number: int) -> None:
@@ -303,6 +319,7 @@ def _explore(run: Run, number: int) -> None:
 
 _HUNTS: dict[str, Callable[[Place, int], None]] = {
     "smoke": _smoke,
+    "kit": _kit,
     "stories": _stories,
     "vectors": _vectors,
     "exhaustive": _exhaustive,

@@ -385,8 +385,8 @@ WAITS: tuple[Mutant, ...] = (
     Mutant("ZeroWaitsForEver", QUEUE, "        if answer is not None or timeout_ms == 0:\n            return answer\n",
            "        if answer is not None:\n            return answer\n        timeout_ms = timeout_ms or None\n",
            "ENV-WAIT-1", "waiting", "looks_once", "timeouts"),
-    Mutant("WaitsForTheId", QUEUE, "return self._wait(timeout_ms, partial(tasks.pop, record), record)",
-           "return self._wait(timeout_ms, lambda: tasks.pop(tasks.find(task_id, None) or record), record)",
+    Mutant("WaitsForTheId", QUEUE, "return self._wait(timeout_ms, partial(tasks.pop, record), (record,))",
+           "return self._wait(timeout_ms, lambda: tasks.pop(tasks.find(task_id, None) or record), (record,))",
            "ENV-WAIT-5 TOK-1", "interleavings", "comes back", "id reuse", "threads"),
     Mutant("NoTimePasses", QUEUE, "        self._store.look()\n", "        self._store.tasks.now_ms = self._store.clock.now_ms()\n",
            "TIM-2", "waiting", "TestDeadlines", needs="threads"),
@@ -427,7 +427,7 @@ RACES: tuple[Mutant, ...] = (
             return tasks.submit(*given)
         return self._apply(reserve, task, message, args, outcome)
 """, "SUB-3", "interleavings", "enqueued", pitfall="submit in steps", needs="threads"),
-    Mutant("ClaimInTwoSteps", QUEUE, "        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)\n", """\
+    Mutant("ClaimInTwoSteps", QUEUE, "        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, ())\n", """\
         tasks = self._store.tasks
         def first():
             return next(iter(tasks._ready.values()), None)
@@ -436,11 +436,11 @@ RACES: tuple[Mutant, ...] = (
             tasks._ready[record.id] = record
             tasks._ready.move_to_end(record.id, last=False)
             return tasks.claim()
-        record = self._apply(self._wait, timeout_ms, first, None)
+        record = self._apply(self._wait, timeout_ms, first, ())
         return None if record is None else self._apply(take, record)
 """, "CLM-1", "interleavings", pitfall="claim in two steps", needs="threads"),
-    Mutant("TokenReadTooLate", QUEUE, "        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)\n", """\
-        claim = self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)
+    Mutant("TokenReadTooLate", QUEUE, "        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, ())\n", """\
+        claim = self._apply(self._wait, timeout_ms, self._store.tasks.claim, ())
         record = None if claim is None else self._store.tasks._records.get(claim.id)
         return claim if record is None else claim._replace(token=record.token)
 """, "TOK-3 CLM-1", "interleavings", "claimed again", pitfall="stale worker after re-enqueue", needs="threads"),

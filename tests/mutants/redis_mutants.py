@@ -78,7 +78,7 @@ SCRIPTS: tuple[Mutant, ...] = (
     Mutant("FailureOfTheNeighbourAtTheSubmit", SUBMIT, "    if source == '' then source = failed end\n", "    source = failed\n", "SUB-5 OUT-3", "examples"),
     Mutant("ReadyWithoutItsArguments", SUBMIT, "missing > 0 and 'P' .. sub(record, 2) or record)\nif missing > 0 then",
            "record)\nif missing > 0 then\n  enqueue(id)", "SUB-7", "exhaustive"),
-    Mutant("YoungerCountsAsOlder", SUBMIT, "if queue.epoch > 0 then record = sub(record, 1, 38) .. pack('>I5', queue.epoch) .. sub(record, 44) end\n", "",
+    Mutant("YoungerCountsAsOlder", SUBMIT, "record = of_epoch(record)\n", "",
            "TOK-4 RSV-2", "exhaustive"),
     Mutant("LosesOrder", READY, "call('RPUSH', keys.ready, inc .. id)", "call('LPUSH', keys.ready, inc .. id)", "SUB-7 CLM-1 TIM-3", "exhaustive", pitfall="claim"),
     # claim

@@ -154,7 +154,7 @@ class Keeper:
                 for held in due:
                     held.due_ms = now_ms + held.rate_ms
                 self._say_late(now_ms)
-                if due or self._presence.is_due(now_ms):
+                if due or self._presence.is_due(now_ms, self._held):
                     return due
                 self._changed.wait(self._seconds_to_sleep(now_ms))
 
@@ -167,8 +167,9 @@ class Keeper:
         times_ms += [limited.late_ms for limited in self._limited.values()]
         if self._drain_at_ms is not None:
             times_ms.append(self._drain_at_ms)
-        if self._presence.due_ms is not None:
-            times_ms.append(self._presence.due_ms)
+        look_ms = self._presence.look_ms(now_ms, self._held)
+        if look_ms is not None:
+            times_ms.append(look_ms)
         return (min(times_ms) - now_ms) / 1000 if times_ms else None
 
     def _say_late(self, now_ms: int) -> None:
@@ -185,10 +186,11 @@ class Keeper:
     def _sign(self) -> None:
         """Leave a sign of life, if one is due: after the heartbeats."""
         now_ms = self._clock.now_ms()
-        if self._presence.is_due(now_ms):
-            with self._changed:
-                tasks = [held.task for held in self._held.values()]
-            self._presence.sign(now_ms, tasks)
+        with self._changed:
+            if not self._presence.is_due(now_ms, self._held):
+                return
+            tasks = [held.task for held in self._held.values()]
+        self._presence.sign(now_ms, tasks)
 
     def _beat_all(self, due: list[_Held]) -> bool:
         """Send these heartbeats. Could the server be reached? If not, none waits for it behind the first."""

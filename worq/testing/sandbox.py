@@ -5,7 +5,7 @@ Nothing runs by itself, so the same test does the same each time, and hours of l
 
 import secrets
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from worq.backend import LEASE_MARGIN_S
@@ -38,11 +38,11 @@ class _Queue(TaskQueue):
         self._driver = threading.get_ident()
 
     def _wait(
-        self, timeout_ms: int | None, look: Callable[[], R], record: Record | None
+        self, timeout_ms: int | None, look: Callable[[], R], records: Sequence[Record]
     ) -> R | None:
         if timeout_ms == 0 or threading.get_ident() != self._driver:
-            return super()._wait(timeout_ms, look, record)
-        answer = super()._wait(0, look, record)
+            return super()._wait(timeout_ms, look, records)
+        answer = super()._wait(0, look, records)
         if answer is None:
             raise RuntimeError(
                 "nothing runs while you wait in a sandbox: call run_all() or advance(), then wait(0)"

@@ -14,6 +14,8 @@ from worq.queue.memory.tasks import Tasks
 from worq.queue.memory.waiting import Waiter, Waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from worq.clock import Clock
     from worq.queue.memory.taskqueue import TaskQueue
     from worq.queue.memory.tasks import Record
@@ -47,14 +49,14 @@ class Store:
         if self.waiting:
             self.waiting.settle(self.tasks.ready, self.tasks.next_deadline_ms())
 
-    def waiter(self, owner: TaskQueue, record: Record | None, timeout_ms: int | None) -> Waiter:
+    def waiter(self, owner: TaskQueue, records: Sequence[Record], timeout_ms: int | None) -> Waiter:
         """Make a waiting call that begins now."""
         limit_ms = None
         if timeout_ms is not None:
             # Of the present millisecond of a clock that flows a part is gone, so it does not
             # count: or the wait would end before its timeout. [ENV-WAIT-2]
             limit_ms = self.tasks.now_ms + timeout_ms + int(self._flows)
-        return Waiter(self.guard.gate(), owner, record, limit_ms)
+        return Waiter(self.guard.gate(), owner, records, limit_ms)
 
     def is_over(self, waiter: Waiter) -> bool:
         """Whether its timeout has passed."""

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
 
-from worq.backend import AbstractTaskQueue, Ticket
+from worq import bulk
+from worq.backend import AbstractTaskQueue, Ending, Entry, Ticket
 from worq.const import DEFAULT, MESSAGE_BYTES_MAX, TASK_EXPIRED, Sentinel, State
 from worq.errors import QueueClosed
 from worq.queue.memory.stores import STORES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from worq.clock import Clock
     from worq.queue.memory.tasks import Record
     from worq.values import Claim, Finished, Outcome, Submitted, Token
 
+OPERATIONS_MAX: Final = 100
+"""So many of a bulk under one hold of the lock, then others have their turn."""
 URL = re.compile(r"memory://[\w.-]*")
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class TaskQueue(AbstractTaskQueue):
@@ -83,17 +87,17 @@ class TaskQueue(AbstractTaskQueue):
         self._store.look()
 
     def _wait(
-        self, timeout_ms: int | None, look: Callable[[], R], record: Record | None
+        self, timeout_ms: int | None, look: Callable[[], R], records: Sequence[Record]
     ) -> R | None:
         """What `look` finds, as soon as it finds something; None when the timeout passes first.
 
-        Woken when something becomes of the task of `record`; without one, when a task is ready.
+        Woken when something becomes of a task of `records`; without any, when a task is ready.
         """
         answer = look()
         if answer is not None or timeout_ms == 0:
             return answer
         store = self._store
-        waiter = store.waiter(self, record, timeout_ms)
+        waiter = store.waiter(self, records, timeout_ms)
         while answer is None and not store.is_over(waiter):
             store.sleep(waiter)
             self._look()
@@ -101,11 +105,11 @@ class TaskQueue(AbstractTaskQueue):
         return answer
 
     def _claim(self, timeout_ms: int | None) -> Claim | None:
-        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, None)
+        return self._apply(self._wait, timeout_ms, self._store.tasks.claim, ())
 
     def _await_ready(self, timeout_ms: int | None) -> bool:
         # It leaves without a claim, so what it was woken for wakes the next.
-        return self._apply(self._wait, timeout_ms, self._store.tasks.is_ready, None) is not None
+        return self._apply(self._wait, timeout_ms, self._store.tasks.is_ready, ()) is not None
 
     def _pop(
         self, task_id: str, timeout_ms: int | None, incarnation: bytes | None
@@ -120,7 +124,7 @@ class TaskQueue(AbstractTaskQueue):
         if record is None:
             return TASK_EXPIRED
         # However long it waits, it is for this incarnation. [ENV-WAIT-5]
-        return self._wait(timeout_ms, partial(tasks.pop, record), record)
+        return self._wait(timeout_ms, partial(tasks.pop, record), (record,))
 
     def _submit(
         self,
@@ -177,3 +181,77 @@ class TaskQueue(AbstractTaskQueue):
         self, task_id: str, token: Token | None
     ) -> dict[str, bytes | Literal[Sentinel.TASK_EXPIRED]]:
         return self._apply(self._store.tasks.get_arguments, task_id, token)
+
+    # Many at once
+
+    def _submit_many(self, entries: Sequence[Entry]) -> list[Submitted]:
+        answers: list[Submitted] = []
+        with bulk.saying_what_is_done(answers, len(entries)):
+            while len(answers) < len(entries):
+                answers += self._apply(self._submit_each, _next(entries, answers))
+        return answers
+
+    def _submit_each(self, entries: Sequence[Entry]) -> list[Submitted]:
+        return [self._store.tasks.submit(*entry) for entry in entries]
+
+    def _finish_many(
+        self, endings: Sequence[Ending], claims: int
+    ) -> tuple[list[Finished], list[Claim]]:
+        answers: list[Finished] = []
+        with bulk.saying_what_is_done(answers, len(endings)):
+            while True:
+                some = _next(endings, answers)
+                is_last = len(answers) + len(some) == len(endings)
+                ended, claimed = self._apply(self._finish_each, some, claims if is_last else 0)
+                answers += ended
+                if is_last:
+                    return answers, claimed
+
+    def _finish_each(
+        self, endings: Sequence[Ending], claims: int
+    ) -> tuple[list[Finished], list[Claim]]:
+        tasks = self._store.tasks
+        ended = [tasks.finish(*ending) for ending in endings]
+        return ended, tasks.claim_many(min(claims, OPERATIONS_MAX))
+
+    def _claim_many(self, limit: int, timeout_ms: int | None) -> list[Claim]:
+        look = partial(self._claim_some, min(limit, OPERATIONS_MAX))
+        return self._apply(self._wait, timeout_ms, look, ()) or []
+
+    def _claim_some(self, limit: int) -> list[Claim] | None:
+        return self._store.tasks.claim_many(limit) or None
+
+    def _pop_many(
+        self, tasks: Sequence[tuple[str, bytes | None]], timeout_ms: int | None
+    ) -> list[Outcome | Sentinel | None]:
+        answers: list[Outcome | Sentinel | None] = []
+        records: list[Record | None] = []
+        with bulk.saying_what_is_done(answers, len(tasks)):
+            while len(answers) < len(tasks):
+                some = self._apply(self._find_each, _next(tasks, answers), records)
+                answers += some
+        if timeout_ms == 0 or not tasks or any(answer is not None for answer in answers):
+            return answers
+        # All are there, and none has an answer. It waits for those. [ENV-WAIT-5]
+        waited_for = [record for record in records if record is not None]
+        look = partial(self._pop_some, waited_for)
+        return self._apply(self._wait, timeout_ms, look, waited_for) or answers
+
+    def _find_each(
+        self, tasks: Sequence[tuple[str, bytes | None]], records: list[Record | None]
+    ) -> list[Outcome | Sentinel | None]:
+        found = [self._store.tasks.find(*task) for task in tasks]
+        records += found
+        return self._pop_each(found)
+
+    def _pop_each(self, records: Sequence[Record | None]) -> list[Outcome | Sentinel | None]:
+        pop = self._store.tasks.pop
+        return [TASK_EXPIRED if record is None else pop(record) for record in records]
+
+    def _pop_some(self, records: Sequence[Record]) -> list[Outcome | Sentinel | None] | None:
+        answers = self._pop_each(records)
+        return None if all(answer is None for answer in answers) else answers
+
+
+def _next(items: Sequence[T], answers: Sequence[object]) -> Sequence[T]:
+    return items[len(answers) : len(answers) + OPERATIONS_MAX]

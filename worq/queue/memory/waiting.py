@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from worq.queue.memory.guard import Gate, Guard
     from worq.queue.memory.tasks import Record
 
@@ -15,14 +17,14 @@ WAIT_MS_MAX = 5_000
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """One waiting call: of whom, for which task (None: any that is ready), and until when.
+    """One waiting call: of whom, for which tasks (none: any that is ready), and until when.
 
     `called` says that a ready task has woken it and that it has not looked since.
     """
 
     gate: Gate
     owner: object
-    record: Record | None
+    records: Sequence[Record]
     limit_ms: int | None
     until_ms: int = 0
     called: bool = False
@@ -116,10 +118,10 @@ class Waiting:
 
     def _join(self, waiter: Waiter) -> None:
         self._sleepers[waiter] = None
-        if waiter.record is None:
+        if not waiter.records:
             self._claims[waiter] = None
-        else:
-            self._pops.setdefault(waiter.record, {})[waiter] = None
+        for record in waiter.records:
+            self._pops.setdefault(record, {})[waiter] = None
 
     def _leave(self, waiter: Waiter) -> None:
         self._sleepers.pop(waiter, None)
@@ -128,10 +130,10 @@ class Waiting:
         if waiter.called:
             waiter.called = False
             self._called -= 1
-        elif waiter.record is None:
+        elif not waiter.records:
             self._claims.pop(waiter, None)
-        else:
-            waiters = self._pops.get(waiter.record, {})
+        for record in waiter.records:
+            waiters = self._pops.get(record, {})
             waiters.pop(waiter, None)
             if not waiters:
-                self._pops.pop(waiter.record, None)
+                self._pops.pop(record, None)

@@ -8,6 +8,7 @@ more and more seldom. It also applies the deadlines that pass. Who waits does no
 import sqlite3
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -29,12 +30,17 @@ SWEEP_S: Final = 1.0
 
 
 class Sleeper:
-    """A call that waits: for the outcome of a task, or, with no `task_id`, for a task that is ready."""
+    """A call that waits: for the outcomes of `tasks`, ids and incarnations; with none, for a task that is ready."""
 
-    def __init__(self, client: "Client", task_id: str | None, timeout_ms: int | None) -> None:
+    def __init__(
+        self,
+        client: "Client",
+        tasks: Sequence[tuple[str, bytes | None]],
+        timeout_ms: int | None,
+    ) -> None:
         self.client = client
-        self.task_id = task_id
-        self.incarnation: bytes | None = None
+        self.tasks: list[tuple[str, bytes | None]] = list(tasks)
+        self.ids: frozenset[str] = frozenset(task_id for task_id, _ in tasks)
         self.is_woken: bool = False
         self._until_s = None if timeout_ms is None else time.monotonic() + timeout_ms / 1000
         self._until_ms: int | None = None
@@ -95,7 +101,7 @@ class Bell:
     def leave(self, sleeper: Sleeper, *, is_served: bool) -> None:
         """Somebody waits no more; if what it was woken for may be there still, the next one is woken."""
         self._sleepers.pop(sleeper, None)
-        if sleeper.task_id is None and sleeper.is_woken and not is_served:
+        if not sleeper.tasks and sleeper.is_woken and not is_served:
             for other in list(self._sleepers):
                 if _is_alike(other, sleeper) and not other.is_woken:
                     other.wake()
@@ -108,7 +114,7 @@ class Bell:
             return
         changes = tasks.changes
         for sleeper in sleepers:
-            if sleeper.task_id is not None and sleeper.task_id in changes.ids:
+            if sleeper.tasks and not sleeper.ids.isdisjoint(changes.ids):
                 sleeper.wake()
         if changes.ready:
             self._wake_claims(tasks.connection, queue, sleepers)
@@ -140,7 +146,7 @@ class Bell:
         self, connection: sqlite3.Connection, queue: str, sleepers: list[Sleeper]
     ) -> None:
         """As many as there are tasks that are ready, those that are awake already counted. [ENV-WAIT-6]"""
-        claims = [each for each in sleepers if each.task_id is None]
+        claims = [each for each in sleepers if not each.tasks]
         if not claims:
             return
         (ready,) = connection.execute(
@@ -210,13 +216,8 @@ class Bell:
         """Wake those who would find what they wait for."""
         sleepers = [each for each in list(self._sleepers) if each.client.name == queue]
         for sleeper in sleepers:
-            if sleeper.task_id is not None and not sleeper.is_woken:
-                row = connection.execute(
-                    "SELECT incarnation, state, dependent FROM task WHERE queue = ? AND id = ?",
-                    (queue, sleeper.task_id),
-                ).fetchone()
-                if row is None or row[0] != sleeper.incarnation or _is_told(*row[1:]):
-                    sleeper.wake()
+            if not sleeper.is_woken and any(_is_told(connection, queue, *t) for t in sleeper.tasks):
+                sleeper.wake()
         self._wake_claims(connection, queue, sleepers)
         self._set_alarm(queue, next_deadline_ms(connection, queue))
 
@@ -233,8 +234,15 @@ def pause_s(since_s: float) -> float:
 
 
 def _is_alike(one: Sleeper, other: Sleeper) -> bool:
-    return one.task_id is None and one.client.name == other.client.name
+    return not one.tasks and one.client.name == other.client.name
 
 
-def _is_told(state: str, dependent: int | None) -> bool:
-    return state == COMPLETED or dependent is not None
+def _is_told(
+    connection: sqlite3.Connection, queue: str, task_id: str, incarnation: bytes | None
+) -> bool:
+    """Whether who waits for that task has something to hear."""
+    row = connection.execute(
+        "SELECT incarnation, state, dependent FROM task WHERE queue = ? AND id = ?",
+        (queue, task_id),
+    ).fetchone()
+    return row is None or row[0] != incarnation or row[1] == COMPLETED or row[2] is not None

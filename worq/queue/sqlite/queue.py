@@ -2,12 +2,13 @@
 
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final, Literal, TypeVar
 
-from worq import bounds, checks
-from worq.backend import AbstractTaskQueue, Ticket
+from worq import bounds, bulk, checks
+from worq.backend import AbstractTaskQueue, Ending, Entry, Ticket
 from worq.clock import Clock
 from worq.const import (
     COMPLETED,
@@ -29,6 +30,7 @@ from worq.queue.sqlite.tasks import Tasks
 from worq.values import Claim, Finished, Outcome, Submitted, Token
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class _Later:
@@ -39,6 +41,8 @@ _LATER: Final = _Later()
 RETRY_DEADLINE_S: Final = 30.0
 SIGN_S: Final = 0.1
 """How long a sign of life tries to get at the file."""
+OPERATIONS_MAX: Final = 100
+"""So many of a bulk in one transaction, then other processes have their turn."""
 BLOB_BYTES_MAX: Final = 900_000_000
 """A row of SQLite has at most 10⁹ bytes."""
 
@@ -101,7 +105,7 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         return self._do(lambda tasks: tasks.submit(task, message, args, outcome))
 
     def _claim(self, timeout_ms: int | None) -> Claim | None:
-        return self._wait(Sleeper(self, None, timeout_ms), lambda tasks, _: tasks.claim())
+        return self._wait(Sleeper(self, (), timeout_ms), lambda tasks, _: tasks.claim())
 
     def _finish(
         self, task_id: str, outcome: Outcome, retention_ms: int | None, token: Token | None
@@ -115,16 +119,14 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         return self._do(lambda tasks: tasks.release(task_id, token))
 
     def _await_ready(self, timeout_ms: int | None) -> bool:
-        sleeper = Sleeper(self, None, timeout_ms)
+        sleeper = Sleeper(self, (), timeout_ms)
         found = self._wait(sleeper, lambda tasks, _: tasks.is_ready(), takes=False)
         return found is not None
 
     def _pop(
         self, task_id: str, timeout_ms: int | None, incarnation: bytes | None
     ) -> Outcome | Sentinel | None:
-        sleeper = Sleeper(self, task_id, timeout_ms)
-        sleeper.incarnation = incarnation
-        return self._wait(sleeper, _pop)
+        return self._wait(Sleeper(self, [(task_id, incarnation)], timeout_ms), _pop)
 
     def _discard(self, task_id: str, incarnation: bytes | None) -> bool:
         return self._do(lambda tasks: tasks.discard(task_id, incarnation))
@@ -137,6 +139,57 @@ class TaskQueue(AbstractTaskQueue, Introspective):
 
     def _status(self, task_id: str, incarnation: bytes | None) -> State | None:
         return self._do(lambda tasks: tasks.status(task_id, incarnation))
+
+    # Many at once: some in each transaction
+
+    def _submit_many(self, entries: Sequence[Entry]) -> list[Submitted]:
+        answers: list[Submitted] = []
+        with bulk.saying_what_is_done(answers, len(entries)):
+            while len(answers) < len(entries):
+                some = _next(entries, answers)
+                answers += self._do(partial(_submit_each, some))
+        return answers
+
+    def _finish_many(
+        self, endings: Sequence[Ending], claims: int
+    ) -> tuple[list[Finished], list[Claim]]:
+        answers: list[Finished] = []
+        with bulk.saying_what_is_done(answers, len(endings)):
+            while True:
+                some = _next(endings, answers)
+                is_last = len(answers) + len(some) == len(endings)
+                limit = min(claims, OPERATIONS_MAX) if is_last else 0
+                ended, claimed = self._do(partial(_finish_each, some, limit))
+                answers += ended
+                if is_last and claimed is not None:
+                    return answers, claimed
+
+    def _claim_many(self, limit: int, timeout_ms: int | None) -> list[Claim]:
+        limit = min(limit, OPERATIONS_MAX)
+        sleeper = Sleeper(self, (), timeout_ms)
+        return self._wait(sleeper, lambda tasks, _: tasks.claim_many(limit) or None) or []
+
+    def _pop_many(
+        self, tasks: Sequence[tuple[str, bytes | None]], timeout_ms: int | None
+    ) -> list[Outcome | Sentinel | None]:
+        answers: list[Outcome | Sentinel | None] = []
+        waited_for: list[tuple[str, bytes | None]] = []
+        with bulk.saying_what_is_done(answers, len(tasks)):
+            while len(answers) < len(tasks):
+                some = list(_next(tasks, answers))
+                popped = self._do(partial(_pop_each, wanted=some))
+                answers += popped
+                waited_for += some[: len(popped)]
+        if timeout_ms == 0 or not tasks or any(answer is not None for answer in answers):
+            return answers
+        sleeper = Sleeper(self, waited_for, timeout_ms)
+        woken = self._wait(sleeper, _pop_some)
+        answers = answers if woken is None else woken
+        with bulk.saying_what_is_done(answers, len(tasks)):
+            while len(answers) < len(tasks):
+                some = list(_next(sleeper.tasks, answers))
+                answers += self._do(partial(_pop_each, wanted=some))
+        return answers
 
     # The API reference
 
@@ -239,13 +292,58 @@ class TaskQueue(AbstractTaskQueue, Introspective):
             self.database.bell.leave(sleeper, is_served=takes and answer is not None)
 
 
+def _submit_each(entries: Sequence[Entry], tasks: Tasks) -> list[Submitted]:
+    return _each(tasks, entries, lambda entry: tasks.submit(*entry))
+
+
+def _finish_each(
+    endings: Sequence[Ending], claims: int, tasks: Tasks
+) -> tuple[list[Finished], list[Claim] | None]:
+    """No list of claims if it did not come to them."""
+    ended = _each(tasks, endings, lambda ending: tasks.finish(*ending))
+    if len(ended) < len(endings) or (claims and not tasks.goes_on()):
+        return ended, None
+    return ended, tasks.claim_many(claims)
+
+
+def _each(tasks: Tasks, items: Sequence[T], act: Callable[[T], R]) -> list[R]:
+    """Of as many of them, in order, as one transaction does. [ENV-SQLITE-9]"""
+    answers: list[R] = []
+    for item in items:
+        if not tasks.goes_on():
+            break
+        answers.append(act(item))
+        if answers[-1] is not None:  # or nothing has changed
+            tasks.count()
+    return answers
+
+
 def _pop(tasks: Tasks, sleeper: Sleeper) -> Outcome | Sentinel | None:
-    assert sleeper.task_id is not None
-    found = tasks.pop(sleeper.task_id, sleeper.incarnation)
-    if isinstance(found, bytes):
-        sleeper.incarnation = found  # it waits for the one that it first saw [ENV-WAIT-5]
-        return None
-    return found
+    return _pop_each(tasks, sleeper.tasks)[0]
+
+
+def _pop_some(tasks: Tasks, sleeper: Sleeper) -> list[Outcome | Sentinel | None] | None:
+    answers = _pop_each(tasks, sleeper.tasks)
+    return None if all(answer is None for answer in answers) else answers
+
+
+def _pop_each(
+    tasks: Tasks, wanted: list[tuple[str, bytes | None]]
+) -> list[Outcome | Sentinel | None]:
+    """What becomes of each; `wanted` has the incarnation that was seen, of those that have no answer. [ENV-WAIT-5]"""
+
+    def pop(n: int) -> Outcome | Sentinel | None:
+        found = tasks.pop(*wanted[n])
+        if isinstance(found, bytes):
+            wanted[n] = wanted[n][0], found
+            return None
+        return found
+
+    return _each(tasks, range(len(wanted)), pop)
+
+
+def _next(items: Sequence[T], answers: Sequence[object]) -> Sequence[T]:
+    return items[len(answers) : len(answers) + OPERATIONS_MAX]
 
 
 def _subscribe(clock: Clock | None, wake: Callable[[], None]) -> Callable[[], None]:

@@ -106,11 +106,26 @@ class Tasks:
         return None if found is None else True
 
     def claim(self) -> Claim | None:
-        record = self._record(
+        record = self._first_ready()
+        return None if record is None else self._start(record)
+
+    def claim_many(self, limit: int) -> list[Claim]:
+        """As many as are ready; what takes a last start only as the first. [ENV-BULK-3]"""
+        claims: list[Claim] = []
+        while len(claims) < limit and self.goes_on():
+            record = self._first_ready()
+            if record is None or (claims and record.start + 1 >= record.attempts):
+                break
+            claims.append(self._start(record))
+            self.count()
+        return claims
+
+    def _first_ready(self) -> Record | None:
+        return self._record(
             "WHERE queue = ? AND position IS NOT NULL ORDER BY position LIMIT 1", self.queue
         )
-        if record is None:
-            return None
+
+    def _start(self, record: Record) -> Claim:
         start = record.start + 1
         claim = Claim(
             record.id, Token(record.incarnation, start), self._body(record), self.held(record.key)
@@ -213,6 +228,16 @@ class Tasks:
     def status(self, task_id: str, incarnation: bytes | None) -> State | None:
         record = self.find(task_id, incarnation)
         return None if record is None else record.state
+
+    # Bounds
+
+    def goes_on(self) -> bool:
+        """Whether one more operation may come into this transaction. [ENV-SQLITE-9]"""
+        return self._left > 0 and not self.is_behind
+
+    def count(self) -> None:
+        """One of several operations in it changes something."""
+        self._left -= 1
 
     # Time
 

@@ -26,3 +26,8 @@ local function find(id, wanted) -- the record, nil if it is absent or another in
   local record = call('HGET', keys.waiting, id) or call('HGET', keys.claimed, id)
   if record and (wanted == '' or incarnation(record) == wanted) then return record end
 end
+
+local function of_epoch(record) -- of a task that is accepted now [TOK-4]
+  if queue.epoch == 0 then return record end
+  return sub(record, 1, 38) .. pack('>I5', queue.epoch) .. sub(record, 44)
+end

@@ -6,7 +6,7 @@ local inc, fails = incarnation(record), sub(record, 3, 3) ~= 'p'
 local there = find(id, '')
 if there then return answer(incarnation(there) == inc and 'A' or 'D') end
 
-if queue.epoch > 0 then record = sub(record, 1, 38) .. pack('>I5', queue.epoch) .. sub(record, 44) end
+record = of_epoch(record)
 
 local function end_with(source, message) -- a failure
   -- include: kept
