@@ -46,5 +46,10 @@ EQUIVALENT: tuple[tuple[Mutant, str], ...] = (
 # Changes made by `sweep` that nobody finds, as it calls them: why they are no mistakes.
 SURVIVORS: dict[str, str] = {
     "queue/memory/tasks __init__: 0 -> 1": "Of `now_ms` nobody asks before the first operation sets it; ages are only compared, so they may be counted from 1.",
+    "queue/memory/taskqueue : process_local = True -> pass": "Of the schemes of worq itself `urls.PROCESS_LOCAL` says it.",
+    "queue/memory/taskqueue : True -> False": "The same.",
+    "queue/memory/taskqueue _end: return False -> return None": "It is asked for its truth alone.",
+    "queue/memory/taskqueue _end: False -> True": "Who is closed again is counted no more, and nothing is freed that is needed.",
+    "queue/memory/waiting : 0 -> 1": "`_plan` sets it before anybody reads it.",
     "queue/memory/deadlines : 64 -> 65": "How many stale entries are too few to make the heap anew is an economy.",
 }

@@ -21,6 +21,7 @@ from worq.const import TASK_EXPIRED
 from worq.errors import QueueClosed
 from worq.queue.memory import TaskQueue, waiting
 from worq.queue.memory.deadlines import STALE_MIN, Deadlines
+from worq.queue.memory.guard import Gate
 from worq.queue.memory.stores import STORES, Store
 from worq.testing.parallel import switching_often
 from worq.values import Outcome, Request, Token
@@ -463,6 +464,22 @@ class TestSleepers:
         assert other.answer() is not None
         queue.discard("a")
         queue.close()
+
+
+@pytest.mark.spec("ENV-WAIT-3")
+def test_nobody_sleeps_longer_than_five_seconds(
+    name: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept_s: list[float] = []
+
+    def sleep(_: Gate, timeout_s: float) -> bool:
+        slept_s.append(timeout_s)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Gate, "wait", sleep)
+    with closing(TaskQueue(URL, name, clock=clock)) as queue, pytest.raises(KeyboardInterrupt):
+        queue.claim(None)
+    assert slept_s == [5]
 
 
 def _in_child(queue: TaskQueue, name: str) -> None:

@@ -267,3 +267,24 @@ def test_what_was_committed_is_done_although_nobody_could_be_told(
     monkeypatch.setattr(queue.database.bell, "tell", tell)
     assert queue.discard("a")
     assert call.answer() is TASK_EXPIRED
+
+
+@pytest.mark.spec("ENV-WAIT-2")
+def test_a_task_that_came_before_the_timeout_passed_is_found(
+    open_queue: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both happen just after it has looked, before it can ask for the time."""
+    clock = ManualClock()
+    began_ms = clock.now_ms()
+    queue, other = open_queue(clock=clock), open_queue(clock=clock)
+    look = TaskQueue._do  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+    def look_and_then(self: TaskQueue, *args: Any) -> Any:
+        answer = look(self, *args)
+        if self is queue and clock.now_ms() == began_ms:
+            other.submit(Request("a"), b"")
+            clock.advance(10)
+        return answer
+
+    monkeypatch.setattr(TaskQueue, "_do", look_and_then)
+    assert queue.claim(0.005) is not None

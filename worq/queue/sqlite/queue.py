@@ -282,10 +282,11 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         answer: T | None = None
         try:
             while True:
-                answer = self._do(
-                    lambda tasks: look(tasks, sleeper), None if sleeper.is_over() else sleeper
-                )
-                if answer is not None or sleeper.is_over():
+                is_over = (
+                    sleeper.is_over()
+                )  # if it passes later, there is another look [ENV-WAIT-2]
+                answer = self._do(lambda tasks: look(tasks, sleeper), None if is_over else sleeper)
+                if answer is not None or is_over:
                     return answer
                 sleeper.sleep()
         finally:
