@@ -17,7 +17,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test deep soak check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test clean
+.PHONY: help demo test deep histories soak fuzz check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -31,8 +31,15 @@ test: $(VENV)/with-test ## the whole test suite; WORQ_PROFILE=dev (default), ci 
 deep: $(VENV)/with-test ## the same with 20,000 examples a test: hours
 	WORQ_PROFILE=deep $(PYTEST) --timeout 0 $(ARGS)
 
+# ARGS: memory, redis, redis-processes, sqlite; --histories 100000 for more of each.
+histories: $(VENV)/with-test ## 10,000 concurrent histories on each backend, each checked as it was and altered: minutes
+	$(BIN)/python -m tests.stateful.histories $(or $(ARGS),memory redis redis-processes sqlite)
+
 soak: $(VENV)/with-test ## load and faults at random for SECONDS, checked round by round: make soak SECONDS=600
 	$(BIN)/python -m tests.faults $(SECONDS) $(ARGS)
+
+fuzz: $(VENV)/with-fuzz ## throw bytes at each serializer for SECONDS, led by coverage (atheris); ARGS='json msgpack'
+	$(BIN)/python -m tests.fuzz $(SECONDS) $(ARGS)
 
 check: lint coverage oldest wheel-test ## all that must hold before a commit, but for `make test`
 

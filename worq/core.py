@@ -147,7 +147,8 @@ class Broker:
             )
         broker = self.opened(opener, serializer=serializer)
         broker.tasks = self.tasks
-        broker._codec.refusals = self._codec.refusals  # noqa: SLF001 - it is a Broker
+        if url is None and name is None:
+            broker._codec.refusals = self._codec.refusals  # noqa: SLF001 - it is a Broker
         return broker
 
     def close(self) -> None:
@@ -176,7 +177,7 @@ class Broker:
 
     @property
     def refused(self) -> int:
-        """How often this broker and its clones have refused a message. [ENV-SER-6]"""
+        """How often this broker and its clones for the same queue have refused a message. [ENV-SER-6]"""
         return self._codec.refusals.count
 
     @property

@@ -17,6 +17,12 @@ NOT_AVAILABLE = "result is not available"
 NOT_YET = "there is no outcome yet"
 PASSED_ON = f"{NOT_AVAILABLE}: it was passed to another task"
 EXPIRED_ERROR = "task expired"
+EXPIRED_MEANS = (
+    "It is not in the queue, and no outcome will come. One of these has happened, and nothing is kept that "
+    "says which: its worker died in it or was not heard of for longer than its lease (the logs of the workers "
+    "tell), it was cancelled or purged, its outcome was fetched by another handle or went to another task, "
+    "nobody fetched it within its result_timeout, or a task that it takes the result of expired."
+)
 DUPLICATE_ERROR = "a task with this id is in the queue"
 
 
@@ -44,7 +50,14 @@ class TaskFailure(WorqError):
 
 
 class TaskExpired(TaskFailure):
-    """A task has no outcome: its lease or retention passed, or it was discarded or purged."""
+    """A task has no outcome: its lease or retention passed, or it was discarded or purged.
+
+    A note says so where a traceback is shown. [ENV-API-1]
+    """
+
+    def __init__(self, task_name: str, queue: str, task_id: str, error: str) -> None:
+        super().__init__(task_name, queue, task_id, error)
+        self.add_note(EXPIRED_MEANS)
 
 
 class DuplicateTask(TaskFailure):

@@ -25,7 +25,7 @@ from worq.failures import (
     to_plain,
 )
 from worq.options import TaskOptions
-from worq.serializer import Decode, Kind, NotPlain, Place, Sealing, Serializer, StandIn
+from worq.serializer import Decode, Encode, Kind, NotPlain, Place, Sealing, Serializer, StandIn
 from worq.task import DEFAULTS, FunctionTask
 from worq.values import EXPIRED, Claim, Outcome, Token
 
@@ -52,7 +52,7 @@ class Refusals:
     """Counts the messages that were refused. Thread-safe."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: int = 0
         self._lock = threading.RLock()  # a handler may come in the midst [ENV-WAIT-9]
 
     def add(self) -> None:
@@ -68,8 +68,8 @@ class Codec:
         self.serializer = serializer
         self.queue = queue
         self.bytes_max = bytes_max
-        self.refusals = Refusals()
-        self.dumps = serializer.dumps
+        self.refusals: Refusals = Refusals()
+        self.dumps: Callable[[object, Encode], bytes] = serializer.dumps
         is_sealing = hasattr(serializer, "seal")
         self.sealing: Sealing | None = cast("Sealing", serializer) if is_sealing else None
 

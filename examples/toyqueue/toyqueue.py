@@ -40,7 +40,9 @@ class Store:
     """What all queue objects of one name share."""
 
     def __init__(self) -> None:
-        self.changed = threading.Condition()
+        lock = threading.RLock()
+        self.changed = threading.Condition(lock)
+        self.claimable = threading.Condition(lock)
         self.accepted = 0
         self.tasks: dict[str, Task] = {}
         self.ready: list[Task] = []
@@ -72,10 +74,11 @@ class TaskQueue(AbstractTaskQueue):
     def _wake(self) -> None:
         with self._store.changed:
             self._store.changed.notify_all()
+            self._store.claimable.notify_all()
 
     @contextmanager
     def _operation(self) -> Iterator[dict[str, Task]]:
-        """One operation: alone, after the deadlines that have passed; whoever waits looks again. [TIM-2]"""
+        """One operation: alone, after the deadlines that have passed; who waits for a task looks again. [TIM-2]"""
         with self._store.changed:
             self._begin()
             yield self._store.tasks
@@ -172,6 +175,7 @@ class TaskQueue(AbstractTaskQueue):
     def _enqueue(self, task: Task) -> None:
         task.state, task.deadline_ms = ENQUEUED, float("inf")
         self._store.ready.append(task)
+        self._store.claimable.notify()
 
     def _end(self, task: Task, outcome: Outcome, retention_ms: int | None) -> None:
         """End a task, and whoever ends by that in turn. [OUT-1] to [OUT-7]"""
@@ -218,8 +222,19 @@ class TaskQueue(AbstractTaskQueue):
             self._enqueue(task)
 
     def _claim(self, timeout_ms: int | None) -> Claim | None:
-        claim: Claim | None = self._wait(timeout_ms, self._take)
+        claim: Claim | None = None
+        try:
+            claim = self._wait(timeout_ms, self._take, self._store.claimable)
+        finally:
+            if claim is None:
+                self._pass_on()
         return claim
+
+    def _pass_on(self) -> None:
+        """Who may have been woken and has taken no task wakes the next one. [ENV-WAIT-6]"""
+        with self._store.claimable:
+            if self._store.ready:
+                self._store.claimable.notify()
 
     def _take(self) -> Claim | None:
         """[CLM-1] to [CLM-4]"""
@@ -235,14 +250,16 @@ class TaskQueue(AbstractTaskQueue):
             self._remove(task)
         return claim
 
-    def _wait(self, timeout_ms: int | None, look: Callable[[], Any]) -> Any:
+    def _wait(
+        self, timeout_ms: int | None, look: Callable[[], Any], changed: threading.Condition
+    ) -> Any:
         """What `look` finds as soon as that is not None; None when the timeout passes first."""
         with self._operation():
             # A part of the present millisecond is gone on a clock that flows. [ENV-WAIT-2]
             begun_ms = self._now_ms + (0 if self.clock else 1)
             until_ms = float("inf") if timeout_ms is None else begun_ms + timeout_ms
             while (found := look()) is None and timeout_ms != 0 and self._now_ms < until_ms:
-                self._store.changed.wait(self._seconds_to(until_ms))
+                changed.wait(self._seconds_to(until_ms))
                 self._begin()
             return found
 
@@ -274,7 +291,7 @@ class TaskQueue(AbstractTaskQueue):
             task = self._find(task_id, incarnation)
         if task is None:
             return TASK_EXPIRED
-        return self._wait(timeout_ms, lambda: self._popped(task))
+        return self._wait(timeout_ms, lambda: self._popped(task), self._store.changed)
 
     def _popped(self, task: Task) -> Any:
         """[POP-1] to [POP-5], of the incarnation that was there first [ENV-WAIT-5]"""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from worq_model.operations import Operation, Reply
 from worq_model.programs import Tick
@@ -32,8 +32,8 @@ class _Bytes:
     def plain(self, incarnation: bytes) -> dict[str, Any]:
         return {"hex": incarnation.hex()}
 
-    def value(self, written: dict[str, Any]) -> bytes:
-        return bytes.fromhex(written["hex"])
+    def value(self, plain: dict[str, Any]) -> bytes:
+        return bytes.fromhex(plain["hex"])
 
 
 def steps_of(history: History) -> Iterator[Step]:
@@ -89,9 +89,9 @@ def _history(line: str, number: int) -> History:
 
 def _json(line: str, number: int) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        found: Any = json.loads(line)
     except ValueError as error:
         raise ValueError(f"line {number}: no JSON: {error}: {line[:100]!r}") from error
     if not isinstance(found, dict):
         raise ValueError(f"line {number}: an object is needed, not {line[:100]!r}")  # noqa: TRY004 (of a file)
-    return found
+    return cast("dict[str, Any]", found)

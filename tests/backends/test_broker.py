@@ -391,7 +391,7 @@ def test_failure_that_is_returned_is_the_failure(broker: Broker, cls: type[TaskF
     deferred = call(broker.queue().give, "a", cls("f", "q", "1", "it"))
     work(broker)
     assert deferred.status == "failed"
-    with pytest.raises(cls, match=r"^f \[q:1\] it$"):
+    with pytest.raises(cls, match=r"^f \[q:1\] it(\n|$)"):
         _ = deferred.value
 
 

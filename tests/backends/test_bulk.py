@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -254,6 +255,20 @@ class TestPopping:
         end(queue)
         assert call.answer() == [None, answer]
 
+    @pytest.mark.spec("ENV-BULK-5", "PRG-1", "ENV-WAIT-5")
+    @pytest.mark.parametrize("place", [0, 1])
+    def test_a_purge_is_told_to_who_waits_for_others_too(
+        self, queue: AbstractTaskQueue, start: Start, place: int
+    ) -> None:
+        (a,) = claimed(queue, "a")
+        queue.submit(Request("b"), b"")
+        tasks: list[tuple[str, Token | None]] = [("a", a.token), ("a", a.token)]
+        tasks[place] = ("b", None)
+        call = start(partial(queue.pop_many, tasks, None))
+        assert call.sleeps()
+        queue.purge()
+        assert call.answer() == [TASK_EXPIRED if n == place else None for n in range(2)]
+
     @pytest.mark.spec("ENV-BULK-5")
     def test_what_is_there_is_answered_at_once(self, queue: AbstractTaskQueue) -> None:
         claimed(queue, "a")
@@ -298,6 +313,41 @@ class TestMany:
         assert queue.finish_many(finishings) == ([Finished(True)] * MANY, [])
         outcomes = queue.pop_many([(claim.id, claim.token) for claim in claims])
         assert outcomes == [Outcome("result", task_id.encode()) for task_id in ids]
+
+    @pytest.mark.spec("ENV-BULK-1", "SUB-2")
+    def test_answers_stay_in_order_across_pieces(self, queue: AbstractTaskQueue) -> None:
+        ids = [f"t{n}" for n in range(MANY)]
+        queue.submit_many([submission(each) for each in ids[: MANY // 3]])
+        answers = queue.submit_many([submission(each) for each in ids])
+        assert [a.status for a in answers].index("accepted") == MANY // 3
+        assert answers[MANY // 3 :] == [ACCEPTED] * (MANY - MANY // 3)
+
+    @pytest.mark.spec("ENV-BULK-1", "ENV-BULK-3")
+    def test_claims_come_once_behind_all_pieces(self, queue: AbstractTaskQueue) -> None:
+        ids = [f"t{n}" for n in range(MANY)]
+        queue.submit_many([submission(each, attempts=2) for each in ids])
+        claims: list[Claim] = []
+        while some := queue.claim_many(MANY, 0):
+            claims += some
+        queue.submit_many([submission(each, attempts=2) for each in "abc"])
+        answers, (next_claim,) = queue.finish_many([finishing(claim) for claim in claims], 1)
+        assert answers == [Finished(accepted=True)] * MANY
+        assert next_claim.id == "a"
+        assert queue.size() == 2
+        queue.pop_many([(claim.id, claim.token) for claim in claims])
+
+    @pytest.mark.spec("ENV-BULK-1", "OUT-3", "ENV-REDIS-4", "ENV-SQLITE-9")
+    def test_what_comes_behind_sees_the_rest_of_a_bulk_operation_done(
+        self, queue: AbstractTaskQueue
+    ) -> None:
+        """However far the failure of the first has to go."""
+        (a,) = claimed(queue, "a")
+        ids = ["a", *(f"t{n}" for n in range(1_200))]
+        queue.submit_many([submission(each, before) for before, each in pairwise(ids)])
+        queue.submit(Request("b", on_error="pass"), b"", {ids[-1]: None})
+        answers, claims = queue.finish_many([finishing(a, failed=True)], 1)
+        assert answers == [Finished(accepted=True, dependent_id="t0")]
+        assert [claim.id for claim in claims] == ["b"]
 
     @pytest.mark.spec("ENV-BULK-5", "ENV-WAIT-2")
     @pytest.mark.parametrize("place", [0, MANY - 1])

@@ -341,5 +341,5 @@ def test_data_only_runs_nothing_and_is_counted(
     assert (EXECUTED, broker.refused) == ([], 2)
     with pytest.raises(MessageRefused):
         broker.deserialize(bomb())
-    with broker.clone() as clone:
-        assert clone.refused == 3
+    with broker.clone() as clone, broker.clone(name="other") as other:
+        assert (clone.refused, other.refused) == (3, 0)

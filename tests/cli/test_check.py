@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 import worq
 from tests.sqlite import leftover_rows
 from worq.cli.app import worq as command
+from worq.queue.sqlite import TaskQueue
 from worq.testing import scratch
 from worq.testing.kit import Effort
 from worq.testing.report import Report
@@ -67,6 +68,28 @@ def test_a_backend_of_this_process_is_checked_too(call: Call) -> None:
     done = call("memory://checked")
     assert done.exit_code == 0
     assert "not claimed: shared, durable" in done.stdout
+
+
+def test_a_file_that_was_not_there_is_not_there_afterwards(call: Call, tmp_path: Path) -> None:
+    done = call(f"sqlite:///{tmp_path}/queues.db")
+    assert done.exit_code == 0
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_file_that_it_has_made_stays_if_somebody_uses_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/queues.db"
+    checked = Scratch(url)
+    with closing(checked.queue("first")) as queue:
+        assert queue.size() == 0
+    with closing(TaskQueue(url, "mine")) as mine:
+        mine.submit(Request("a"), b"")
+        assert checked.close() == []
+        assert mine.size() == 1
+    assert checked.close() == []  # nobody has it open, but there is a task in it
+    with closing(TaskQueue(url, "mine")) as mine:
+        assert mine.purge() == 1
+    assert checked.close() == []
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_file_is_checked_too(call: Call, tmp_path: Path) -> None:

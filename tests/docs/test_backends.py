@@ -76,7 +76,8 @@ def test_after_each_step_the_kit_is_as_green_as_it_says(step: int) -> None:
 def test_the_example_is_green() -> None:
     with module_of((EXAMPLE / "toyqueue.py").read_text(encoding="utf-8")) as module:
         kit = kit_of(module, Effort(length=2, every=10, examples=20, walks=10, programs=5, times=3))
-        found = {c.name: kit.verdict(c) for c in kit.checks if not c.probe}
+        claimed = [c for c in kit.checks if not c.probe and c.needs <= checked(CLAIMED)]
+        found = {c.name: kit.verdict(c) for c in claimed}
     assert {name: v.text for name, v in found.items() if v.answer != "holds"} == {}
 
 

@@ -18,8 +18,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -50,6 +50,7 @@ PR_SET_CHILD_SUBREAPER: Final = 36
 SHOWN_MAX: Final = 50
 MEMORY: Final = "/dev/shm"  # noqa: S108 (folders of our own are made in it)
 """Where the server writes, where there is such a place: killing it loses no page of the system's, on a disk neither."""
+ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 
 # Of a million commands that pass the proxy, how many meet what. A connection that is half open costs its client 6.5 s.
 PROXY_FAULTS: Final[Mapping[Fault, int]] = {
@@ -101,10 +102,11 @@ class ProxyProcess:
         self._pipe, theirs = Pipe()
         self._pid = os.fork()
         if self._pid == 0:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            self._pipe.close()
-            _proxy(url, theirs, random.Random(seed))
-            os._exit(0)
+            try:
+                self._pipe.close()
+                _proxy(url, theirs, random.Random(seed))
+            finally:  # or it would end what its parent has begun
+                os._exit(0)
         theirs.close()
         self.url: str = self._pipe.recv()
 
@@ -119,14 +121,15 @@ class ProxyProcess:
 
 def _proxy(url: str, pipe: Connection, rng: random.Random) -> None:
     """In its process, until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
     weights = list(PROXY_FAULTS.values())
     share = sum(weights) / 1e6
 
     def plan(_: Command) -> Fault | None:
         return rng.choices(list(PROXY_FAULTS), weights)[0] if rng.random() < share else None
 
-    with suppress(EOFError), FaultProxy(url) as proxy:
+    with suppress(EOFError, ConnectionError), FaultProxy(url) as proxy:
         pipe.send(f"{proxy.url}?socket_timeout=6.5")
         while True:
             match pipe.recv():
@@ -200,7 +203,7 @@ class Soak:
         self._admin = self._stack.enter_context(
             redis.Redis.from_url(self._server.url, retry=Retry(NoBackoff(), 3))
         )
-        self._folder = Path(tempfile.mkdtemp(prefix="worq-soak-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="logs-"))
         self._stack.callback(shutil.rmtree, self._folder)
         self._proxy = ProxyProcess(self._server.url, self._rng.getrandbits(64))
         self._stack.callback(self._proxy.close)
@@ -501,10 +504,40 @@ def _tell(what: str, found: Findings) -> None:
     print("\n  ".join([said, *found.violations[:SHOWN_MAX]]), flush=True)
 
 
-def _stop(number: int, _frame: FrameType | None) -> NoReturn:
-    """Once: what is open is closed then."""
-    signal.signal(number, signal.SIG_IGN)
-    sys.exit(128 + number)
+@contextmanager
+def ending_in_good_order() -> Generator[None]:
+    """The first INT or TERM ends what is within, which is closed then; no other does."""
+    pid = os.getpid()
+
+    def stop(number: int, _frame: FrameType | None) -> NoReturn:
+        if os.getpid() != pid:  # a child that has not begun yet
+            os._exit(128 + number)
+        for each in ENDING:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    before = {each: signal.signal(each, stop) for each in ENDING}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def folder_of_its_own(parent: str | None) -> Generator[None]:
+    """Whichever process makes a file makes it there, and it is gone afterwards, however that process ends."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    folder = tempfile.mkdtemp(prefix="worq-soak-", dir=parent)
+    try:
+        tempfile.tempdir = folder
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        tempfile.tempdir = None
+        shutil.rmtree(folder)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def main(arguments: list[str]) -> int:
@@ -515,9 +548,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--kills", type=int, default=KILLS_IN_A_ROW, help="in a row, at the end")
     parser.add_argument("--cycles-min", type=float, default=CYCLES_A_SECOND_MIN, help="a second")
     parser.add_argument("--faults-min", type=float, default=FAULTS_A_SECOND_MIN, help="a second")
+    parser.add_argument("--folder", default=MEMORY if os.access(MEMORY, os.W_OK) else None)
     asked = parser.parse_args(arguments)
     print(f"seed {asked.seed}", flush=True)
-    signal.signal(signal.SIGTERM, _stop)
-    if os.access(MEMORY, os.W_OK):
-        tempfile.tempdir = MEMORY
-    return run(asked)
+    with ending_in_good_order(), folder_of_its_own(asked.folder):
+        return run(asked)

@@ -12,7 +12,7 @@ from worq.testing.exhaustive import discard, pop, submit
 from worq.testing.histories import Lane, Wait
 from worq.testing.proxy import LOSE, Command, Fault
 from worq.testing.servers import RedisServer
-from worq.testing.small_programs import ACTS, SITUATIONS
+from worq.testing.small_programs import ACTS, BULKS, SITUATIONS
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(0)]
 
@@ -56,6 +56,14 @@ def test_the_retry_gets_the_answer_of_the_first_try(fault: Fault, court: Court) 
     commands = {fail_everywhere(court, trial, fault) for trial in sample(30, 5)}
     # Two that name the client, INFO, the script's digest, the script; and for a wait the block and the script again.
     assert commands == {5, 7}
+
+
+@pytest.mark.parametrize("fault", LOSE)
+@pytest.mark.spec("ENV-RETRY-1", "ENV-BULK-1")
+def test_the_retry_of_a_bulk_gets_the_answers_of_the_first_try(fault: Fault, court: Court) -> None:
+    step = by_profile(9, 3, 1)
+    trials = [Trial(prefix, bulk) for prefix in SITUATIONS.values() for bulk in BULKS]
+    assert {fail_everywhere(court, trial, fault) for trial in trials[::step]} == {5}
 
 
 @pytest.mark.spec("ENV-RETRY-1")

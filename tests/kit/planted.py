@@ -1,6 +1,7 @@
 # ruff: noqa: SLF001 (mistakes are planted inside)
 """Backends with a mistake: the memory queue with one operation that is wrong, and the clause that it breaks."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -264,6 +265,27 @@ class NobodyIsWoken(TaskQueue):
             return tasks_of(self).submit(*args)
 
         return self._store.guard.run(submit_and_tell_nobody)
+
+
+@breaks("ENV-WAIT-3")
+class LooksAllTheTime(TaskQueue):
+    def _claim(self, timeout_ms: Any) -> Any:
+        until_s = float("inf") if timeout_ms is None else time.monotonic() + timeout_ms / 1000
+        while (claim := super()._claim(0)) is None and time.monotonic() < until_s:
+            time.sleep(0.01)
+        return claim
+
+
+@breaks("ENV-WAIT-6")
+class AllClaimsWake(TaskQueue):
+    def _submit(self, *args: Any) -> Any:
+        def wake() -> None:
+            for waiter in self._store.waiting._sleepers:
+                waiter.gate.open()
+
+        answer = super()._submit(*args)
+        self._store.guard.run(wake)
+        return answer
 
 
 @breaks("ENV-WAIT-7")

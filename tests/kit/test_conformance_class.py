@@ -68,7 +68,7 @@ def test_pytest_runs_it_and_reports(tmp_path: Path) -> None:
     assert "conformance of TestWhole" in said
     assert "claimed, and there: contract, manual clock, reference" in said
     assert "not claimed: shared, durable, retries" in said
-    assert " 3 skipped" in said
+    assert " 4 skipped" in said
     assert "failed" not in said
 
 

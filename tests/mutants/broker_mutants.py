@@ -162,7 +162,7 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("MessagesOfAnySizeAreVerified", MESSAGES, "            self._check_size(message)\n", "", "ENV-SER-6", "security"),
     Mutant("ArgumentsOfAnyIncarnation", MESSAGES, "if self._sealed and value.token is not None:", "if self._sealed and value.token is value:", "ENV-SER-6", "security"),
     Mutant("RefusalsAreNotCounted", MESSAGES, "            self.count += 1\n", "            self.count += 0\n", "ENV-SER-6", "security"),
-    Mutant("ClonesCountForThemselves", CORE, "        broker._codec.refusals = self._codec.refusals  # noqa: SLF001 - it is a Broker\n", "", "ENV-SER-6", "security"),
+    Mutant("ClonesCountForThemselves", CORE, "        if url is None and name is None:\n            broker._codec.refusals", "        if url is name is broker:\n            broker._codec.refusals", "ENV-SER-6", "security"),
     Mutant("ReopenedWithPickle", CORE, "broker = Broker.opened(partial(open_queue, url, name), serializer=serializer)", "broker = Broker.opened(partial(open_queue, url, name))", "ENV-SER-7 ENV-API-6", "security"),
     Mutant("UnknownSerializerIsPickle", DEFERRED, "            if self._serializer_name is None:\n                raise", "            if self._serializer_name is None:\n                self._serializer_name = 'pickle'\n            if not self._serializer_name:\n                raise",
            "ENV-SER-7", "security"),

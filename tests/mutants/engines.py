@@ -18,8 +18,10 @@ ENGINES = {
     engine.name: engine
     for engine in (
         Engine("smoke"),
+        Engine("kit", draws=True),
         Engine("stories"),
         Engine("exhaustive"),
+        Engine("bulks"),
         Engine("vectors"),
         Engine("rules", draws=True),
         Engine("one rule", draws=True),
@@ -29,11 +31,14 @@ ENGINES = {
         Engine("lives", draws=True),
         Engine("walk of life", draws=True),
         Engine("examples", ("backends/test_queue.py",)),
+        Engine("bulk", ("backends/test_bulk.py",)),
+        Engine("one by one", ("unit/test_bulk.py",)),
+        Engine("scripts of many", ("backends/on_redis/test_redis_bulk.py",)),
         Engine("bad input", ("backends/test_bad_input.py",)),
         Engine("waiting", ("backends/test_waiting.py",)),
         Engine("threads", ("backends/test_threads.py",), draws=True),
         Engine("interruptions", ("backends/test_interruptions.py",)),
-        Engine("unit", ("unit/test_memory.py",)),
+        Engine("unit", ("unit/test_memory.py", "unit/test_memory_handlers.py")),
         Engine(
             "model", ("model/test_table.py", "model/test_invariants.py", "stateful/test_queue.py")
         ),

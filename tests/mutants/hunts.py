@@ -28,19 +28,23 @@ from worq.clock import ManualClock
 from worq.queue import memory, sqlite
 from worq.queue import redis as redis_queue
 from worq.queue.memory.stores import STORES
-from worq.testing import calls, lifecycle, lockstep, vectors
+from worq.testing import calls, in_bulk, lifecycle, lockstep, vectors
 from worq.testing.bench import Bench
+from worq.testing.capabilities import checked
 from worq.testing.exhaustive import THEMES, run_theme
 from worq.testing.interleavings import Interleavings, Stage
+from worq.testing.kit import BRIEF, Broken, Kit, Subject
 from worq.testing.lifecycle_machine import make_lifecycle_machine
 from worq.testing.machine import OneRuleMachine, RulesMachine, make_machine
 from worq.testing.parallel import Parallel, Run, ThreadRun, examine
 from worq.testing.parallel_programs import programs
 from worq.testing.redis_runs import RedisRun
+from worq.testing.report import described
 from worq.testing.scenarios import STORIES, run_story
 from worq.testing.servers import RedisServer, leftover_keys
 from worq.testing.small_programs import WAITS, pairs
 from worq.testing.smoke import SMOKE
+from worq.testing.stages import all_checks
 from worq.testing.vectors import CLIENTS
 from worq.testing.walk import walk, walk_of_life
 
@@ -132,6 +136,7 @@ def hunt(
     # Told at once: what hangs may not let go of the threads that are in it.
     signal.signal(signal.SIGALRM, lambda *_: tell(Found(f"no answer for {HANGS_AFTER_S} s", ())))
     lockstep.carry_out = Steps.counted(lockstep.carry_out)  # type: ignore[attr-defined]
+    lockstep.carry_out_bulk = Steps.counted(lockstep.carry_out_bulk)  # type: ignore[attr-defined]
     lifecycle.LifecycleLockstep.act = Steps.counted(lifecycle.LifecycleLockstep.act)  # type: ignore[method-assign]
     with _place(backend) as place:
         try:
@@ -145,6 +150,8 @@ def hunt(
 
 def _found(error: BaseException) -> Found:
     text = str(error)
+    if isinstance(error, Broken):
+        return Found(text, error.clauses)
     named = CLAUSES.findall(text)
     # A report of the queue begins with its clauses, one of a broker ends with them.
     place = -1 if text.startswith("the broker") else 0
@@ -196,12 +203,31 @@ def _exhaustive(place: Place, number: int) -> None:
             assert not left, f"left behind after {theme.name!r}: {left}"
 
 
+def _bulks(place: Place, number: int) -> None:
+    bench = Bench(place.make, place.left_of, queues=1, clients=1)
+    for length in (1, 2):
+        for program in [*in_bulk.programs(length)][:: place.haste]:
+            beside = bench.lockstep()
+            beside.run(program)
+            bench.done(beside)
+
+
 def _smoke(place: Place, number: int) -> None:
     bench = Bench(place.make, place.left_of, queues=1, clients=1)
     for program in (program for name, program in SMOKE.items() if place.only in name):
         beside = bench.lockstep()
         beside.run(program)
         bench.done(beside)
+
+
+def _kit(place: Place, number: int) -> None:
+    """As an implementer runs it, up to the first thing that is broken."""
+    subject = Subject(place.make, place.left_of, checked(("reference", "manual clock")), BRIEF)
+    kit = Kit(subject, all_checks())
+    for check in kit.checks:
+        verdict = kit.verdict(check)
+        if verdict.answer == "violated":
+            raise Broken(f"{check.stage}: {check.name}\n{described(verdict)}", *verdict.clauses)
 
 
 def _vectors(place: Place, number: int) -> None:
@@ -303,9 +329,11 @@ def _explore(run: Run, number: int) -> None:
 
 _HUNTS: dict[str, Callable[[Place, int], None]] = {
     "smoke": _smoke,
+    "kit": _kit,
     "stories": _stories,
     "vectors": _vectors,
     "exhaustive": _exhaustive,
+    "bulks": _bulks,
     "rules": _rules,
     "one rule": _one_rule,
     "lives": _lives,

@@ -1,9 +1,11 @@
 """Every small change to some files, made by a program: what the suite does not notice is shown, and fails.
 
-    python -m tests.mutants.sweep queue/memory/tasks.py ...
+    python -m tests.mutants.sweep --seconds 300 queue/memory/tasks.py ...
 
 Files are those of `worq`, or of `worq_model` when they begin with `model/`; without any, the memory queue and the
-model's rules. Nobody chose these changes, so some survivors are no mistakes: `SURVIVORS` in `equivalents.py` says why.
+model's rules. What was found is kept in `build/sweep.jsonl` until that file changes, so what was interrupted, or ran out of
+time, goes on where it was; `--anew` forgets it. Nobody chose these changes, so some survivors are no mistakes: `SURVIVORS` in
+`equivalents.py` says why.
 
 Not mutmut or cosmic-ray: they start a run of pytest for each change, whose imports alone take longer than it takes
 here to find most of them, and only tests can find one, not an engine with a seed and its steps counted.
@@ -11,14 +13,19 @@ here to find most of them, and only tests can find one, not an engine with a see
 
 import argparse
 import ast
+import json
+import math
 import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from hashlib import sha256
 from itertools import accumulate
-from threading import local
+from pathlib import Path
+from threading import Lock, local
 from typing import NamedTuple
 
 from tests.mutants.equivalents import SURVIVORS
@@ -32,18 +39,27 @@ COMPARISONS: dict[type[ast.cmpop], str] = {
 }  # fmt: skip
 SUMS: dict[type[ast.operator], str] = {ast.Add: "-", ast.Sub: "+", ast.Mult: "+", ast.FloorDiv: "*"}
 
-# The quickest first; the first that finds something ends the search.
+# The first that finds something ends the search: on all files these, which find most, for some seconds only, ...
+QUICK = {
+    "worq": ("stories", "exhaustive", "walk", "interleavings"),
+    "worq_model": ("stories", "exhaustive", "walk", "walk of life"),
+}
+QUICK_S_MAX = 6.0
+# ... and then, on what is left, all to their end, the quickest first.
 ENGINES = {
     "worq": ("stories", "exhaustive", "examples", "walk", "vectors", "waiting", "unit", "interleavings"),
     "worq_model": ("stories", "exhaustive", "walk", "walk of life", "vectors", "model"),
 }  # fmt: skip
-
+FOUND = Path("build/sweep.jsonl")
 
 FILES = (
     "queue/memory/tasks.py", "queue/memory/taskqueue.py", "queue/memory/deadlines.py", "queue/memory/waiting.py",
     "queue/memory/stores.py", "model/queue.py", "model/table.py", "model/lifecycle.py", "model/lifecycle_table.py",
 )  # fmt: skip
 
+
+NOTHING = ("__slots__ = ", "P = ParamSpec(", "R = TypeVar(")
+"""Assignments that nothing depends on but types and the size of objects."""
 
 Node = ast.expr | ast.stmt
 
@@ -66,6 +82,10 @@ class Change(NamedTuple):
     @property
     def planted(self) -> Planted:
         return Planted(_package(self.file), self.file.removeprefix("model/"), self.text)
+
+    @property
+    def digest(self) -> str:
+        return sha256(f"{self.file}\n{self.text}".encode()).hexdigest()[:16]
 
 
 class Source:
@@ -122,10 +142,12 @@ def _edits(source: Source) -> Iterator[tuple[Node, str]]:
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes that do something: no annotations, no docstrings, no reprs."""
+    """All nodes that do something: nothing of types, no docstrings, no reprs."""
     if isinstance(node, ast.FunctionDef) and node.name in ("__repr__", "__str__"):
         return
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return
+    if isinstance(node, ast.Assign) and ast.unparse(node).startswith(NOTHING):
         return
     yield node
     for field, value in ast.iter_fields(node):
@@ -170,53 +192,97 @@ def _edits_of(node: ast.AST, text: Callable[[Node], str]) -> Iterator[tuple[Node
             pass
 
 
-def finder(change: Change, laboratory: Laboratory) -> str | None:
-    """The first engine that notices."""
-    for engine in ENGINES[change.planted.package]:
-        try:
-            # What a busy machine makes late is not found.
-            if laboratory.try_out(change.planted, engine, is_patient=True).is_caught:
-                return engine
-        except TrialFailed:
-            return "importing it"
-    return None
+class Sweep:
+    """Tries changes, until time is up, and keeps which of them were found."""
 
+    def __init__(self, jobs: int, until: float) -> None:
+        self._jobs = jobs
+        self._until = until
+        self._of_thread = local()
+        self._lock = Lock()
+        self._finders = Counter[str]()  # of the present file
+        lines = FOUND.read_text(encoding="utf-8").splitlines() if FOUND.exists() else []
+        self.found: dict[str, str] = dict(map(json.loads, lines))
 
-def sweep(files: Sequence[str], jobs: int) -> int:
-    """How many changes nobody finds, and nobody has said why. They are told as they are met."""
-    of_thread = local()
+    def try_all(self, tried: Sequence[Change], *, is_quick: bool) -> list[Change]:
+        """Those that nobody finds."""
+        with ThreadPoolExecutor(self._jobs) as pool:
+            found = list(pool.map(partial(self._is_found, is_quick=is_quick), tried))
+        self._finders.clear()
+        return [change for change, is_found in zip(tried, found, strict=True) if not is_found]
 
-    def found_by(change: Change) -> str | None:
-        if not hasattr(of_thread, "laboratory"):
-            of_thread.laboratory = Laboratory()
-        engine = finder(change, of_thread.laboratory)
+    def is_late(self) -> bool:
+        return time.monotonic() > self._until
+
+    def _is_found(self, change: Change, *, is_quick: bool) -> bool:
+        if change.digest in self.found:
+            return True
+        if self.is_late():
+            return False
+        if not hasattr(self._of_thread, "laboratory"):
+            self._of_thread.laboratory = Laboratory()
+        engine = self._finder(change, self._of_thread.laboratory, is_quick=is_quick)
         if engine is None:
             print(f"{change.file}:{change.line}: {change.key!r}", flush=True)  # noqa: T201
-        return engine
+            return False
+        with self._lock, FOUND.open("a", encoding="utf-8") as kept:
+            print(json.dumps([change.digest, engine]), file=kept)
+            self.found[change.digest] = engine
+            self._finders[engine] += 1
+        return True
 
-    survivors = 0
+    def _finder(self, change: Change, laboratory: Laboratory, *, is_quick: bool) -> str | None:
+        """The first engine that notices."""
+        planted = change.planted
+        engines: Sequence[str] = (QUICK if is_quick else ENGINES)[planted.package]
+        if is_quick:  # what has found most in this file first
+            engines = sorted(engines, key=lambda engine: -self._finders[engine])
+        for engine in engines:
+            try:
+                # What a busy machine makes late is not found.
+                verdict = laboratory.try_out(
+                    planted, engine, gives_up_s=QUICK_S_MAX if is_quick else None, is_patient=True
+                )
+            except TrialFailed:
+                return "importing it"
+            if verdict.is_caught:
+                return engine
+        return None
+
+
+def sweep(files: Sequence[str], jobs: int, seconds: float) -> int:
+    """How many changes are not found, which are told as they are met: by the quick engines, and by all."""
+    tries = Sweep(jobs, time.monotonic() + seconds)
+    left: list[Change] = []
     for file in files:
-        began = time.monotonic()
         there = list(changes(file))
         unknown = [change for change in there if change.key not in SURVIVORS]
-        with ThreadPoolExecutor(jobs) as pool:
-            found = Counter(pool.map(found_by, unknown))
-        survivors += found[None]
-        finders = ", ".join(f"{engine} {count}" for engine, count in found.most_common() if engine)
+        not_found = tries.try_all(unknown, is_quick=True)
+        finders = Counter(tries.found[c.digest] for c in unknown if c.digest in tries.found)
         print(  # noqa: T201
-            f"{file}: {len(there)} changes, {len(there) - len(unknown)} known to be none, {found[None]} survive;"
-            f" found by {finders}; {time.monotonic() - began:.0f} s",
+            f"{file}: {len(there)} changes, {len(there) - len(unknown)} known to be no mistakes; found by "
+            f"{', '.join(f'{engine} {count}' for engine, count in finders.most_common())}; "
+            f"{len(not_found)} not found yet{' or not tried' if tries.is_late() else ''}",
             flush=True,
         )
-    return survivors
+        left += not_found
+    print(f"all engines on {len(left)}", flush=True)  # noqa: T201
+    left = tries.try_all(left, is_quick=False)
+    print(f"{len(left)} not found{', or not tried to the end' if tries.is_late() else ''}")  # noqa: T201
+    return len(left)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("files", nargs="*", default=FILES)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
-    options = parser.parse_args()
-    sys.exit(sweep(options.files, options.jobs) > 0)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="to begin a change in")
+    parser.add_argument("--anew", action="store_true", help="forget what was found")
+    asked = parser.parse_args()
+    FOUND.parent.mkdir(exist_ok=True)
+    if asked.anew:
+        FOUND.unlink(missing_ok=True)
+    sys.exit(sweep(asked.files, asked.jobs, asked.seconds) > 0)
 
 
 if __name__ == "__main__":

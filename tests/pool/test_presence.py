@@ -10,10 +10,11 @@ import worq
 from worq.clock import ManualClock, MonotonicClock
 from worq.core import Broker
 from worq.introspection import Seen
-from worq.pool.presence import KEPT_MS, SIGN_MS, Presence
+from worq.pool.presence import CHANGE_MS, KEPT_MS, SIGN_MS, Presence
 from worq.pool.thread import WorkerPool
 from worq.queue.redis import TaskQueue
 from worq.testing.servers import RedisServer
+from worq.values import Token
 
 
 def seen(broker: Broker) -> list[Seen]:
@@ -35,7 +36,7 @@ def test_a_pool_is_seen_from_its_start_to_its_end(redis_url: str) -> None:
 
 
 @pytest.mark.spec("ENV-INFO-3")
-def test_it_shows_what_it_runs_every_ten_seconds(redis_url: str, tmp_path: Path) -> None:
+def test_it_shows_what_it_runs_a_second_after_its_last_sign(redis_url: str, tmp_path: Path) -> None:
     clock = ManualClock()
     os.mkfifo(gate := tmp_path / "gate")
     queue = TaskQueue(redis_url, clock=clock)
@@ -47,15 +48,23 @@ def test_it_shows_what_it_runs_every_ten_seconds(redis_url: str, tmp_path: Path)
         held = worq.Task(broker.queue().read_text, id="held")(gate)
         while broker.status(held) != "processing":
             pass
-        clock.advance(SIGN_MS - 1)
+        clock.advance(CHANGE_MS - 1)
         assert [each.sign.tasks for each in seen(broker)] == [()]
         clock.advance(1)
         while not (found := seen(broker)[0].sign).tasks:
             pass
         assert found.tasks == ("held",)
-        assert found.running_ms == SIGN_MS
+        assert found.running_ms == CHANGE_MS
+        clock.advance(SIGN_MS - 1)
+        assert seen(broker)[0].sign.running_ms == CHANGE_MS
+        clock.advance(1)
+        while seen(broker)[0].sign.running_ms < CHANGE_MS + SIGN_MS:
+            pass
         gate.write_text("open")
-    assert held.wait(10)
+        assert held.wait(10)
+        clock.advance(CHANGE_MS)
+        while seen(broker)[0].sign.tasks:
+            pass
     queue.close()
 
 
@@ -70,6 +79,8 @@ def test_a_sign_that_cannot_be_left_is_not_tried_again_before_the_next_is_due() 
         presence.leave()
         assert time.monotonic() - begun_s < 30
     assert presence.due_ms == 1_000 + SIGN_MS
+    assert not presence.is_due(SIGN_MS, {Token.new()})
+    assert presence.is_due(1_000 + SIGN_MS, ())
 
 
 def test_where_no_signs_are_kept_none_is_due() -> None:

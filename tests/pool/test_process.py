@@ -1,5 +1,6 @@
 """Pools of processes: SPEC.md, section 9. What their workers run is in `tests/pool/tasks.py`."""
 
+import gc
 import multiprocessing
 import os
 import random
@@ -26,6 +27,8 @@ from tests.backends.conftest import MakeQueue, Start
 from tests.pool import tasks
 from tests.pool.conftest import Plant, own
 from tests.pool.gates import Gate
+from tests.pool.interrupts import interrupted_at
+from tests.stateful.profile import by_profile
 from worq import BackendUnavailable, Broker, Deferred, Task, TaskExpired, TaskFailure, get_broker
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
@@ -893,6 +896,24 @@ def test_pools_are_started_together_and_a_signal_stops_all(run: Run, gate: Gate)
     for each in waiting:
         each.let_go()
     assert program.end() == (0, "success success\n")
+
+
+@pytest.mark.spec("ENV-POOL-7", "ENV-POOL-26")
+def test_a_start_that_is_interrupted_anywhere_leaves_nothing(
+    memory: Broker, make_pool: MakePool
+) -> None:
+    pool = make_pool(memory)
+    handler, before = signal.getsignal(signal.SIGTERM), set(threading.enumerate())
+    numbers = count(step=by_profile(3, 1, 1))
+    for number in numbers:
+        if not interrupted_at(number, pool.__enter__):
+            break
+        assert workers_of(pool) == []
+        assert signal.getsignal(signal.SIGTERM) == handler
+        assert eventually(lambda: set(threading.enumerate()) == before), f"at call {number}"
+    assert next(numbers) > 60
+    assert value_of(call(memory.queue().give, "a", 1)) == 1
+    gc.collect()  # queue objects of pools that were interrupted while they were made
 
 
 @pytest.mark.spec("ENV-POOL-20")

@@ -1,5 +1,6 @@
 """Pools of threads: SPEC.md, section 9."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from tests.backends.brokers import call, take
 from tests.backends.calls import PATIENCE_S
 from tests.backends.conftest import MakeQueue, Start
 from tests.pool.conftest import Plant, own
+from tests.pool.interrupts import interrupted_at
 from worq import BackendUnavailable, Broker, Deferred, Task, TaskExpired, TaskFailure
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
@@ -149,6 +151,9 @@ def test_a_claim_that_the_pool_has_given_back_is_not_said_to_be_lost(
         def is_due(self, now_ms: int) -> bool:
             del now_ms
             return False
+
+        def look_ms(self, *_: object) -> None:
+            return None
 
     broker.expose(len)
     task = taken(broker, attempts=2)
@@ -1001,6 +1006,22 @@ def test_pool_that_cannot_start_a_thread_ends_the_others(
         thread.join(PATIENCE_S)
     pool.start()
     assert value_of(call(broker.queue().give, "a", 1)) == 1
+
+
+@pytest.mark.spec("ENV-POOL-7", "ENV-POOL-26")
+def test_a_start_that_is_interrupted_anywhere_leaves_nothing(broker: Broker) -> None:
+    pool = WorkerPool(broker, 2)
+    number = 0
+    while interrupted_at(number, pool.__enter__):
+        until = time.monotonic() + PATIENCE_S
+        while any(each.name.startswith(pool.name) for each in threading.enumerate()):
+            assert time.monotonic() < until, f"at call {number}"
+        number += 1
+    pool.stop()
+    assert number > 40
+    with pool:
+        assert value_of(call(broker.queue().give, "a", 1)) == 1
+    gc.collect()  # queue objects of pools that were interrupted while they were made
 
 
 def _run_script(script: str) -> subprocess.CompletedProcess[str]:

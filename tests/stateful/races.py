@@ -170,7 +170,7 @@ def a_woken_claim_is_counted_for_ever(patch: pytest.MonkeyPatch) -> None:
 def one_pop_is_told(patch: pytest.MonkeyPatch) -> None:
     def tell(self: Any, record: Record) -> None:
         for waiter in list(self._pops.get(record, ()))[:1]:
-            waiter.condition.notify()
+            waiter.gate.open()
 
     patch.setattr(Waiting, "tell", tell)
 

@@ -1,5 +1,6 @@
 """The queues of worq keep SPEC.md: the conformance kit, as anybody runs it on a backend."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -69,11 +70,16 @@ class TestSQLite(QueueConformance):
 
     @pytest.fixture(autouse=True)
     def _file(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
         # Nothing loses power here, so no commit waits for the disk.
         self.url = f"sqlite:///{tmp_path}/queues.db?synchronous=normal"
 
     def make_queue(self, name: str, clock: Clock | None) -> AbstractTaskQueue:
         return sqlite.TaskQueue(self.url, name, clock=clock)
+
+    def new_store(self) -> AbstractTaskQueue:
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        return sqlite.TaskQueue(f"sqlite:///{folder}/queues.db?synchronous=normal", "new")
 
     def left_behind(self, queue: AbstractTaskQueue) -> Sequence[str]:
         return leftover_rows(queue.url)

@@ -1,6 +1,6 @@
 """The memory queue's own code under a controlled scheduler: small programs in all interleavings, others in some."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
@@ -12,8 +12,9 @@ from worq.testing.exhaustive import CLAIM, submit
 from worq.testing.interleavings import Interleavings, Nondeterminism, Stage, replay
 from worq.testing.parallel import Parallel
 from worq.testing.parallel_programs import programs
-from worq.testing.small_programs import SITUATIONS, WAITS, pairs
+from worq.testing.small_programs import SITUATIONS, WAITS, pairs, pairs_with_bulks
 
+Pairs = Callable[[], Iterator[tuple[str, Parallel]]]
 PREEMPTIONS = by_profile(1, 2, 3)
 PREEMPTIONS_AT_LINES = by_profile(1, 1, 2)
 EVERY = by_profile(4, 1, 1)
@@ -31,9 +32,11 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
         yield stage
 
 
-def examine_pairs(situation: str, stage: Stage, preemptions: int, every: int) -> None:
+def examine_pairs(
+    situation: str, stage: Stage, preemptions: int, every: int, which: Pairs = pairs
+) -> None:
     interleavings = Interleavings(stage)
-    here = [program for name, program in pairs() if name == situation]
+    here = [program for name, program in which() if name == situation]
     for program in here[::every]:
         trouble = interleavings.exhaust(program, preemptions)
         assert trouble is None, str(trouble)
@@ -52,6 +55,14 @@ def test_two_operations_at_the_same_time_are_atomic(situation: str, *, flows: bo
 def test_two_operations_are_atomic_wherever_threads_switch(situation: str) -> None:
     with Stage(lines=True) as stage:
         examine_pairs(situation, stage, PREEMPTIONS_AT_LINES, EVERY_AT_LINES)
+
+
+@pytest.mark.spec("ENV-BULK-1")
+@pytest.mark.parametrize("lines", [False, True], ids=["at locks", "at lines"])
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_operations_in_bulk_are_atomic_one_by_one(situation: str, *, lines: bool) -> None:
+    with Stage(lines=lines) as stage:
+        examine_pairs(situation, stage, PREEMPTIONS_AT_LINES, EVERY_AT_LINES, pairs_with_bulks)
 
 
 @on_both_clocks

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from hashlib import sha1
+from itertools import product
 
 import pytest
 
@@ -12,7 +13,7 @@ from worq.testing.driver import Do, Tick
 from worq.testing.duels import Arena, Duel, waker
 from worq.testing.exhaustive import CLAIM, PURGE, discard, pop, submit
 from worq.testing.histories import Act, Lane, Wait
-from worq.testing.small_programs import ACTS, SITUATIONS, waits
+from worq.testing.small_programs import ACTS, BULKS, SITUATIONS, waits
 from worq_model import operations as ops
 
 POINTS_MAX = 20
@@ -52,6 +53,18 @@ def duels(*, waits: bool) -> list[Duel]:
 @pytest.mark.timeout(0)
 def test_an_operation_that_is_held_is_atomic_to_every_other(arena: Arena) -> None:
     assert {fight(arena, duel) for duel in duels(waits=False)[::EVERY]} <= {2, 4, 6}
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.spec("ENV-BULK-1")
+def test_a_bulk_that_is_held_is_atomic_to_every_other(arena: Arena) -> None:
+    both = [
+        Duel(prefix, held, other, waker(held))
+        for prefix in SITUATIONS.values()
+        for held, other in (*product(BULKS, OTHERS), *product(HELD, BULKS))
+    ]
+    for duel in both[::EVERY]:
+        fight(arena, duel)
 
 
 @pytest.mark.timeout(0)

@@ -26,8 +26,11 @@ def in_pairs(name: str) -> Vectors:
 
 @pytest.mark.parametrize("name", by_profile((), (), tuple(PAIRS)))
 def test_every_two_transitions_in_a_row_go_as_the_model_says(name: str, bench: Bench) -> None:
-    for entries in programs(in_pairs(name), api=name == "reference"):
+    vectors = in_pairs(name)
+    for entries in programs(vectors, api=name == "reference"):
         shortest.run(bench, entries, observe=False)
+    steps = sum(map(len, vectors.programs))
+    print(f"{vectors.transitions:,} pairs, {len(vectors.programs):,} programs, {steps:,} steps")  # noqa: T201 (shown if somebody asks for it)
 
 
 @pytest.mark.parametrize("name", BY_HAND)

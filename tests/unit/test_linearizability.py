@@ -89,6 +89,27 @@ def test_a_wrong_history_is_violated(name: str) -> None:
     assert verdict.objections
 
 
+def in_bulk(*calls: tuple[Act, Any]) -> list[Event]:
+    """Operations of one process in one call, and their answers."""
+    ends = [("call", 0), ("return", 9)]
+    return [
+        Event(t, "p", op_id, kind, act if kind == "call" else reply)  # type: ignore[arg-type]
+        for kind, t in ends
+        for op_id, (act, reply) in enumerate(calls)
+    ]
+
+
+@pytest.mark.spec("ENV-BULK-1")
+def test_operations_in_bulk_are_done_in_their_order() -> None:
+    first, again = submit("a", 1), submit("a", 2)
+    duplicate = ops.Submitted("duplicate")
+    assert check(in_bulk((first, ACCEPTED), (again, duplicate))).answer == "holds"
+    assert check(in_bulk((first, duplicate), (again, ACCEPTED))).answer == "violated"
+    others = Event(1, "q", 7, "call", discard("a")), Event(2, "q", 7, "return", True)
+    between = in_bulk((first, ACCEPTED), (again, ACCEPTED))
+    assert check(sorted([*between, *others], key=lambda e: e.t)).answer == "holds"
+
+
 def test_an_objection_says_what_the_model_answers() -> None:
     verdict = check(history(*WRONG["both were accepted"]))
     assert verdict.longest in ((0,), (1,))

@@ -3,7 +3,6 @@
 import gc
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections import Counter
@@ -16,13 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.backends.calls import PATIENCE_S, Call, falls_asleep
+from tests.backends.calls import PATIENCE_S, Call
 from worq.clock import ManualClock, MonotonicClock
 from worq.const import TASK_EXPIRED
 from worq.errors import QueueClosed
 from worq.queue.memory import TaskQueue, waiting
 from worq.queue.memory.deadlines import STALE_MIN, Deadlines
-from worq.queue.memory.guard import Guard
 from worq.queue.memory.stores import STORES, Store
 from worq.testing.parallel import switching_often
 from worq.values import Outcome, Request, Token
@@ -477,41 +475,6 @@ def _in_child(queue: TaskQueue, name: str) -> None:
     assert own.claim(0) is not None
     assert own.discard("c")
     own.close()
-
-
-@pytest.mark.spec("ENV-WAIT-9")
-def test_a_handler_that_comes_in_the_midst_is_refused_and_one_that_comes_later_is_not() -> None:
-    guard = Guard()
-
-    def interrupted() -> None:
-        with pytest.raises(RuntimeError, match="signal"):
-            guard.run(list)
-
-    guard.run(interrupted)
-    assert guard.run(lambda: 1) == 1
-
-
-@pytest.mark.spec("ENV-WAIT-9")
-def test_a_handler_that_comes_during_a_wait_is_let_in() -> None:
-    guard = Guard()
-    condition = guard.condition()
-    told: list[int] = []
-
-    def handle(*_: object) -> None:
-        told.append(guard.run(lambda: 1))
-        guard.run(condition.notify)
-
-    before = signal.signal(signal.SIGUSR1, handle)
-    try:
-        over = threading.Event()
-        main = threading.main_thread()
-        call = Call(lambda: falls_asleep(main, over.is_set) and main.ident)
-        sent = Call(lambda: signal.pthread_kill(call.answer() or 0, signal.SIGUSR1))
-        guard.run(guard.wait, condition, PATIENCE_S)
-        over.set()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    assert (told, sent.answer()) == ([1], None)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")

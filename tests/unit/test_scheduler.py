@@ -91,30 +91,51 @@ def test_who_waits_for_each_other_is_stuck_and_can_be_abandoned(scheduler: Sched
     assert run(scheduler, first) == "aaabbb"
 
 
+def shut_gate(scheduler: Scheduler) -> Any:
+    gate = scheduler.threading.Lock()
+    assert gate.acquire(blocking=False)
+    return gate
+
+
 def test_who_sleeps_is_woken_by_others_by_time_or_without_a_reason(scheduler: Scheduler) -> None:
-    lock = scheduler.threading.Lock()
-    condition = scheduler.threading.Condition(lock)
+    gate = shut_gate(scheduler)
     told: list[bool] = []
 
-    def sleeper(timeout: float | None) -> None:
-        with lock:
-            told.append(condition.wait(timeout))
-
-    def sleep(timeout: float | None) -> None:
-        scheduler.start([lambda: sleeper(timeout)], first)
+    def sleep(timeout: float) -> None:
+        scheduler.start([lambda: told.append(gate.acquire(timeout=timeout))], first)
         scheduler.go()
 
-    sleep(None)
-    assert scheduler.asleep() == {0: None}
-    with lock:
-        condition.notify_all()
+    sleep(2)
+    assert scheduler.asleep() == {0: 2000}
+    gate.release()
     scheduler.go()
     sleep(1.5)
     scheduler.pass_time(1499)
     assert scheduler.asleep() == {0: 1500}
     scheduler.pass_time(1)
     scheduler.go()
-    sleep(None)
+    sleep(9)
     scheduler.wake(0)
     scheduler.go()
     assert told == [True, False, False]
+
+
+def test_what_was_released_before_anybody_slept_lets_the_next_one_pass(
+    scheduler: Scheduler,
+) -> None:
+    gate = shut_gate(scheduler)
+    gate.release()
+    told: list[bool] = []
+    scheduler.start([lambda: told.extend(gate.acquire(timeout=n) for n in (5, 0))], first)
+    scheduler.go()
+    assert told == [True, False]
+
+
+def test_a_lock_is_released_by_who_holds_it(scheduler: Scheduler) -> None:
+    lock = scheduler.threading.Lock()
+    with pytest.raises(RuntimeError):
+        lock.release()
+    with lock:
+        scheduler.start([lock.release], first)
+        with pytest.raises(RuntimeError):
+            scheduler.go()

@@ -14,6 +14,7 @@ import pytest
 import worq
 from tests.unit.hostile import EXECUTED, bomb
 from worq import MessageRefused
+from worq.pool.feed import Feed
 from worq.serializer import (
     NAMES,
     SECRET,
@@ -27,6 +28,7 @@ from worq.serializer import (
     name_of,
     named,
 )
+from worq.values import Request
 
 NEW, OLD, OTHER = "new " * 4, b"old " * 4, "other " * 3
 HERE = Place("task", "q", "a", b"1" * 16)
@@ -226,6 +228,23 @@ def test_only_a_serializer_can_be_signed(inner: Any) -> None:
         TypeError, match=r"serializer: one (that does not sign|with dumps and loads)"
     ):
         Signed(inner, NEW)
+
+
+# Counting.
+
+
+@pytest.mark.spec("ENV-SER-6")
+def test_a_feed_counts_each_refusal_once() -> None:
+    signed = Signed(keys=NEW)
+    brokers = [worq.get_broker("memory://unit", name, serializer=signed) for name in ("one", "two")]
+    with Feed(brokers) as feed, feed.clone() as pools:
+        for broker in brokers:
+            broker._queue.submit(Request("a"), b"")  # noqa: SLF001 - to attack it
+            claim = pools.claim(0)
+            assert claim is not None
+            assert pools.read(claim) is None
+            broker.task_failed(broker.deferred("a"))
+        assert [each.refused for each in (*brokers, feed, pools)] == [1, 1, 2, 2]
 
 
 # Names.

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
 from math import inf, nan
@@ -73,6 +74,21 @@ def test_failure_is_pickled_with_its_cause(cls: type[TaskFailure], protocol: int
     assert str(copied) == str(failure)
     assert type(copied.__cause__) is TaskExpired
     assert str(copied.__cause__) == "g [q:2] task expired"
+    assert traceback.format_exception(copied) == traceback.format_exception(failure)
+
+
+@pytest.mark.spec("ENV-API-1")
+def test_an_expiry_says_in_a_note_what_it_may_mean() -> None:
+    class OwnExpired(TaskExpired):
+        pass
+
+    for cls in (TaskExpired, OwnExpired):
+        failure = cls("f", "q", "1", "task expired")
+        assert str(failure) == "f [q:1] task expired"
+        (note,) = failure.__notes__
+        assert "its worker died" in note
+        assert note in "".join(traceback.format_exception(failure))
+        assert copy.copy(failure).__notes__ == [note]
 
 
 @pytest.mark.spec("ENV-API-1")

@@ -50,17 +50,16 @@ class Crew(Shift):
     # What the pool does.
 
     def start(self, timeout_s: float | None, *, handle_sigterm: bool = False) -> None:
-        """Start all workers and wait until they are ready. If one can't be, all end. [ENV-POOL-9]"""
+        """Start all workers and wait until they are ready, or raise why one can't be. [ENV-POOL-9]"""
         if handle_sigterm:
             SIGNALS.watch(signal.SIGTERM, self.step)
         super().start(timeout_s)
-        try:
-            self._await_workers()
-        except BaseException:
-            self.abort()
-            self.join()
-            raise
+        self._await_workers()
         self._desk.open()
+
+    def call_off(self) -> None:
+        self.abort()
+        super().call_off()
 
     def _await_workers(self) -> None:
         for _ in self._desk.posts:

@@ -91,10 +91,13 @@ class Keeper:
         if task.is_forgotten:
             return  # there is no claim to keep
         rate_ms = checks.milliseconds(task.heartrate)
-        due_ms = self._clock.now_ms() + rate_ms
+        now_ms = self._clock.now_ms()
+        due_ms = now_ms + rate_ms
         with self._changed:
             self._held[task.token] = _Held(task, rate_ms, due_ms)
             self._wake_by(due_ms)
+            if (look_ms := self._presence.look_ms(now_ms, self._held)) is not None:
+                self._wake_by(look_ms)
 
     def ending(self, tasks: Sequence[FunctionTask]) -> None:
         """A worker is about to store their outcomes, and to say so if a claim is lost."""
@@ -179,9 +182,9 @@ class Keeper:
                 for held in due:
                     held.due_ms = now_ms + held.rate_ms
                 self._say_late(now_ms)
-                if due or self._presence.is_due(now_ms) or self._full(now_ms):
+                if due or self._presence.is_due(now_ms, self._held) or self._full(now_ms):
                     return due
-                self._wakes_ms = self._next_ms()
+                self._wakes_ms = self._next_ms(now_ms)
                 forever = self._wakes_ms == math.inf
                 self._changed.wait(None if forever else (self._wakes_ms - now_ms) / 1000)
 
@@ -233,15 +236,16 @@ class Keeper:
         if at_ms < self._wakes_ms:
             self._changed.notify()
 
-    def _next_ms(self) -> float:
+    def _next_ms(self, now_ms: int) -> float:
         """When there will be something to do."""
         times_ms: list[float] = [held.due_ms for held in self._held.values()]
         times_ms += [limited.late_ms for limited in self._limited.values()]
         times_ms += [due_ms for hand in self._hands if (due_ms := hand.due_ms) is not None]
         if self._drain_at_ms is not None:
             times_ms.append(self._drain_at_ms)
-        if self._presence.due_ms is not None:
-            times_ms.append(self._presence.due_ms)
+        look_ms = self._presence.look_ms(now_ms, self._held)
+        if look_ms is not None:
+            times_ms.append(look_ms)
         return min(times_ms, default=math.inf)
 
     def _say_late(self, now_ms: int) -> None:
@@ -258,10 +262,11 @@ class Keeper:
     def _sign(self) -> None:
         """Leave a sign of life, if one is due: after the heartbeats."""
         now_ms = self._clock.now_ms()
-        if self._presence.is_due(now_ms):
-            with self._changed:
-                tasks = [held.task for held in self._held.values()]
-            self._presence.sign(now_ms, tasks)
+        with self._changed:
+            if not self._presence.is_due(now_ms, self._held):
+                return
+            tasks = [held.task for held in self._held.values()]
+        self._presence.sign(now_ms, tasks)
 
     def _beat_all(self, due: list[_Held]) -> bool:
         """Send these heartbeats. Could the server be reached? If not, none waits for it behind the first."""

@@ -4,15 +4,18 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from worq.bounds import calls_within
 from worq.clock import Clock
 from worq.core import Broker
 from worq.introspection import Sign
 from worq.task import FunctionTask
+from worq.values import Token
 
 SIGN_MS = 10_000
+# Of tasks that have begun or ended meanwhile another one tells, but no more often than this.
+CHANGE_MS = 1_000
 # Heartbeats wait meanwhile.
 CALL_S = 1.0
 # One that is late, or lost, does no harm.
@@ -35,20 +38,36 @@ class Presence:
         self._sign = Sign(
             secrets.token_hex(8), name, socket.gethostname(), os.getpid(), workers, 0, ()
         )
+        self._shown: frozenset[Token] = frozenset()
+        self._soon_ms = self._began_ms
         self.due_ms: int | None = self._began_ms if broker.introspection is not None else None
 
-    def is_due(self, now_ms: int) -> bool:
-        return self.due_ms is not None and self.due_ms <= now_ms
+    def is_due(self, now_ms: int, running: Collection[Token]) -> bool:
+        """`running`: whose claims the pool keeps now."""
+        if self.due_ms is None:
+            return False
+        is_soon = self._soon_ms <= now_ms and self._shown != frozenset(running)
+        return is_soon or self.due_ms <= now_ms
+
+    def look_ms(self, now_ms: int, running: Collection[Token]) -> int | None:
+        """When to look whether one is due, if none is now. Of what ends until then nobody need tell."""
+        if self.due_ms is None or not (running or self._shown):
+            return self.due_ms
+        soon_ms = self._soon_ms if self._soon_ms > now_ms else now_ms + CHANGE_MS
+        return min(soon_ms, self.due_ms)
 
     def sign(self, now_ms: int, tasks: Sequence[FunctionTask]) -> None:
         """Leave one, and say when the next is due."""
-        self.due_ms = now_ms + SIGN_MS
+        self._soon_ms = self.due_ms = now_ms + SIGN_MS
         sign = self._sign._replace(running_ms=now_ms - self._began_ms)
         try:
             with calls_within(CALL_S):
                 self._broker.sign(sign, tasks[:TASKS_SHOWN_MAX], KEPT_MS)
         except Exception as error:  # noqa: BLE001 - whatever it is, heartbeats matter more
             _log.debug("no sign of life: %r", error)
+        else:
+            self._soon_ms = now_ms + CHANGE_MS
+            self._shown = frozenset(task.token for task in tasks)
 
     def leave(self) -> None:
         """Take it away, if that can be done; else it goes by itself."""

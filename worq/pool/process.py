@@ -98,7 +98,11 @@ class WorkerPool:
                 raise RuntimeError(f"{self!r} was started already")
             crew = Crew(self.broker, self.workers, self.name, self._terms, drain_s=self._drain_s)
             self._crew = crew
-        crew.start(timeout_s, handle_sigterm=handle_sigterm)
+        try:
+            crew.start(timeout_s, handle_sigterm=handle_sigterm)
+        except BaseException:  # Ctrl-C too
+            crew.call_off()
+            raise
 
     def stop(self, join: bool = True) -> None:  # noqa: FBT001, FBT002 - the API's signature
         """Claim nothing more, and let what runs end within the drain timeout. Idempotent. [ENV-POOL-3]
@@ -132,8 +136,12 @@ class WorkerPool:
             self._crew.step()
 
     def __enter__(self) -> Self:
-        self.start()
-        return self
+        try:
+            self.start()
+            return self  # noqa: TRY300 - Ctrl-C may come just before
+        except KeyboardInterrupt:
+            self.stop()
+            raise
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()

@@ -38,6 +38,8 @@ class Shift:
         self._stopping = threading.Event()
         self._over = threading.Event()
         self._left: list[threading.Thread] = []
+        self._has_begun = False
+        self._turns: dict[threading.Thread, bool] = {}  # may it run? `setdefault` is atomic
         self._claims = broker.clone()
         try:
             self._work = broker.clone()
@@ -61,24 +63,26 @@ class Shift:
     # What the pool does.
 
     def start(self, timeout_s: float | None) -> None:
-        """Start the threads. If one can't be started, those that were end again."""
+        """Start the threads. If that raises, `call_off` is to be called."""
         self._timeout_s = timeout_s
+        self._has_begun = True
         atexit.register(self._at_exit)
-        started = 0
-        try:
-            self._keeping.start()
-        except BaseException:
-            self._end()
-            raise
-        try:
-            for thread in self._threads:
-                thread.start()
-                started += 1
-        except BaseException:
-            for _ in self._threads[started:]:
+        for thread in (self._keeping, *self._threads):
+            thread.start()
+
+    def call_off(self) -> None:
+        """Leave nothing running, however far the start has come, and wait for that. [ENV-POOL-2]
+
+        A start that was interrupted does not say whether its last thread runs; so each takes its turn when
+        it begins, and here all others lose theirs.
+        """
+        for thread in self._threads:
+            if thread not in self._turns and not self._turns.setdefault(thread, False):
                 self._keeper.leave()
-            self.stop()
-            raise
+        if not self._turns.setdefault(self._keeping, False):
+            self._end()
+        self.stop()
+        self.join()
 
     def stop(self) -> None:
         """Claim nothing more; what runs has until the drain deadline. Idempotent."""
@@ -95,17 +99,18 @@ class Shift:
 
     def join(self) -> None:
         """Wait until it is over. Threads whose tasks did not end by the drain deadline are left."""
-        if self._is_inherited():
+        if self._is_inherited() or not self._has_begun:
             return
         # An interrupted join of a thread leaves it marked as ended before Python 3.13; an event is not.
         while not self._over.wait(SIGNAL_LOOK_S):
             pass
-        self._keeping.join()
+        if self._turns.get(self._keeping):
+            self._keeping.join()
         for thread in tuple(self._left):
             thread.join()
 
     def is_running(self) -> bool:
-        return not (self._over.is_set() or self._is_inherited())
+        return self._has_begun and not (self._over.is_set() or self._is_inherited())
 
     def has(self, thread: threading.Thread) -> bool:
         """Is it one of the workers?"""
@@ -122,6 +127,8 @@ class Shift:
     # What the keeper's thread does.
 
     def _keep(self) -> None:
+        if not self._takes_its_turn():
+            return
         try:
             self._keeper.keep()
             self._give_up()
@@ -141,7 +148,12 @@ class Shift:
 
     # What a worker's thread does.
 
+    def _takes_its_turn(self) -> bool:
+        return self._turns.setdefault(threading.current_thread(), True)
+
     def _live(self, body: Callable[[], None]) -> None:
+        if not self._takes_its_turn():
+            return
         try:
             body()
         finally:

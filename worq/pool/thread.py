@@ -54,11 +54,11 @@ class WorkerPool:
                 raise RuntimeError(f"{self!r} was started already")
             shift = Shift(self.broker, self.workers, self.name, drain_s=self._drain_s)
             # From now on it can be stopped, also by its first task.
-            before, self._shift = self._shift, shift
+            self._shift = shift
             try:
                 shift.start(timeout_s)
-            except BaseException:
-                self._shift = before
+            except BaseException:  # Ctrl-C too
+                shift.call_off()
                 raise
 
     def stop(self, join: bool = True) -> None:  # noqa: FBT001, FBT002 - the API's signature
@@ -93,8 +93,12 @@ class WorkerPool:
         shift.join()
 
     def __enter__(self) -> Self:
-        self.start()
-        return self
+        try:
+            self.start()
+            return self  # noqa: TRY300 - Ctrl-C may come just before
+        except KeyboardInterrupt:
+            self.stop()
+            raise
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()

@@ -77,7 +77,7 @@ class Signed:
         if not hmac.compare_digest(signature, expected):
             raise MessageRefused("it was altered, or belongs to another task or queue")
         if letter not in _ACCEPTED[place.kind]:
-            raise MessageRefused(f"it is of the kind {_KINDS[letter]}, not {place.kind}")
+            raise MessageRefused(f"it is of the kind {_KINDS.get(letter)}, not {place.kind}")
         if place.incarnation not in (None, incarnation):
             raise MessageRefused("it belongs to another task that had this id")
         return content

@@ -7,7 +7,7 @@ from worq_model import operations as ops
 from worq_model.operations import Operation, Reply
 from worq_model.queue import Step
 from worq_model.table import Event, Row
-from worq_model.values import ABSENT, Outcome
+from worq_model.values import ABSENT, ENQUEUED, PENDING, Outcome
 
 EVENTS: Final[dict[type[Operation], Event]] = {
     ops.Submit: Event.SUBMIT,
@@ -26,6 +26,7 @@ EVENTS: Final[dict[type[Operation], Event]] = {
     ops.SetArgument: Event.SET_ARGUMENT,
     ops.GetArguments: Event.GET_ARGUMENTS,
 }
+WAITING: Final = (PENDING, ENQUEUED)
 OF_TIME: Final = (Event.LEASE, Event.RETENTION)
 TIME: Final = "time"
 """What is broken where a deadline is."""
@@ -51,11 +52,12 @@ def for_an_answer(
         # What is answered; ARG-3 says what becomes of the task.
         return _distinct(["ARG-4", *_clauses(own)])
     rows = [*of_time, *own, *step.rows]
-    return _distinct([*_of_fields(expected, got), *(c for row in rows for c in _clauses([row]))])
+    named = (clause for row in rows for clause in _clauses([row], own))
+    return _distinct([*_of_fields(expected, got), *named])
 
 
 def for_a_look(
-    step: Step, operation: Operation, look: Operation, expected: Reply
+    step: Step, operation: Operation, look: Operation, expected: Reply, got: object
 ) -> tuple[str, ...]:
     """The clauses by which an operation should have left something else to be seen.
 
@@ -65,6 +67,9 @@ def for_a_look(
     match look:
         case ops.Status(task_id):
             there = ABSENT if expected is None else expected
+            is_submitted = isinstance(operation, ops.Submit) and task_id == operation.id
+            if is_submitted and there in WAITING and got in WAITING:
+                return _distinct(["SUB-7", *_clauses(step.rows)])
             ended = [row for row in step.rows if row.becomes == there]
             own = [row for row in ended if row.event is EVENTS[type(operation)]]
             others = [row for row in ended if row.event is not EVENTS[type(operation)]]
@@ -76,7 +81,9 @@ def for_a_look(
         case _:
             return ()
     changing = [row for row in step.rows if row.state != row.becomes]
-    return _distinct([*_clauses(likely), *_clauses(changing), *_clauses(step.rows)])
+    own = [row for row in step.rows if row.event is EVENTS[type(operation)]]
+    rows = [*likely, *changing, *step.rows]
+    return _distinct(clause for row in rows for clause in _clauses([row], own))
 
 
 def broken_part(clauses: Sequence[str], operation: Operation) -> str:
@@ -94,6 +101,8 @@ def _of_fields(expected: Reply, got: object) -> Iterable[str]:
                 yield "CLM-4"
             if expected.token != got.token:
                 yield "TOK-3"
+        case ops.Submitted(), ops.Submitted() if expected.status == got.status:
+            yield "SUB-8" if expected.outcome != got.outcome else "SUB-3"
         case ops.Finished(), ops.Finished() if expected.accepted and got.accepted:
             yield "FIN-2"
         case Outcome(), Outcome() if expected.source_id != got.source_id:
@@ -102,13 +111,20 @@ def _of_fields(expected: Reply, got: object) -> Iterable[str]:
             pass
 
 
-def _clauses(rows: Iterable[Row]) -> list[str]:
-    """Of these rows: what is special comes first, but for a token that is stale."""
+def _clauses(rows: Iterable[Row], own: Iterable[Row] = ()) -> list[str]:
+    """Of these rows: what is special comes first, but for a token that is stale.
+
+    `own`: those of the operation. What becomes of an argument is a row of several operations, whose clauses it names.
+    """
+    mine = {clause for row in own for clause in row.clauses}
     found: list[str] = []
     for row in rows:
         if row.case in STALE:
             found.append("TOK-1")
-        found += [clause for clause in row.clauses if clause not in GENERAL]
+        named = [clause for clause in row.clauses if clause not in GENERAL]
+        if row.event is Event.TAKE:
+            named.sort(key=lambda clause: clause not in mine)
+        found += named
     return [*found, *(clause for row in rows for clause in row.clauses)]
 
 

@@ -48,6 +48,25 @@ class Call(Generic[R_co]):
         return falls_asleep(self.thread, self._future.done)
 
 
+class WatchedCall(Call[R_co]):
+    """A call of which it is known when its thread did anything, at Python's level or by calling into C."""
+
+    def __init__(self, act: Callable[[], R_co]) -> None:
+        self._did_at_s: list[float] = []
+        super().__init__(act)
+
+    def _run(self) -> None:
+        def note(*_: object) -> None:
+            self._did_at_s.append(time.monotonic())
+
+        sys.setprofile(note)
+        super()._run()
+
+    def moments_since(self, began_s: float, each_s: float) -> int:
+        """In how many stretches of so many seconds after that moment it did anything."""
+        return len({int((at_s - began_s) / each_s) for at_s in self._did_at_s if at_s > began_s})
+
+
 def falls_asleep(thread: threading.Thread, is_over: Callable[[], bool]) -> bool:
     """True once the thread does nothing any more, False once what it does is over."""
     seen: list[tuple[int, int] | None] = []

@@ -44,6 +44,13 @@ class QueueConformance(unittest.TestCase):
         del queue
         return ()
 
+    def new_store(self) -> AbstractTaskQueue:
+        """For `shared`: a queue object where there is nothing at all yet, no file nor folder. May be overridden.
+
+        Several processes open that at the same time. Without it they open a new queue of the store that is there.
+        """
+        return self.make_queue(self._kit().subject.name(), None)
+
     def lossy_queue(
         self, name: str, clock: Clock | None
     ) -> AbstractContextManager[tuple[AbstractTaskQueue, Callable[[Loss], None]]]:
@@ -66,7 +73,9 @@ class QueueConformance(unittest.TestCase):
         cls = type(self)
         claimed = caps.checked(cls.capabilities)
         effort = cls.effort or (USUAL if caps.MANUAL_CLOCK in claimed else BRIEF)
-        subject = Subject(self.make_queue, self.left_behind, claimed, effort, self.lossy_queue)
+        subject = Subject(
+            self.make_queue, self.left_behind, claimed, effort, self.lossy_queue, self.new_store
+        )
         kit = QueueConformance.kits.setdefault(cls, Kit(subject, all_checks()))
         kit.subject = subject  # of the instance that runs now, whose fixtures are there
         return kit

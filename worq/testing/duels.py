@@ -12,9 +12,9 @@ from typing import Final, NamedTuple, Self
 import redis
 
 from worq.queue.redis.keys import keys_of
-from worq.testing.driver import Do
+from worq.testing.driver import Bulk, Do
 from worq.testing.gate import Gate
-from worq.testing.histories import Act, Lane, Wait, as_lanes, by_client, operation_of
+from worq.testing.histories import Act, Lane, Wait, as_lanes, by_client, operation_of, singles
 from worq.testing.journal import JournalQueue, label, replay, take_journal
 from worq.testing.parallel import CLIENTS, Parallel, look_after, reasons
 from worq.testing.programs import as_code, inc
@@ -159,9 +159,10 @@ class _Fight:
 
 def _state_after(state: State, acts: Sequence[Act]) -> State:
     for act in acts:
-        operation = operation_of(act)
-        if operation is not None:
-            state = step(state, operation, now_ms=0).state
+        for each in singles(act) if isinstance(act, Bulk) else [act]:
+            operation = operation_of(each)
+            if operation is not None:
+                state = step(state, operation, now_ms=0).state
     return state
 
 

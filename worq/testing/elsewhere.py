@@ -52,6 +52,12 @@ class Elsewhere:
         if self._process.stdout.readline().strip() != READY:
             _fail(self._process.communicate()[1])
 
+    def go(self) -> None:
+        """Do it now, having waited for that."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+
     def answer(self) -> Any:
         """What it was answered; it has ended then, and closed nothing."""
         try:
@@ -73,7 +79,10 @@ def _fail(trouble: str) -> NoReturn:
 
 @contextmanager
 def elsewhere(queue: AbstractTaskQueue, what: str) -> Generator[Elsewhere]:
-    """`what`: `submit` a task `a` that may start twice, `claim` one, or `wait` for one."""
+    """`what`: `submit` a task `a` that may start twice, `claim` one, or `wait` for one.
+
+    Or `begin`: submit a task that has a name of its own, when it is told to.
+    """
     process = Elsewhere(queue, what)
     try:
         yield process
@@ -95,6 +104,9 @@ def main() -> None:
 
 
 def _do(queue: AbstractTaskQueue, what: str) -> Any:
+    if what == "begin":
+        sys.stdin.readline()
+        return queue.submit(Request(f"of {os.getpid()}"), b"").status
     if what == "submit":
         return queue.submit(Request("a", attempts=2), b"from elsewhere").status
     claim = queue.claim(WAIT_S if what == "wait" else 0)

@@ -4,12 +4,12 @@ A history is a sequence of events. Times only say what came before what: they ma
 or numbers of steps.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias, cast
 
 from worq.backend import AbstractTaskQueue
 from worq.errors import BackendUnavailable, QueueClosed
-from worq.testing.driver import Do, Tick, carry_out
+from worq.testing.driver import Bulk, Do, Tick, carry_out, carry_out_bulk
 from worq.testing.programs import as_code
 from worq.values import Token
 from worq_model.operations import Claim, Operation, Pop, Reply
@@ -29,7 +29,7 @@ class Close(NamedTuple):
     client: int = 0
 
 
-Act: TypeAlias = Do | Wait | Close | Tick
+Act: TypeAlias = Do | Wait | Bulk | Close | Tick
 Lane: TypeAlias = tuple[Act, ...]
 Clients: TypeAlias = Sequence[Sequence[AbstractTaskQueue]]
 """Queue objects: number of the queue → number of the client."""
@@ -64,6 +64,11 @@ class Event(NamedTuple):
 
 
 History: TypeAlias = Sequence[Event]
+
+
+def singles(bulk: Bulk) -> list[Do]:
+    """What a bulk is in a history: its operations, each of them for as long as the whole. [ENV-BULK-1]"""
+    return [Do(operation, bulk.queue, bulk.client) for operation in bulk.operations]
 
 
 class Call(NamedTuple):
@@ -118,14 +123,19 @@ def perform(clients: Clients, clock: Steered, act: Act) -> Reply:
             return None
         case Wait(do, timeout_ms):
             patient = _Patient(clients[do.queue][do.client], timeout_ms)
-            return _ask(cast("AbstractTaskQueue", patient), do)
+            return _ask(lambda: carry_out(cast("AbstractTaskQueue", patient), do))
         case Do():
-            return _ask(clients[act.queue][act.client], act)
+            return _ask(lambda: carry_out(clients[act.queue][act.client], act))
+        case Bulk(operations):
+            replies: list[Reply] = []
+            asked = clients[act.queue][act.client]
+            failed = _ask(lambda: replies.extend(carry_out_bulk(asked, act)))
+            return tuple(replies or [failed] * len(operations))
 
 
-def _ask(queue: AbstractTaskQueue, do: Do) -> Reply:
+def _ask(carry_out: Callable[[], Reply]) -> Reply:
     try:
-        return carry_out(queue, do)
+        return carry_out()
     except QueueClosed:
         return CLOSED
     except BackendUnavailable as error:
@@ -157,12 +167,14 @@ class _Patient:
 
 
 def operation_of(act: Act) -> Operation | None:
-    """The model's operation; None for time, and for closing."""
+    """The model's operation, of several the first; None for time, and for closing."""
     match act:
         case Do(operation):
             return operation
         case Wait(do):
             return do.operation
+        case Bulk(operations):
+            return operations[0]
         case _:
             return None
 
@@ -174,7 +186,7 @@ def can_wait(do: Do) -> bool:
 def by_client(act: Act, client: int) -> Act:
     """The same, done by another client."""
     match act:
-        case Do() | Close():
+        case Do() | Bulk() | Close():
             return act._replace(client=client)
         case Wait(do):
             return act._replace(do=do._replace(client=client))
@@ -185,7 +197,7 @@ def by_client(act: Act, client: int) -> Act:
 def queue_of(act: Act) -> int | None:
     """The number of the queue; None for time, which passes for all."""
     match act:
-        case Do() | Close():
+        case Do() | Bulk() | Close():
             return act.queue
         case Wait(do):
             return do.queue

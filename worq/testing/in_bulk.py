@@ -50,6 +50,7 @@ LISTS: Final = (
             submit("b", 4, "x", options=IGNORE),
             submit("c", 5, options=IGNORE, outcome=FAILURE),
             submit("c", 6, outcome=EXPIRED),
+            submit("x", 7),
         ),
     ),
     Lists(

@@ -6,6 +6,7 @@ reply. So a concurrent history need not be searched for an order: `replay` follo
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from hashlib import sha1
@@ -18,6 +19,7 @@ from worq.queue.redis.channel import Channel
 from worq.queue.redis.keys import prefix
 from worq.queue.redis.link import Link
 from worq.queue.redis.queue import TaskQueue
+from worq.queue.redis.records import parts
 from worq.queue.redis.scripts import Script
 from worq.queue.redis.url import target
 from worq.testing.account import account
@@ -123,7 +125,7 @@ def take_journal(client: redis.Redis, name: str) -> list[Commit]:
 
 
 def name_of(call: Call) -> str:
-    """The label of an operation."""
+    """The label of an operation; behind that of the first of several stands a + and how many."""
     return f"{call.process}/{call.op_id}"
 
 
@@ -154,6 +156,8 @@ class _Follower:
         self._receipts: dict[tuple[str, bytes], bytes] = {}
         self._pinned: dict[str, bytes] = {}
         self._replies: dict[str, Reply] = {}
+        self._bulks: Counter[str] = Counter()
+        """How many operations of a bulk were done before."""
 
     def follow(self, commits: Sequence[Commit]) -> Iterator[str]:
         """What is wrong."""
@@ -164,7 +168,7 @@ class _Follower:
             now_ms = commit.now_ms
             if commit.script == "SETTLE" or commit.reply[:1] in UNDONE:
                 continue
-            call = self._calls[commit.label]
+            call = self._calls[commit.label.partition("+")[0]]
             operation = (commit.label, commit.number)
             if (
                 commit.number.strip(b"0") and operation in self._receipts
@@ -176,10 +180,34 @@ class _Follower:
             if call.returned is not None and call.returned < latest:
                 yield f"{as_code(call.act)} was done after one that was called when it had returned"
             latest = max(latest, call.called)
-            yield from self._commit(call, commit)
+            for each in self._done_by(call, commit):
+                yield from self._commit(each, commit)
         for call in self._calls.values():
             if call.returned is not None:
                 yield from self._answer(call, call.returned)
+
+    def _done_by(self, call: Call, commit: Commit) -> Iterator[Call]:
+        """The operations that a script did: one, or as many of a bulk as it answers. [ENV-BULK-1]"""
+        if "+" not in commit.label:
+            yield call
+            return
+        for _ in range(self._answered(commit)):
+            yield self._calls[name_of(call._replace(op_id=call.op_id + self._bulks[commit.label]))]
+            self._bulks[commit.label] += 1
+
+    def _answered(self, commit: Commit) -> int:
+        """How many operations of a bulk a reply answers; that there is nothing to claim is an answer too."""
+        body, before = commit.reply[1:], self._bulks[commit.label]
+        match commit.script:
+            case "SUBMIT_MANY":
+                return len(parts(body))
+            case "FINISH_MANY":
+                ended, found = int.from_bytes(body[1:5], "big"), len(parts(body, 5))
+                length = int(commit.label.partition("+")[2])
+                asked = body[:1] == b"1" and before + ended < length
+                return found + 1 if asked and found == ended else found
+            case _:
+                return max(1, len(parts(body, 1)))
 
     def _commit(self, call: Call, commit: Commit) -> Iterator[str]:
         done = step(self._state, self._operation(call, commit), now_ms=commit.now_ms)
@@ -193,7 +221,7 @@ class _Follower:
         if commit.script == "POP" and body[:1] == b"W":
             self._pinned[commit.label] = body[5:]
         self._state = done.state
-        self._replies[commit.label] = done.reply
+        self._replies[name_of(call)] = done.reply
         self.done.append(call.op_id)
 
     def _operation(self, call: Call, commit: Commit) -> ops.Operation:

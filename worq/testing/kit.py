@@ -54,13 +54,17 @@ MakeLossy: TypeAlias = Callable[[str, ManualClock | None], AbstractContextManage
 
 
 class Subject(NamedTuple):
-    """What is examined: how queues are made, and what they claim; `lossy`: how one is made whose connection is cut."""
+    """What is examined: how queues are made, and what they claim.
+
+    `lossy`: how one is made whose connection is cut. `new_store`: how one is made where there is nothing at all yet.
+    """
 
     make_queue: MakeQueue
     left_behind: LeftBehind
     claimed: frozenset[Capability]
     effort: Effort
     lossy: MakeLossy | None = None
+    new_store: Callable[[], AbstractTaskQueue] | None = None
 
     def bench(self, *, queues: int = 2, clients: int = 2) -> Bench:
         return Bench(

@@ -87,6 +87,8 @@ class LifecycleLockstep:
         self._deferreds: list[Deferred] = []
         self._hands: list[FunctionTask | None] = [None] * workers
         self._log: list[str] = []
+        self._looks: set[int] = set()
+        """The places in it of what only looks."""
 
     def tick(self, ms: int) -> None:
         """Let time pass."""
@@ -114,13 +116,17 @@ class LifecycleLockstep:
         for state in self.world.queues:
             assert not broken(state), (broken(state), self._log)
 
+    def _look(self, action: Action) -> None:
+        self._looks.add(len(self._log))
+        self.act(action)
+
     def observe(self) -> None:
         """Look at all there is from outside: sizes, and the state of every Deferred's task."""
         for number in range(len(self.queues)):
-            self.act(model.Length(number))
+            self._look(model.Length(number))
         for number in range(len(self._deferreds)):
-            self.act(model.Peek(number))
-            self.act(model.BrokerStatus(number))
+            self._look(model.Peek(number))
+            self._look(model.BrokerStatus(number))
 
     def next_deadline_ms(self) -> int | None:
         deadlines = [next_deadline_ms(state) for state in self.world.queues]
@@ -148,8 +154,11 @@ class LifecycleLockstep:
                 queue.purge()
 
     def history(self) -> str:
-        """What was done, with the model's answers."""
-        return "\n".join(self._log)
+        """What was done, with the model's answers; of what only looked at the end the last one."""
+        last = len(self._log) - 1
+        return "\n".join(
+            line for n, line in enumerate(self._log) if n == last or n not in self._looks
+        )
 
     # One method for each action; the answer is in the model's values.
 

@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 from worq.testing.account import account
-from worq.testing.driver import Do, Tick, project
+from worq.testing.driver import Bulk, Do, Tick, project
 from worq.testing.histories import (
     CLOSED,
     NOT_SENT,
@@ -175,13 +175,18 @@ class _Search:
     def _open(self, done: int) -> list[int]:
         """What can come next by its time: what was called before any other that has not happened returned."""
         opened: list[int] = []
+        ahead: set[str] = (
+            set()
+        )  # who has one that happened, and comes first: in a bulk they come in order
         horizon = math.inf
         for n in range((~done & done + 1).bit_length() - 1, len(self._calls)):
             if self._calls[n].called > horizon:
                 break
-            if not done >> n & 1:
+            if not done >> n & 1 and (process := self._calls[n].process) not in ahead:
                 opened.append(n)
                 horizon = min(horizon, self._returned[n])
+                if self._needed >> n & 1:
+                    ahead.add(process)
         return sorted(opened, key=self._returned.__getitem__)
 
     def _next(self, n: int, world: _World, now_ms: int) -> tuple[_World, int] | None:
@@ -193,6 +198,8 @@ class _Search:
                 return world._replace(state=pass_time(world.state, later_ms)[0]), later_ms
             case Close(_, client):
                 return world._replace(closed=world.closed | {client}), now_ms
+            case Bulk():
+                raise AssertionError("a history has its operations one by one")
             case Do() | Wait():
                 state = _state_after(call, world, now_ms, self._limits.get(n, 0))
                 return None if state is None else (world._replace(state=state), now_ms)

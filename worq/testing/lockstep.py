@@ -154,9 +154,13 @@ class Lockstep:
         for queue in range(len(self.states)):
             while self._compare(Do(ops.Claim(), queue)) is not None:
                 pass  # all that wait, in their order
+            for look in self._looks(queue):
+                self._compare(look, log=False)
             state = self.states[queue]
             for start in state.last_starts:
                 self.tick(max(0, start.deadline_ms - self.clock.now_ms()))
+                if self.looks_at_arguments:  # or the next program would see them
+                    self._compare(Do(ops.GetArguments(start.id), queue))
             for task in state.tasks:
                 self._compare(Do(ops.Discard(task.id), queue))
                 self._compare(Do(ops.Status(task.id), queue), log=False)
@@ -219,6 +223,11 @@ class Lockstep:
         if self.looks_at_arguments:
             yield from (Do(ops.GetArguments(task_id), queue) for task_id in self._ids[queue])
 
+    def _only_time_has_passed(self, do: Do) -> bool:
+        """Whether an operation that only looks comes after a tick."""
+        before = self._log[-2][0] if len(self._log) > 1 else None
+        return isinstance(before, Tick) and isinstance(do.operation, ops.Size | ops.Status)
+
     def _disagreement(
         self, do: Do, done: Step, expected: object, got: object, *, log: bool, bulk: str = ""
     ) -> Disagreement:
@@ -226,7 +235,10 @@ class Lockstep:
         clauses, culprit = for_an_answer(done, do.operation, expected, got), do
         if not log and do.queue in self._last:
             culprit, before = self._last[do.queue]
-            clauses = (*for_a_look(before, culprit.operation, do.operation, expected), *clauses)
+            seen = for_a_look(before, culprit.operation, do.operation, expected, got)
+            clauses = (*seen, *clauses)
+        elif log and self._only_time_has_passed(do):
+            clauses = ("TIM-1", *clauses)
         if bulk:
             clauses = (bulk, *clauses)
         where = "it answered" if log else f"afterwards {as_code(do)} answered"

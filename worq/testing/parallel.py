@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import count
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
@@ -25,7 +25,7 @@ from worq.testing.capabilities import (
     is_claimed,
     suited,
 )
-from worq.testing.driver import Do, Tick
+from worq.testing.driver import Bulk, Do, Tick
 from worq.testing.histories import (
     Act,
     Clients,
@@ -39,6 +39,7 @@ from worq.testing.histories import (
     calls_of,
     perform,
     queue_of,
+    singles,
 )
 from worq.testing.linearizability import Verdict, check
 from worq.testing.programs import as_code
@@ -126,6 +127,8 @@ class Recorder:
 
     def do(self, process: str, act: Act) -> Reply:
         """The answer to one act; raises Unknown if nobody knows whether it happened: the process is over then."""
+        if isinstance(act, Bulk):
+            return self._do_in_bulk(process, act)
         op_id = next(self._ids)
         self.history.append(Event(self._now(), process, op_id, "call", act))
         try:
@@ -135,6 +138,27 @@ class Recorder:
             raise
         self.history.append(Event(self._now(), process, op_id, "return", reply))
         return reply
+
+    def _do_in_bulk(self, process: str, bulk: Bulk) -> Reply:
+        """Several operations at the same time, one behind the other. Claims that were not made are not written down."""
+        dos = singles(bulk)
+        ids = [next(self._ids) for _ in dos]
+        called = self._now()
+        replies: tuple[Reply, ...] | None = None
+        try:
+            replies = cast("tuple[Reply, ...]", self.perform(process, ids[0], bulk))
+            return replies
+        finally:
+            returned = self._now()
+            done = ids if replies is None else ids[: len(replies)]
+            for n, op_id in enumerate(done):
+                self.history.append(Event(called, process, op_id, "call", dos[n]))
+                end = (
+                    Event(returned, process, op_id, "unknown")
+                    if replies is None
+                    else Event(returned, process, op_id, "return", replies[n])
+                )
+                self.history.append(end)
 
     def perform(self, process: str, op_id: int, act: Act) -> Reply:
         """To be overridden where an operation must be told apart."""
@@ -169,7 +193,11 @@ class ThreadRun:
             if program.lanes:
                 run_lanes(recorder, program.lanes, pump=True)
             look_after(recorder, program, self._claimed)
-            return Tried(recorder.history, check(recorder.history))
+            return Tried(recorder.history, self.judge(recorder.history))
+
+    def judge(self, history: History) -> Verdict:
+        """What is to be said of a history."""
+        return check(history)
 
 
 def as_claimed(program: Parallel, claimed: Capabilities) -> Parallel:
@@ -180,6 +208,9 @@ def as_claimed(program: Parallel, claimed: Capabilities) -> Parallel:
 
 def _as_claimed(lane: Lane, claimed: Capabilities) -> Iterator[Act]:
     for act in lane:
+        if isinstance(act, Bulk):
+            yield act._replace(operations=tuple(suited(each, claimed) for each in act.operations))
+            continue
         do = act.do if isinstance(act, Wait) else act
         if isinstance(do, Do) and is_claimed(do.operation, claimed):
             do = do._replace(operation=suited(do.operation, claimed))
@@ -244,6 +275,10 @@ def _work_off(recorder: Recorder, queue: int, ids: Sequence[str], claimed: Capab
 
 def ids_of(act: Act) -> Iterator[str]:
     """The tasks that an act names."""
+    if isinstance(act, Bulk):
+        for single in singles(act):
+            yield from ids_of(single)
+        return
     do = act.do if isinstance(act, Wait) else act
     match do:
         case Do(ops.Submit(task_id, _, _, args)):

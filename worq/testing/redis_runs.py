@@ -11,8 +11,9 @@ from typing import Final, NamedTuple, Self, cast
 import redis
 
 from worq.queue.redis.keys import keys_of
-from worq.testing.histories import Act, Event, Lane, Unknown
-from worq.testing.journal import JournalQueue, label, replay, take_journal
+from worq.testing.driver import Bulk
+from worq.testing.histories import Act, Event, History, Lane, Unknown
+from worq.testing.journal import Commit, JournalQueue, label, replay, take_journal
 from worq.testing.linearizability import Verdict
 from worq.testing.parallel import (
     CLIENTS,
@@ -45,6 +46,8 @@ class LabellingRecorder(Recorder):
 
     def perform(self, process: str, op_id: int, act: Act) -> Reply:
         label.text = f"{process}/{op_id}"
+        if isinstance(act, Bulk):
+            label.text += f"+{len(act.operations)}"
         return super().perform(process, op_id, act)
 
 
@@ -56,6 +59,7 @@ class RedisRun:
 
     def __init__(self, url: str, crew: "Crew | None" = None) -> None:
         self._crew = crew
+        self._journals: dict[int, list[Commit]] = {}
         self._stack = ExitStack()
         self._client = self._stack.enter_context(redis.Redis.from_url(url))
         self._stack.enter_context(often(self._client))
@@ -76,12 +80,16 @@ class RedisRun:
         else:
             recorder.history += self._crew.run(program.lanes)
         look_after(recorder, program)
-        journals = {n: take_journal(self._client, f"{NAME}-{n}") for n in range(QUEUES)}
-        verdict = replay(recorder.history, journals)
+        self._journals = {n: take_journal(self._client, f"{NAME}-{n}") for n in range(QUEUES)}
+        verdict = self.judge(recorder.history)
         left = [key for n in range(QUEUES) for key in self._clear(f"{NAME}-{n}")]
         if left:
             verdict = Verdict("violated", {}, (), (f"left behind: {left}",))
         return Tried(recorder.history, verdict)
+
+    def judge(self, history: History) -> Verdict:
+        """What is to be said of a history, by the journals of the last program."""
+        return replay(history, self._journals)
 
     def _clear(self, name: str) -> list[bytes]:
         """Remove what there is of a queue; what of it should not have been there."""

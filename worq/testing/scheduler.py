@@ -1,13 +1,12 @@
 """A scheduler for real threads: one of them runs at a time, and a strategy says which, so that a run can be repeated.
 
-Threads take turns at switch points: where they take a lock or wait on a condition, both of which they must get from
+Threads take turns at switch points: where they take a lock or sleep at one, which they must get from
 `Scheduler.threading`, and, if asked for, at each line of the code under test that they reach without a lock.
 """
 
 import re
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from enum import Enum
@@ -58,7 +57,7 @@ class _Worker(threading.Thread):
         self.turn: _Turn = _Turn.DONE
         self.wants: Lock | None = None
         self.holds: int = 0
-        self.until_ms: int | None = None
+        self.until_ms: int = 0
         self._scheduler = scheduler
 
     def can_go_on(self) -> bool:
@@ -90,15 +89,26 @@ def _traced_by(tracer: "Tracer | None") -> Generator[None]:
 
 
 class Lock:
-    """A lock whose taking is a switch point."""
+    """A lock. Taking it is a switch point. Waiting for it with a timeout is sleeping, until others release it.
+
+    What is taken with a timeout, or without blocking, is a signal between threads: nobody holds it.
+    """
 
     def __init__(self, scheduler: "Scheduler") -> None:
         self._scheduler = scheduler
+        self._sleeper: _Worker | None = None
         self.owner: object = None
 
-    def acquire(self) -> bool:
-        self._scheduler.point()
-        self.take()
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002 (as in `threading`)
+        if blocking and timeout < 0:
+            self._scheduler.point()
+            self.take()
+            return True
+        if self.owner is not None and timeout > 0:
+            self._sleep(round(timeout * 1000))
+        if self.owner is not None:
+            return False
+        self.owner = Lock
         return True
 
     def take(self) -> None:
@@ -116,13 +126,27 @@ class Lock:
         worker.holds += 1
         self.owner = worker
 
-    def release(self) -> None:
+    def _sleep(self, ms: int) -> None:
         worker = self._scheduler.current
-        if worker is None:
-            self.owner = None
-        elif self.owner is worker:  # else it is abandoned while it waits
-            worker.holds -= 1
-            self.owner = None
+        assert worker is not None, "sleeping is for scheduled threads"
+        assert self._sleeper is None, "one thread sleeps at a lock"
+        worker.turn, worker.until_ms = _Turn.ASLEEP, self._scheduler.now_ms + ms
+        self._sleeper = worker
+        try:
+            self._scheduler.hand_over()
+        finally:
+            self._sleeper = None
+
+    def release(self) -> None:
+        if self.owner not in (Lock, self._scheduler.current or self._scheduler):
+            if self._scheduler.abandons:  # whoever was to get it while it unwinds
+                return
+            raise RuntimeError("release unlocked lock")
+        if isinstance(self.owner, _Worker):
+            self.owner.holds -= 1
+        self.owner = None
+        if self._sleeper is not None:
+            self._sleeper.turn = _Turn.READY
 
     def locked(self) -> bool:
         return self.owner is not None
@@ -139,43 +163,8 @@ class Lock:
         self.release()
 
 
-class Condition:
-    """A condition on such a lock. Who waits on it is woken by others, or by `Scheduler.wake`."""
-
-    def __init__(self, scheduler: "Scheduler", lock: Lock) -> None:
-        self._scheduler = scheduler
-        self._lock = lock
-        self._waiting: deque[_Worker] = deque()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        worker = self._scheduler.current
-        assert worker is not None, "a condition is for scheduled threads"
-        assert self._lock.owner is worker, "wait() without the lock"
-        self._waiting.append(worker)
-        now_ms = self._scheduler.now_ms
-        worker.until_ms = None if timeout is None else now_ms + round(timeout * 1000)
-        worker.turn, worker.wants = _Turn.ASLEEP, self._lock
-        self._lock.release()
-        try:
-            self._scheduler.hand_over()
-            self._lock.take()
-        finally:
-            told = worker not in self._waiting
-            if not told:
-                self._waiting.remove(worker)
-        return told
-
-    def notify(self, n: int = 1) -> None:
-        assert self._lock.owner is not None, "notify() without the lock"
-        for _ in range(min(n, len(self._waiting))):
-            self._waiting.popleft().turn = _Turn.READY
-
-    def notify_all(self) -> None:
-        self.notify(len(self._waiting))
-
-
 class Scheduler:
-    """Some threads, and the locks and conditions to give to the code that they run. Close it at the end.
+    """Some threads, and the locks to give to the code that they run. Close it at the end.
 
     `now_ms` is the time on which waits are measured; nobody but its owner changes it. `files`: whose lines are
     switch points, unless the thread holds a lock.
@@ -183,10 +172,7 @@ class Scheduler:
 
     def __init__(self, threads: int, files: Collection[str] = ()) -> None:
         self.threading: SimpleNamespace = SimpleNamespace(
-            # Nobody takes an RLock again here: that is for what interrupts a thread.
-            Lock=partial(Lock, self),
-            RLock=partial(Lock, self),
-            Condition=partial(Condition, self),
+            Lock=partial(Lock, self), get_ident=threading.get_ident
         )
         self.now_ms: int = 0
         self.errors: list[BaseException] = []
@@ -197,7 +183,7 @@ class Scheduler:
         self._baton = threading.Lock()
         self._baton.acquire()
         self._strategy: Strategy = first
-        self._abandoned = False
+        self.abandons = False
         self._workers = [_Worker(self, number) for number in range(threads)]
         for worker in self._workers:
             worker.start()
@@ -217,8 +203,8 @@ class Scheduler:
         if self.errors:
             raise self.errors.pop()
 
-    def asleep(self) -> dict[int, int | None]:
-        """Who waits on a condition, and until when (None: for ever)."""
+    def asleep(self) -> dict[int, int]:
+        """Who sleeps, and until when."""
         return {w.number: w.until_ms for w in self._workers if w.turn is _Turn.ASLEEP}
 
     def stuck(self) -> list[int]:
@@ -233,18 +219,17 @@ class Scheduler:
         """Advance the time, and wake those whose waits it ends."""
         self.now_ms += ms
         for worker in self._workers:
-            until_ms = worker.until_ms
-            if worker.turn is _Turn.ASLEEP and until_ms is not None and until_ms <= self.now_ms:
+            if worker.turn is _Turn.ASLEEP and worker.until_ms <= self.now_ms:
                 worker.turn = _Turn.READY
 
     def abandon(self) -> None:
         """End all jobs where they are."""
-        self._abandoned = True
+        self.abandons = True
         for worker in self._workers:
             if worker.turn is not _Turn.DONE:
                 self._pass_baton(worker)
                 self._baton.acquire()
-        self._abandoned = False
+        self.abandons = False
 
     def close(self) -> None:
         for worker in self._workers:
@@ -257,7 +242,7 @@ class Scheduler:
     def point(self) -> None:
         """Another thread may go on here."""
         worker = self.current
-        if worker is not None and not self._abandoned:
+        if worker is not None and not self.abandons:
             chosen = self._choose(worker)
             if chosen is not None and chosen is not worker:
                 self._pass_baton(chosen)
@@ -268,9 +253,9 @@ class Scheduler:
         worker = self.current
         assert worker is not None
         is_over = worker.turn is _Turn.DONE  # soon it may have another job
-        if self._abandoned and not is_over:
+        if self.abandons and not is_over:
             raise Abandoned
-        chosen = None if self._abandoned else self._choose(worker)
+        chosen = None if self.abandons else self._choose(worker)
         if chosen is worker:
             return
         if chosen is None:
@@ -297,7 +282,7 @@ class Scheduler:
 
     def _wait_for_baton(self, worker: _Worker) -> None:
         worker.baton.acquire()
-        if self._abandoned:
+        if self.abandons:
             raise Abandoned
 
     def _trace_calls(self, frame: FrameType, *_: object) -> "Tracer | None":

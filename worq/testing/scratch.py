@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing
+from pathlib import Path
 from typing import Any, Final, cast
 
 from worq.backend import AbstractTaskQueue
@@ -21,6 +22,12 @@ RETRY_S: Final = 3.0
 """Somebody is looking on."""
 
 
+def _path_of(url: str) -> Path:
+    from worq.queue.sqlite.place import place_of
+
+    return Path(place_of(url).path)
+
+
 class Scratch:
     """Where a kit may work on what a URL means. It touches no queue whose name does not begin with its own.
 
@@ -31,6 +38,9 @@ class Scratch:
         self.url = url
         self.name: str = f"worq check {secrets.token_hex(8)}"
         self._scheme = scheme_of(url)
+        self._made: list[Path] = []  # files that were not there before
+        if self._is_sqlite:
+            self._will_make(_path_of(url))
 
     def queue(self, name: str, clock: Clock | None = None) -> AbstractTaskQueue:
         """A queue object; its name is put behind that of this place."""
@@ -39,8 +49,21 @@ class Scratch:
 
     def kit(self, effort: Effort) -> Kit:
         """The kit, for the capabilities that this backend says or shows that it has."""
-        subject = Subject(self.queue, nothing, self._claimed(), effort, self._lossy)
+        new_store = self._new_file if self._is_sqlite else None
+        subject = Subject(self.queue, nothing, self._claimed(), effort, self._lossy, new_store)
         return Kit(subject, all_checks())
+
+    def _new_file(self) -> AbstractTaskQueue:
+        """A queue in a file of its own beside the one that is checked, which goes in the end."""
+        path = _path_of(self.url)
+        path = path.with_name(f"{path.name}.{self.name.replace(' ', '-')}-{len(self._made)}")
+        self._will_make(path)
+        _, _, options = self.url.partition("?")
+        return open_queue(f"sqlite:///{path}?{options}", "new", retry_deadline_s=RETRY_S)
+
+    def _will_make(self, path: Path) -> None:
+        if not path.exists():
+            self._made.append(path)
 
     def _lossy(self, name: str, clock: Clock | None) -> AbstractContextManager[Lossy]:
         from worq.testing.proxy import lossy_queue
@@ -81,12 +104,21 @@ class Scratch:
         """
         if self._is_redis:
             return sorted(self._removed())
-        return self._removed_from_file() if self._is_sqlite else []
+        if not self._is_sqlite:
+            return []
+        from worq.queue.sqlite.schema import remove_if_unused
+
+        left = self._removed_from_file()
+        for path in self._made:
+            remove_if_unused(path)
+        return left
 
     def _removed_from_file(self) -> list[str]:
         from worq.queue.sqlite import TaskQueue
         from worq.queue.sqlite.schema import remove_queues
 
+        if not _path_of(self.url).exists():
+            return []
         with closing(TaskQueue(self.url, self.name)) as queue:
             return queue.database.transact(
                 queue, lambda tasks: remove_queues(tasks.connection, self.name), RETRY_S

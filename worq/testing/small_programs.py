@@ -2,10 +2,10 @@
 """Small parallel programs, to try all interleavings of: every pair of operations, and some stories of waiting."""
 
 from collections.abc import Iterator
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, product
 from typing import Final
 
-from worq.testing.driver import Do, Tick
+from worq.testing.driver import Bulk, Do, Tick
 from worq.testing.exhaustive import (
     CLAIM,
     GET,
@@ -57,6 +57,29 @@ ACTS: Final[tuple[Act, ...]] = (
     RELEASE, pop("a"), discard("a"), PURGE, Do(ops.Size()), Do(ops.Status("a")), Do(ops.Undefer("d")), reserve("a", "d"),
     set_argument("d", "a"), get_arguments("d"), Tick(LEASE_MS), waits(CLAIM), waits(pop("a")), waits(pop("b")),
 )  # fmt: skip
+
+
+_A_B_AGAIN: Final = (
+    submit("a", 11),
+    submit("b", 15, "a"),
+    submit("a", 12),
+    submit("c", 13, options=TWICE),
+)
+BULKS: Final[tuple[Bulk, ...]] = (
+    Bulk(tuple(each.operation for each in _A_B_AGAIN)),
+    Bulk((ops.Claim(),) * 3),
+    Bulk((finish("a").operation, finish("b").operation, ops.Claim(), ops.Claim())),
+    Bulk((FAIL.operation, finish("a").operation)),
+    Bulk(tuple(pop(task_id).operation for task_id in ("a", "b", "a", "d"))),
+)
+"""Operations in bulk."""
+
+
+def pairs_with_bulks() -> Iterator[tuple[str, Parallel]]:
+    """Each bulk at the same time as each other act, in each situation."""
+    for name, prefix in SITUATIONS.items():
+        for one, other in product(BULKS, (*ACTS, *BULKS)):
+            yield name, Parallel(prefix, ((one,), (other,)))
 
 
 def pairs() -> Iterator[tuple[str, Parallel]]:

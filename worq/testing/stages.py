@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import cache, partial
 from random import Random
 from typing import Any, Final, get_args
@@ -62,7 +62,11 @@ def _smoke(program: Program, subject: Subject) -> Iterable[str]:
     with subject.benched(queues=1, clients=1) as bench:
         lockstep = bench.lockstep()
         lockstep.looks_at_arguments = "get_arguments" in operations_of(program)
-        lockstep.run(program)
+        try:
+            lockstep.run(program)
+        except AssertionError:
+            shortest.raise_shortest(bench, lockstep)
+            raise
         return _clauses(lockstep.rows)
 
 
@@ -118,7 +122,6 @@ def _transition_checks() -> Iterator[Check]:
         run = partial(_transitions, name)
         uses = CONTRACT_OPERATIONS | asked | {TIME}
         yield Check("transitions", f"every transition of {name}", run, uses, _needs(asked))
-    yield Check("transitions", "stories of an application", _stories, CONTRACT_OPERATIONS)
 
 
 # Exhaustive
@@ -162,6 +165,7 @@ def _walk(walk: Callable[[Bench, Random, int], None], subject: Subject) -> Itera
 
 
 def _machine_checks() -> Iterator[Check]:
+    yield Check("machines", "stories of an application", _stories, CONTRACT_OPERATIONS)
     machines: dict[str, Callable[[Subject], Iterable[str]]] = {
         f"random histories of {machine.__name__}": partial(_machine, partial(make_machine, machine))
         for machine in MACHINES
@@ -226,6 +230,8 @@ def _parallel_checks() -> Iterator[Check]:
         "who waits for an outcome is told": waits.pops_end,
         "who waits for many is told": waits.bulks_end,
         "a pop waits for one incarnation": waits.a_pop_waits_for_one_incarnation,
+        "no wait polls": waits.no_wait_polls,
+        "one task wakes one claim": waits.one_task_wakes_one_claim,
     }
     for name, examine_ in about.items():
         yield Check("parallel", name, examine_, CONTRACT_OPERATIONS)
@@ -278,6 +284,31 @@ def _shared(subject: Subject) -> Iterable[str]:
     return (str(SHARED),)
 
 
+PROCESSES: Final = 4
+ROUNDS: Final = 3
+
+
+def _opened_by_many(subject: Subject) -> Iterable[str]:
+    """Processes that open what is not there yet at the same time all reach the same queue, and none is refused."""
+    make = subject.new_store or partial(subject.make_queue, subject.name(), None)
+    for _ in range(ROUNDS):
+        with closing(make()) as queue, ExitStack() as stack:
+            them = [stack.enter_context(elsewhere(queue, "begin")) for _ in range(PROCESSES)]
+            for process in them:
+                process.wait_until_ready()
+            for process in them:
+                process.go()
+            what = (
+                f"{PROCESSES} processes open a queue that is not there yet, and each submits a task"
+            )
+            got = [process.answer() for process in them]
+            _same(got, ["accepted"] * PROCESSES, what, "ENV-API-9")
+            size = queue.size()
+            queue.purge()
+            _same(size, PROCESSES, f"{what}; its size", "ENV-API-9")
+    return ("ENV-API-9",)
+
+
 def _retries(subject: Subject) -> Iterable[str]:
     """The smoke programs, with each operation's request or reply lost."""
     for name, program in SMOKE.items():
@@ -323,13 +354,15 @@ def _somewhere(subject: Subject) -> Generator[AbstractTaskQueue]:
             queue.size()
 
 
-def _same(got: object, expected: object, what: str) -> None:
+def _same(got: object, expected: object, what: str, *clauses: str) -> None:
     if got != expected:
-        raise Broken(f"{what}: expected {expected!r}, got {got!r}")
+        raise Broken(f"{what}: expected {expected!r}, got {got!r}", *clauses)
 
 
 def _fault_checks() -> Iterator[Check]:
     yield Check("faults", "closing unblocks, and loses nothing", waits.close_unblocks, CONTRACT_OPERATIONS)  # fmt: skip
+    many = "several processes open it at once"
+    yield Check("faults", many, _opened_by_many, CONTRACT_OPERATIONS, _claims(SHARED))
     probes: dict[Capability, tuple[Callable[[Subject], Iterable[str]], str]] = {
         MANUAL_CLOCK: (_manual_clock, "a clock is followed"),
         REFERENCE: (_reference, "the operations of the API reference are there"),

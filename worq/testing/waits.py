@@ -14,7 +14,7 @@ from worq.clock import ManualClock
 from worq.const import RESERVED, TASK_EXPIRED
 from worq.errors import QueueClosed
 from worq.testing import calls
-from worq.testing.calls import Call
+from worq.testing.calls import Call, WatchedCall
 from worq.testing.capabilities import MANUAL_CLOCK
 from worq.testing.kit import Broken, Subject
 from worq.values import Claim, Outcome, Request
@@ -23,6 +23,12 @@ LONG_S = 1000.0
 SHORT_S = 0.05
 RESULT = Outcome("result", b"r")
 LEASE_MS = 65_000  # at the default heartrate
+WATCHED_S = 0.6
+MOMENT_S = 0.1
+MOMENTS_MAX = 2  # somebody may look again once, and be interrupted in it by others
+CLAIMS = 4
+TRIES = 3
+"""What other programs on the machine may bring about once is no mistake."""
 
 
 class Place:
@@ -46,9 +52,9 @@ class Place:
             raise Broken("a task is ready, and claim(0) answers None", "CLM-1")
         return claim
 
-    def call(self, act: Callable[[], Any], clause: str) -> Call[Any]:
+    def call(self, act: Callable[[], Any], clause: str, kind: type[Call[Any]] = Call) -> Call[Any]:
         """A call that must sleep."""
-        self._calls.append(call := Call(act))
+        self._calls.append(call := kind(act))
         if not call.sleeps():
             said = call.error() or call.answer()
             raise Broken(f"a call ought to wait, and ends at once: {said!r}", clause)
@@ -59,7 +65,8 @@ class Place:
             for task_id in "abcd":
                 _ignoring(partial(queue.discard, task_id))
             queue.close()
-        waiting = [call for call in self._calls if not call.ended(calls.PATIENCE_S)]
+        until_s = time.monotonic() + calls.PATIENCE_S
+        waiting = [c for c in self._calls if not c.ended(max(0.0, until_s - time.monotonic()))]
         if waiting:
             self._free(waiting)
 
@@ -209,9 +216,8 @@ def bulks_end(subject: Subject) -> Iterator[str]:
         place.submit("a")
         _answers(call, ["a"], "claims wait, then comes submit", "ENV-BULK-4")
         _answers(Call(lambda: place.queue.claim_many(3, 0)), [], "claim_many(3, 0)", "ENV-BULK-4")
-        _answers(
-            Call(lambda: place.queue.finish_many([], 3)), ([], []), "claims behind finishes", "ENV-BULK-4"
-        )  # fmt: skip
+        behind = Call(lambda: place.queue.finish_many([], 3)[1])
+        _answers(behind, [], "finish_many([], 3)", "ENV-BULK-4")
         _answers(
             Call(lambda: place.queue.pop_many([("a", None)] * 2)), [None] * 2, "pop_many too early", "ENV-BULK-5"
         )  # fmt: skip
@@ -229,6 +235,65 @@ def a_pop_waits_for_one_incarnation(subject: Subject) -> Iterator[str]:
         place.queue.finish("a", b"r", LONG_S)
         _answers(call, TASK_EXPIRED, "a pop waits, and its id comes back", "ENV-WAIT-5")  # fmt: skip
     yield "ENV-WAIT-5"
+
+
+def no_wait_polls(subject: Subject) -> Iterator[str]:
+    """While nothing happens, the threads that wait do nothing."""
+    busy = 0
+    for _ in range(TRIES):
+        with _place(subject) as place:
+            place.submit("a")
+            place.claim()
+            waits = (partial(place.other.claim, None), partial(place.other.pop, "a", None))
+            watched = [_watched(place, wait) for wait in waits]
+            began_s = time.monotonic()
+            time.sleep(WATCHED_S)
+            busy = max(call.moments_since(began_s, MOMENT_S) for call in watched)
+        if busy <= MOMENTS_MAX:
+            break
+    else:
+        raise Broken(
+            f"a claim and a pop wait, and nothing happens: in {busy} of {WATCHED_S / MOMENT_S:.0f}"
+            f" stretches of {MOMENT_S} s one of their threads has done something",
+            "ENV-WAIT-3",
+        )
+    yield "ENV-WAIT-3"
+
+
+def one_task_wakes_one_claim(subject: Subject) -> Iterator[str]:
+    """Of several claims that wait one wakes for one task."""
+    awake = 0
+    for _ in range(TRIES):
+        with _place(subject) as place:
+            objects = (place.queue, place.other)
+            waits = [partial(objects[n % 2].claim, None) for n in range(CLAIMS)]
+            watched = [_watched(place, wait) for wait in waits]
+            began_s = time.monotonic()
+            place.submit("a")
+            if not _soon(lambda: any(call.ended(0) for call in watched)):  # noqa: B023 (it is asked here)
+                raise Broken("claims wait, then comes submit: all still wait", "ENV-WAIT-2")
+            time.sleep(MOMENT_S)  # for those that are woken in vain
+            awake = sum(call.moments_since(began_s, 1) > 0 for call in watched)
+        if awake == 1:
+            break
+    else:
+        raise Broken(f"{CLAIMS} claims wait, then comes submit: {awake} of them wake", "ENV-WAIT-6")
+    yield "ENV-WAIT-6"
+
+
+def _watched(place: Place, wait: Callable[[], Any]) -> WatchedCall[Any]:
+    call = place.call(wait, "ENV-WAIT-1", WatchedCall)
+    assert isinstance(call, WatchedCall)
+    return call
+
+
+def _soon(is_so: Callable[[], bool]) -> bool:
+    until_s = time.monotonic() + calls.PATIENCE_S
+    while not is_so():
+        if time.monotonic() > until_s:
+            return False
+        time.sleep(SHORT_S / 10)
+    return True
 
 
 def deadlines_wake(subject: Subject) -> Iterator[str]:

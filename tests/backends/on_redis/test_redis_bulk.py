@@ -253,6 +253,29 @@ class TestWaking:
         assert b.id == "b"
         assert not raw.exists(f"{KEY}:wake")
 
+    @pytest.mark.spec("ENV-BULK-5", "ENV-WAIT-2")
+    def test_a_wake_up_between_two_pieces_of_a_look_is_not_lost(
+        self,
+        timed: TaskQueue,
+        timed_through: TaskQueue,
+        proxy: Proxy,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(many, "OPERATIONS_MAX", 1)
+        timed.submit_many(submissions(["a", "b"]))
+        timed_through.size()
+        seen: list[None] = []
+
+        def discard() -> None:
+            seen.append(None)
+            if len(seen) == 2:  # it waits for the first, and is about to look at the second
+                timed.discard("a")
+
+        proxy.before_script = discard
+        call = Call(lambda: timed_through.pop_many([("a", None), ("b", None)], None))
+        assert call.ended(3)  # it would have looked again after 5 s anyway
+        assert call.answer() == [TASK_EXPIRED, None]
+
 
 class TestErrors:
     @pytest.mark.spec("ENV-BULK-6", "ENV-RETRY-2")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -9,38 +10,64 @@ R = TypeVar("R")
 
 INTERRUPTED: Final = (
     "what interrupts an operation on a queue in memory, as a signal's handler or a finalizer may, "
-    "can't do another one in the same thread: have a handler set an Event"
+    "can't do another one in the same thread: have a handler put something into a queue.SimpleQueue"
 )
 
 
-class Guard:
-    """A lock that knows when its holder comes again, in the midst of what it does. [ENV-WAIT-9]
+class Gate:
+    """Where one call sleeps. What is opened before the sleep begins lets it pass: a Condition would forget it."""
 
-    That would wait for itself at a plain lock, and find things half done behind one that lets it in.
+    def __init__(self, guarded: threading.Lock) -> None:
+        self._guarded = guarded
+        self._lock = threading.Lock()
+        self._lock.acquire(blocking=False)
+
+    def open(self) -> None:
+        """Let the call pass. Idempotent. Only under the lock of what it waits for."""
+        assert self._guarded.locked(), "woken without the lock"
+        with suppress(RuntimeError):  # it is open
+            self._lock.release()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Until it is opened; False if the timeout passes first."""
+        return self._lock.acquire(timeout=max(0.0, timeout_s))
+
+
+class Guard:
+    """A lock that knows whose operations are under way, so that none waits for the one that it interrupts. [ENV-WAIT-9]
+
+    A lock alone would have it wait for itself, and one that lets its holder in again would show it things half done.
     """
 
     def __init__(self) -> None:
-        self.lock: threading.RLock = threading.RLock()
-        self._is_busy = False
+        self.lock: threading.Lock = threading.Lock()
+        self._busy: set[int] = set()  # threads, which add and discard themselves alone
 
     def run(self, act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do something under the lock. RuntimeError in the midst of what this thread does under it."""
-        with self.lock:
-            if self._is_busy:
-                raise RuntimeError(INTERRUPTED)
-            try:
-                self._is_busy = True
-                return act(*args, **kwargs)
-            finally:
-                self._is_busy = False
-
-    def condition(self) -> threading.Condition:
-        return threading.Condition(self.lock)
-
-    def wait(self, condition: threading.Condition, timeout_s: float) -> None:
-        """Wait for a condition of this lock, which others may have meanwhile: handlers in this thread too."""
-        self._is_busy = False
+        me = threading.get_ident()
+        if me in self._busy:
+            raise RuntimeError(INTERRUPTED)
         try:
-            condition.wait(timeout_s)
+            self._busy.add(me)
+            with self.lock:
+                return act(*args, **kwargs)
         finally:
-            self._is_busy = True
+            self._busy.discard(me)
+
+    def gate(self) -> Gate:
+        return Gate(self.lock)
+
+    def wait(self, gate: Gate, timeout_s: float) -> None:
+        """Sleep at a gate, in the midst of `run`. Others have the lock meanwhile: handlers in this thread too.
+
+        The lock is released first: whoever is let in can take it, and opens a gate that remembers.
+        """
+        me = threading.get_ident()
+        self.lock.release()
+        try:
+            self._busy.discard(me)
+            gate.wait(timeout_s)
+        finally:
+            self._busy.add(me)
+            self.lock.acquire()

@@ -56,7 +56,7 @@ class Store:
             # Of the present millisecond of a clock that flows a part is gone, so it does not
             # count: or the wait would end before its timeout. [ENV-WAIT-2]
             limit_ms = self.tasks.now_ms + timeout_ms + int(self._flows)
-        return Waiter(self.guard.condition(), owner, records, limit_ms)
+        return Waiter(self.guard.gate(), owner, records, limit_ms)
 
     def is_over(self, waiter: Waiter) -> bool:
         """Whether its timeout has passed."""

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from threading import Condition
 
-    from worq.queue.memory.guard import Guard
+    from worq.queue.memory.guard import Gate, Guard
     from worq.queue.memory.tasks import Record
 
 WAIT_MS_MAX = 5_000
@@ -23,7 +22,7 @@ class Waiter:
     `called` says that a ready task has woken it and that it has not looked since.
     """
 
-    condition: Condition
+    gate: Gate
     owner: object
     records: Sequence[Record]
     limit_ms: int | None
@@ -56,26 +55,27 @@ class Waiting:
             self._join(waiter)
             self._plan(waiter, now_ms, deadline_ms)
             self.settle(ready, deadline_ms)
-            self._guard.wait(waiter.condition, (waiter.until_ms - now_ms) / 1000)
+            waiter.gate = self._guard.gate()  # whatever opened the last one is seen by now
+            self._guard.wait(waiter.gate, (waiter.until_ms - now_ms) / 1000)
         finally:  # whatever woke it, an exception in this thread too
             self._leave(waiter)
 
     def tell(self, record: Record) -> None:
         """Wake all who wait for this task. [ENV-WAIT-5]"""
         for waiter in self._pops.get(record, ()):
-            waiter.condition.notify()
+            waiter.gate.open()
 
     def wake_owned_by(self, owner: object) -> None:
         """Wake all who wait on one queue object."""
         for waiter in self._sleepers:
             if waiter.owner is owner:
-                waiter.condition.notify()
+                waiter.gate.open()
 
     def wake_overdue(self, now_ms: int) -> None:
         """Wake all whose limit has passed."""
         for waiter in self._sleepers:
             if waiter.limit_ms is not None and waiter.limit_ms <= now_ms:
-                waiter.condition.notify()
+                waiter.gate.open()
 
     def settle(self, ready: int, deadline_ms: int | None) -> None:
         """Wake who has something to do: a claim for each ready task, and the watch.
@@ -87,14 +87,14 @@ class Waiting:
             waiter = self._next_claim()
             waiter.called = True
             self._called += 1
-            waiter.condition.notify()
+            waiter.gate.open()
         if deadline_ms is None or not self._flows or not self._sleepers:
             return
         if self._watch is None:
             self._watch = next(iter(self._sleepers))
         if deadline_ms < self._watch.until_ms:  # it sleeps too long: let it plan again
             self._watch.until_ms = deadline_ms
-            self._watch.condition.notify()
+            self._watch.gate.open()
 
     def _plan(self, waiter: Waiter, now_ms: int, deadline_ms: int | None) -> None:
         """Set when it wakes by itself: its limit, for the watch the next deadline, 5 s at most."""

@@ -1,6 +1,8 @@
 """The tables of a file, and the number of their format. docs/sqlite.md describes them."""
 
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Final
 
 from worq.errors import BackendUnsupported
@@ -163,3 +165,20 @@ def remove_queues(connection: sqlite3.Connection, prefix: str) -> list[str]:
     for table in ("task", "last_start", "rest", "sign"):
         connection.execute(f"DELETE FROM {table} {which}", ours)  # noqa: S608
     return sorted(name for (name,) in rows)
+
+
+def remove_if_unused(path: Path) -> None:
+    """Remove a file, and what is beside it, in which nothing is and which nobody has open."""
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")  # it fails if others have it open
+            tables = (*RECORDS, "sign")
+            counts = [connection.execute(f"SELECT count(*) FROM {each}") for each in tables]  # noqa: S608
+        except sqlite3.Error:
+            return
+        if not any(count for cursor in counts for (count,) in cursor):
+            for each in ("", "-wal", "-shm"):
+                path.with_name(path.name + each).unlink(missing_ok=True)
