@@ -11,7 +11,6 @@ FAILURES = "failures.py"
 BACKEND = "backend.py"
 CHECKS = "checks.py"
 COLLECTING = "collecting.py"
-VALUES = "values.py"
 MASKING = "masking.py"
 SIGNED = "serializer/signed.py"
 PLAIN = "serializer/plain.py"
@@ -130,7 +129,6 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("LessThanAMillisecondIsZero", CHECKS, "return max(1, round(value_s * 1000)) if value_s > 0 else 0", "return int(value_s * 1000)", "ENV-WAIT-1", "waiting", "very_millisecond", "timeouts", "threads"),
     Mutant("MessagesOfAnySize", CHECKS, "    if len(value) > limit:\n", "    if len(value) < 0:\n", "ENV-BAD-3", "bad input"),
     Mutant("UnserializableArgumentIsTheFirst", MESSAGES, "            serializer.dumps(alone, Passed(serializer).encode)\n", "            raise TypeError\n", "ENV-BAD-8", "api"),
-    Mutant("ForkRepeatsTokens", VALUES, "os.register_at_fork(after_in_child=_INCARNATIONS.clear)", "pass", "TOK-3", "tokens", pitfall="id reuse", needs="crash"),
     Mutant("HeartrateOfZero", BACKEND, 'checks.positive_seconds("heartrate", heartrate)', 'checks.seconds("heartrate", heartrate)', "ENV-BAD-4", "bad input", pitfall="timeouts"),
     Mutant("LeaseWithoutMargin", BACKEND, "checks.milliseconds(2 * heartrate_s + LEASE_MARGIN_S)", "checks.milliseconds(2 * heartrate_s)", "CLM-1", "exhaustive", pitfall="lease"),
     Mutant("DeferOfNothing", BACKEND, '        if not ids:\n            raise ValueError(f"args: at least one', '        if ids is None:\n            raise ValueError(f"args: at least one', "DFR-2", "examples"),
