@@ -194,7 +194,7 @@ class Keeper:
         return [hand for hand, due_ms in dues_ms if due_ms is not None and due_ms <= now_ms]
 
     def _relieve(self) -> bool:
-        """Take out of hands what has been there for too long. Could the server be reached? [ENV-POOL-27]"""
+        """Take out of hands what has been there for too long. Could the server be reached? [ENV-POOL-28]"""
         for hand in self._full(self._clock.now_ms()):
             try:
                 with calls_within(RELIEF_S):
