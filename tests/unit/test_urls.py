@@ -206,7 +206,8 @@ def test_another_import_error_of_a_backend_is_not_hidden(monkeypatch: pytest.Mon
 
 def test_public_names_are_there() -> None:
     for name in worq.__all__:
-        assert name.isupper() or getattr(worq, name).__module__.startswith("worq")
+        found = getattr(worq, name)
+        assert found == name if name.isupper() else found.__module__.startswith("worq")
     assert issubclass(BackendUnavailable, ConnectionError)
     assert issubclass(TaskFailure, worq.WorqError)
 

@@ -1,4 +1,4 @@
-"""What one worker has in hand: claims that it has not begun, outcomes that it has not stored. [ENV-POOL-27]"""
+"""What one worker has in hand: claims that it has not begun, outcomes that it has not stored. [ENV-POOL-28]"""
 
 import threading
 from collections import deque

@@ -96,7 +96,8 @@ class Keeper:
         with self._changed:
             self._held[task.token] = _Held(task, rate_ms, due_ms)
             self._wake_by(due_ms)
-            self._wake_by(self._presence.look_ms(now_ms, self._held))
+            if (look_ms := self._presence.look_ms(now_ms, self._held)) is not None:
+                self._wake_by(look_ms)
 
     def ending(self, tasks: Sequence[FunctionTask]) -> None:
         """A worker is about to store their outcomes, and to say so if a claim is lost."""
@@ -119,7 +120,8 @@ class Keeper:
     def look_by(self, at_ms: int | None) -> None:
         """A worker has something in hand, which is to be taken from it then."""
         with self._changed:
-            self._wake_by(at_ms)
+            if at_ms is not None:
+                self._wake_by(at_ms)
 
     def leave(self) -> None:
         """A worker has ended itself."""
@@ -192,7 +194,7 @@ class Keeper:
         return [hand for hand, due_ms in dues_ms if due_ms is not None and due_ms <= now_ms]
 
     def _relieve(self) -> bool:
-        """Take out of hands what has been there for too long. Could the server be reached? [ENV-POOL-27]"""
+        """Take out of hands what has been there for too long. Could the server be reached? [ENV-POOL-28]"""
         for hand in self._full(self._clock.now_ms()):
             try:
                 with calls_within(RELIEF_S):
@@ -229,9 +231,9 @@ class Keeper:
         is_late = self._drain_at_ms is not None and self._drain_at_ms <= now_ms
         return is_late or self._workers == 0
 
-    def _wake_by(self, at_ms: int | None) -> None:
+    def _wake_by(self, at_ms: int) -> None:
         """Have `keep` look at that time: most tasks end long before, and need not wake it."""
-        if at_ms is not None and at_ms < self._wakes_ms:
+        if at_ms < self._wakes_ms:
             self._changed.notify()
 
     def _next_ms(self, now_ms: int) -> float:
