@@ -47,6 +47,7 @@ class Store:
         self.tasks: dict[str, Task] = {}
         self.ready: list[Task] = []
         self.last_starts: list[tuple[float, Task]] = []
+        self.latest: dict[str, Task] = {}  # of them, for each id
 
 
 STORES: dict[tuple[str, str], Store] = {}
@@ -94,6 +95,8 @@ class TaskQueue(AbstractTaskQueue):
         """Apply each deadline that has passed, in the order (deadline, id). [TIM-1] to [TIM-6]"""
         store = self._store
         store.last_starts = [each for each in store.last_starts if each[0] > self._now_ms]
+        stand = [task for _, task in store.last_starts]
+        store.latest = {key: task for key, task in store.latest.items() if task in stand}
         due = [task for task in store.tasks.values() if task.deadline_ms <= self._now_ms]
         for task in sorted(due, key=lambda task: (task.deadline_ms, task.ticket.id)):
             self._lapse(task)
@@ -247,6 +250,7 @@ class TaskQueue(AbstractTaskQueue):
         if task.ticket.ignore_result and task.start == task.ticket.attempts:
             last = Task(task.ticket, b"", task.number, start=task.start, held=task.held)
             self._store.last_starts.append((task.deadline_ms, last))  # [GAR-3]
+            self._store.latest[task.ticket.id] = last
             self._remove(task)
         return claim
 
@@ -357,9 +361,9 @@ class TaskQueue(AbstractTaskQueue):
             task = tasks.get(task_id)
             if task is None or token not in (None, task.token):
                 last = [t for _, t in self._store.last_starts if t.ticket.id == task_id]
-                those = [t for t in last if token in (None, t.token)]
-                # Without a token only the latest of an absent id. [GAR-3]
-                task = those[-1] if those and not (token is None and task_id in tasks) else None
+                latest = self._store.latest.get(task_id) if task_id not in tasks else None
+                those = [t for t in last if (t is latest if token is None else t.token == token)]
+                task = those[0] if those else None
             held = task.held if task is not None else {}
             return {
                 argument_id: TASK_EXPIRED if outcome.message is None else outcome.message
