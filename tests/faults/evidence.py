@@ -13,6 +13,7 @@ import redis
 from tests.faults.witness import Logs, Said, WitnessQueue, operation, reply_of
 from worq.const import TASK_EXPIRED
 from worq.queue.redis.keys import keys_of
+from worq.queue.redis.records import parts
 from worq.testing.driver import Do
 from worq.testing.histories import Event, Wait
 from worq.testing.journal import Commit, replay, take_journal
@@ -59,12 +60,13 @@ class Account:
     def follow(self, commits: Iterable[Commit], said: dict[str, Said]) -> None:
         """In the order in which the server did them; those that changed nothing have no say."""
         for commit in commits:
-            one = said[commit.label]
             is_again = commit.number.strip(b"0") and (commit.label, commit.number) in self._done
             if commit.reply[:1] in b".+" and not is_again:
                 self._done.add((commit.label, commit.number))
-                self._note(one, commit.reply[1:], commit.now_ms)
-                self._is_told(one, commit)
+                for label, reply in _answers(commit):
+                    one = said[label]
+                    self._note(one, reply, commit.now_ms)
+                    self._is_told(one, commit, reply)
 
     def open(self) -> Iterator[tuple[bytes, Life]]:
         """The incarnations of which no end is known."""
@@ -139,16 +141,33 @@ class Account:
         if len(life.ends) > 1:
             self._object(f"it has ended {' and '.join(life.ends)}", life, one)
 
-    def _is_told(self, one: Said, commit: Commit) -> None:
+    def _is_told(self, one: Said, commit: Commit, reply: bytes) -> None:
         """An operation changes something once; one whose client was told that it changed nothing does not."""
         waits = one.act[0] in ("claim", "pop")
-        if not commit.number.strip(b"0") or (waits and commit.reply[1:2] not in (b"T", b"O")):
+        if not commit.number.strip(b"0") or (waits and reply[:1] not in (b"T", b"O")):
             return
         if one.ended in ("not_sent", "closed"):
             self._object(f"done, but its client was told {one.ended}", None, one)
         if one.label in self._given:
             self._object("done twice", None, one)
         self._given.add(one.label)
+
+
+def _answers(commit: Commit) -> Iterator[tuple[str, bytes]]:
+    """Of each operation that a script did its label and its answer, as it would have had alone."""
+    first, _, _ = commit.label.partition("+")
+    body = commit.reply[1:]
+    if commit.script != "FINISH_MANY":
+        yield first, body
+        return
+    process, _, number = first.rpartition("/")
+    ended = int.from_bytes(body[1:5], "big")
+    for n, part in enumerate(parts(body, 5)):
+        is_claim = n >= ended
+        yield (
+            f"{process}/{int(number) + n}",
+            b"T" + len(part).to_bytes(4, "big") + part if is_claim else part,
+        )
 
 
 class Findings(NamedTuple):

@@ -7,14 +7,15 @@ the label that the file has too.
 
 import marshal
 import os
+import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from worq.backend import Ticket
+from worq.backend import Ending, Ticket
 from worq.clock import Clock
 from worq.const import DEFAULT, MESSAGE_BYTES_MAX, Sentinel, State
 from worq.errors import BackendUnavailable, QueueClosed
@@ -55,27 +56,45 @@ class Log:
             folder / f"{process}.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600
         )
         self._numbers = count(first)
+        self._lock = threading.Lock()
 
     def ask(self, queue: str, act: tuple[Any, ...], call: Callable[[], R]) -> R:
-        number = next(self._numbers)
-        self._write((number, queue, time.monotonic_ns(), act))
-        label.text = f"{self.process}/{number}"
+        return self.ask_many(queue, [act], call, lambda answer: [answer])
+
+    def ask_many(
+        self,
+        queue: str,
+        acts: Sequence[tuple[Any, ...]],
+        call: Callable[[], R],
+        answers_of: Callable[[R], Sequence[object]],
+    ) -> R:
+        """Operations in bulk, each with a number of its own; the label says how many there are."""
+        with self._lock:
+            numbers = [next(self._numbers) for _ in acts]
+        called_ns = time.monotonic_ns()
+        self._write(*((n, queue, called_ns, act) for n, act in zip(numbers, acts, strict=True)))
+        label.text = f"{self.process}/{numbers[0]}" + (f"+{len(acts)}" if len(acts) > 1 else "")
         try:
             answer = call()
         except QueueClosed:
-            self._write((number, time.monotonic_ns(), "closed", None))
+            self._ended(numbers, "closed")
             raise
         except BackendUnavailable as error:
-            self._write((number, time.monotonic_ns(), error.outcome, None))
+            self._ended(numbers, error.outcome)
             raise
         finally:
             label.text = ""
-        self._write((number, time.monotonic_ns(), "answered", plain(answer)))
+        self._ended(numbers, "answered", answers_of(answer))
         return answer
 
-    def _write(self, record: tuple[Any, ...]) -> None:
-        data = marshal.dumps(record)
-        os.write(self._file, len(data).to_bytes(LENGTH_BYTES) + data)
+    def _ended(self, numbers: Sequence[int], how: str, answers: Sequence[object] = ()) -> None:
+        now_ns = time.monotonic_ns()
+        replies = [plain(answer) for answer in answers] or [None] * len(numbers)
+        self._write(*((n, now_ns, how, each) for n, each in zip(numbers, replies, strict=True)))
+
+    def _write(self, *records: tuple[Any, ...]) -> None:
+        lines = map(marshal.dumps, records)
+        os.write(self._file, b"".join(len(data).to_bytes(LENGTH_BYTES) + data for data in lines))
 
     def close(self) -> None:
         os.close(self._file)
@@ -152,9 +171,39 @@ class WitnessQueue(JournalQueue):
         submit = super()._submit
         return self._ask(act, lambda: submit(task, message, args, outcome))
 
-    def _claim(self, timeout_ms: int | None) -> Claim | None:
-        claim = super()._claim
-        return self._ask(("claim", timeout_ms), lambda: claim(timeout_ms))
+    def _claim_many(self, limit: int, timeout_ms: int | None) -> list[Claim]:
+        """Of single claims too."""
+        assert limit == 1, "no client here claims in advance"
+        claim_many = super()._claim_many
+        return Here.log.ask_many(
+            self.name,
+            [("claim", timeout_ms)],
+            lambda: claim_many(1, timeout_ms),
+            lambda claims: claims or [None],
+        )
+
+    def _finish_many(
+        self, endings: Sequence[Ending], claims: int
+    ) -> tuple[list[Finished], list[Claim]]:
+        assert claims <= 1, "no client here claims in advance"
+        acts = [
+            (
+                "finish",
+                each.task_id,
+                each.outcome.kind,
+                each.outcome.message,
+                each.retention_ms,
+                _plain(each.token),
+            )
+            for each in endings
+        ]
+        finish_many = super()._finish_many
+        return Here.log.ask_many(
+            self.name,
+            [*acts, *[("claim", 0)] * claims],
+            lambda: finish_many(endings, claims),
+            lambda answers: [*answers[0], *answers[1], *[None] * (claims - len(answers[1]))],
+        )
 
     def _finish(
         self, task_id: str, outcome: Outcome, retention_ms: int | None, token: Token | None
