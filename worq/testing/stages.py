@@ -212,8 +212,8 @@ def _parallel(subject: Subject) -> Iterable[str]:
         raise Broken(failures[program], ATOMIC)
 
     example()
-    if counts["overlapping"] < counts["holds"] // 4:
-        raise Broken(f"hardly anything happened at the same time: {dict(counts)}")
+    if counts["holds"] and not counts["overlapping"]:  # how much does depends on how busy the machine is
+        raise Broken(f"nothing happened at the same time: {dict(counts)}")
     return (ATOMIC,)
 
 
