@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pexpect
@@ -253,6 +254,28 @@ def test_hup_drains_and_starts_again_with_the_same_process_id(
         assert said.wait(SECONDS)
         worker.kill(signal.SIGTERM)
         assert worker.end() == 0
+
+
+def test_hup_again_while_it_starts_again_does_not_end_it(
+    app: Path, redis_url: str, first: worq.Broker
+) -> None:
+    over = threading.Event()
+    with running(app, "app:make", "--url", redis_url) as worker:
+
+        def hang_up() -> None:  # again and again, wherever it is
+            while not over.wait(0.005):
+                worker.kill(signal.SIGHUP)
+
+        worker.until(READY)
+        hanging_up = threading.Thread(target=hang_up)
+        hanging_up.start()
+        try:
+            worker.until(READY)
+        finally:
+            over.set()
+            hanging_up.join()
+        assert first.queue().say("hello").wait(SECONDS)
+        assert worker.process.poll() is None
 
 
 def test_a_file_that_changes_reloads_it_even_if_it_could_not_be_loaded(

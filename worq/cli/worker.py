@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from worq.masking import masked
 from worq.pool import process, thread
 from worq.pool.arguments import TASKS_MAX, WORKERS_MAX
 from worq.pool.feed import Ledger
+from worq.urls import is_process_local
 
 # A claim that waits is woken by a stop; so this need not be short.
 CLAIM_S = 60.0
@@ -218,6 +220,8 @@ def worker(
     if check:
         _check(plan)
         return
+    # What is there when nobody listens, also in the command that this one becomes: or a second HUP would end it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     foreman = Foreman(drain_s)
     with ExitStack() as stack:
         stack.enter_context(foreman.listening())
@@ -264,6 +268,8 @@ def _work(plan: _Plan, foreman: Foreman, *, reload: bool) -> Ending:
         start()
         names = ", ".join(broker.name for broker in brokers)
         _log.info("%s the tasks of %s [%s]", plan.crew, masked(brokers[0].url), names)
+        if is_process_local(brokers[0].url):
+            _log.warning("it means another queue in each process: only this one gives it tasks")
 
     try:
         ending = foreman.run(pool, start_and_say)

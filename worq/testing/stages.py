@@ -212,7 +212,9 @@ def _parallel(subject: Subject) -> Iterable[str]:
         raise Broken(failures[program], ATOMIC)
 
     example()
-    if counts["holds"] and not counts["overlapping"]:  # how much does depends on how busy the machine is
+    if (
+        counts["holds"] and not counts["overlapping"]
+    ):  # how much does depends on how busy the machine is
         raise Broken(f"nothing happened at the same time: {dict(counts)}")
     return (ATOMIC,)
 
