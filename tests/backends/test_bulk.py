@@ -160,7 +160,7 @@ class TestFinishing:
     @pytest.mark.spec("ENV-BULK-1", "FIN-4", "ENV-WAIT-2")
     def test_each_tells_who_waits_for_it(self, queue: AbstractTaskQueue, start: Start) -> None:
         claims = claimed(queue, "a", "b", "c")
-        calls = [start(lambda task_id=each.id: queue.pop(task_id, None)) for each in claims[1:]]
+        calls = [start(partial(queue.pop, each.id, None)) for each in claims[1:]]
         assert all(call.sleeps() for call in calls)
         queue.finish_many([finishing(each) for each in claims])
         assert [call.answer() for call in calls] == [DONE] * 2
