@@ -13,6 +13,7 @@ import redis
 
 from worq.queue.redis.keys import keys_of
 from worq.testing.driver import Bulk, Do
+from worq.testing.exhaustive import RETENTION_MS
 from worq.testing.gate import Gate
 from worq.testing.histories import Act, Lane, Wait, as_lanes, by_client, operation_of, singles
 from worq.testing.journal import JournalQueue, label, replay, take_journal
@@ -137,17 +138,21 @@ class _Fight:
         self.done.append(act)
 
     def _is_answered(self) -> bool:
-        """Is what `held` waits for there, if it has not got it already?"""
+        """Is what `held` waits for there for certain, if it has not got it already?"""
         if not isinstance(self._duel.held, Wait):
             return True
         operation = operation_of(self._duel.held)
-        state = _state_after(EMPTY, self._duel.prefix)
+        before = _state_after(EMPTY, self._duel.prefix)
         if isinstance(operation, ops.Pop) and operation.incarnation is None:
-            task = find(state, operation.id)
+            task = find(before, operation.id)
             operation = operation._replace(incarnation=task and task.incarnation)
         assert operation is not None
-        state = _state_after(state, (*self.done, self._duel.other))
-        return step(state, operation, now_ms=0).reply is not None
+        acts = (*self.done, self._duel.other)
+        # The server's clock goes on: a retention may pass anywhere in between.
+        states = [_state_after(before, acts, pause_at=n) for n in range(len(_singles(acts)) + 1)]
+        return all(
+            step(state, operation, now_ms=RETENTION_MS).reply is not None for state in states
+        )
 
     def _ends(self) -> Act:
         """What ends the wait of `held`."""
@@ -157,12 +162,18 @@ class _Fight:
         return Do(ops.Submit("y", inc(98), b"y"))
 
 
-def _state_after(state: State, acts: Sequence[Act]) -> State:
-    for act in acts:
-        for each in singles(act) if isinstance(act, Bulk) else [act]:
-            operation = operation_of(each)
-            if operation is not None:
-                state = step(state, operation, now_ms=0).state
+def _singles(acts: Sequence[Act]) -> list[ops.Operation]:
+    each = [act for lot in acts for act in (singles(lot) if isinstance(lot, Bulk) else [lot])]
+    return [operation for act in each if (operation := operation_of(act)) is not None]
+
+
+def _state_after(state: State, acts: Sequence[Act], *, pause_at: int | None = None) -> State:
+    """What the model has after them, if a retention passes before the operation of that number."""
+    now_ms = 0
+    for number, operation in enumerate(_singles(acts)):
+        if number == pause_at:
+            now_ms = RETENTION_MS
+        state = step(state, operation, now_ms=now_ms).state
     return state
 
 
