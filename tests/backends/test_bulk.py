@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 import pytest
@@ -123,6 +124,46 @@ class TestFinishing:
         assert answers == [Finished(True, "d"), Finished(False), Finished(True)]
         assert claims == []
         assert [queue.status(task_id) for task_id in "abd"] == [None, COMPLETED, ENQUEUED]
+
+    @pytest.mark.spec("ENV-BULK-1", "FIN-1", "FIN-2", "FIN-3", "FIN-4")
+    def test_each_finish_does_what_it_would_alone(self, queue: AbstractTaskQueue) -> None:
+        a, b, c, d = claimed(queue, "a", "b", "c", "d")
+        queue.submit(Request("i", ignore_result=True, attempts=2), b"")
+        queue.submit(Request("e", ignore_result=True, attempts=2), b"", {"d": None})
+        i = queue.claim(0)
+        assert i is not None
+        finishings = [
+            Finishing("a", b"for ever", inf, a.token),
+            Finishing("b", b"late", 60, Token(b.token.incarnation, b.token.start + 1)),
+            finishing(i),
+            finishing(c, failed=True),
+            finishing(b),
+            finishing(d),
+            Finishing("absent", b"", 60),
+        ]
+        accepted = Finished(True)
+        refused = Finished(False)
+        assert queue.finish_many(finishings) == (
+            [accepted, refused, accepted, accepted, accepted, Finished(True, "e"), refused],
+            [],
+        )
+        assert [queue.status(each) for each in "abcdi"] == [COMPLETED] * 3 + [None] * 2
+        e = queue.claim(0)
+        assert e is not None
+        assert e.arguments == {"d": DONE}
+        queue.submit(Request("f"), b"")
+        assert queue.finish_many([finishing(e), finishing(a)]) == ([accepted, refused], [])
+        queue.purge()
+        popped = queue.pop_many([(task_id, None) for task_id in "abc"])
+        assert popped == [Outcome("result", b"for ever"), DONE, Outcome("failure", b"done")]
+
+    @pytest.mark.spec("ENV-BULK-1", "FIN-4", "ENV-WAIT-2")
+    def test_each_tells_who_waits_for_it(self, queue: AbstractTaskQueue, start: Start) -> None:
+        claims = claimed(queue, "a", "b", "c")
+        calls = [start(partial(queue.pop, each.id, None)) for each in claims[1:]]
+        assert all(call.sleeps() for call in calls)
+        queue.finish_many([finishing(each) for each in claims])
+        assert [call.answer() for call in calls] == [DONE] * 2
 
     @pytest.mark.spec("ENV-BULK-1", "ENV-BULK-3")
     def test_the_next_claim_comes_after_them(self, queue: AbstractTaskQueue) -> None:

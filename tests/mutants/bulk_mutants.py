@@ -11,6 +11,7 @@ PARTS = LUA + "bulk.lua"
 CLAIMING = LUA + "claiming.lua"
 SUBMIT_MANY = LUA + "submit_many.lua"
 FINISH_MANY = LUA + "finish_many.lua"
+FINISHING = LUA + "finishing_plain.lua"
 POP_MANY = LUA + "pop_many.lua"
 MEMORY_TASKS = "queue/memory/tasks.py"
 MEMORY_QUEUE = "queue/memory/taskqueue.py"
@@ -38,6 +39,16 @@ BULKS: tuple[Mutant, ...] = (
     Mutant("AdvanceJumpsTheQueue", CLAIMING, "    call('LPUSH', from, entry)\n", "    call('LPUSH', keys.ready, entry)\n", "ENV-BULK-3 CLM-1", "scripts of many", "keeps_its_place"),
     Mutant("OnlyTheLastIsKeptCount", CLAIMING, "starts_left = starts_left + 1", "starts_left = 1", "ENV-REDIS-5", "scripts of many", "would_expire"),
     Mutant("OneTooMany", CLAIMING, "until claims == limit or not goes_on()", "until claims > limit or not goes_on()", "ENV-BULK-1", "bulks"),
+    Mutant("FinishedTwiceInOneBulk", FINISHING, "if met[id] or record and reserved[n]", "if record and reserved[n]", "ENV-BULK-1 FIN-1", "bulks"),
+    Mutant("ABulkEndsForNobody", FINISHING, "if met[id] or record and reserved[n] and dependent_of(id, incarnation(record)) then", "if met[id] then", "ENV-BULK-1 FIN-2", "bulks"),
+    Mutant("ABulkKeepsTheIgnored", FINISHING, "if ignores(record) then -- [FIN-3]", "if false then", "ENV-BULK-1 FIN-3", "bulk", "would_alone"),
+    Mutant("ABulkLeavesTheIgnored", FINISHING, "  if #ignored > 0 then call('HDEL', keys.claimed, unpack(ignored)) end\n", "", "ENV-BULK-1 FIN-3", "bulk", "would_alone"),
+    Mutant("ABulkLeavesLeases", FINISHING, "  call('ZREM', keys.leases, unpack(ends)) -- a server that is full refuses to begin with what adds [ENV-REDIS-9]\n", "", "ENV-BULK-1 FIN-4", "scripts of many", "TestKeys"),
+    Mutant("ABulkCountsStartsLeft", FINISHING, "    if start < attempts then kept_by = kept_by - 1 end\n", "", "ENV-REDIS-5", "scripts of many", "TestKeys"),
+    Mutant("ABulkKeepsForEverOrNot", FINISHING, "        kept_by = kept_by + 1\n", "", "ENV-REDIS-5", "scripts of many", "TestKeys"),
+    Mutant("ABulkLeavesArguments", FINISHING, "  if #arguments > 0 then call('HDEL', keys.taken, unpack(arguments)) end\n", "", "ENV-REDIS-5", "scripts of many", "TestKeys"),
+    Mutant("ABulkIsRetainedALittleLonger", FINISHING, "= queue.now + retention, id", "= queue.now + retention + 1, id", "FIN-4 TIM-5", "bulk", "no_time"),
+    Mutant("ABulkTellsNobody", FINISHING, "    if waited_for then tell(ends[n]) end\n", "", "FIN-4 ENV-WAIT-2", "bulk", "TestFinishing", needs="threads"),
     Mutant("ClaimsBehindNothing", FINISH_MANY, "if whole and limit > 0 then whole = goes_on() and claim() end\n", "", "ENV-BULK-1", "bulks"),
     Mutant("NoBoundInNumber", PARTS, "return queue.changed < RECORDS_MAX and answered_bytes", "return answered_bytes", "ENV-REDIS-4", "scripts of many", "TestBounds"),
     Mutant("NoBoundInBytes", PARTS, " and answered_bytes < BYTES_MAX", "", "ENV-BULK-1", "scripts of many", "carry"),

@@ -221,6 +221,7 @@ SCRIPTS: tuple[Mutant, ...] = (
            "ENV-REDIS-8", "bounds", "takes_no_time"),
     Mutant("KeysStay", PRELUDE, "call('UNLINK', META, keys.claimed, keys.leases, keys.retained, keys.taken)", "call('UNLINK', keys.claimed, keys.leases, keys.retained, keys.taken)",
            "ENV-REDIS-5", "exhaustive"),
+    Mutant("WhatHasEndedWaits", CLAIM, "queue.waits = not queue.stale", "queue.waits = true", "ENV-REDIS-5", "keys", "they_expire_physically"),
     Mutant("NoPhysicalExpiry", PRELUDE, "elseif queue.kept == 0 then", "elseif false then", "ENV-REDIS-5", "keys", "they_expire_physically"),
     Mutant("PhysicalExpiryOfTheKept", PRELUDE, "elseif queue.kept == 0 then", "elseif true then", "ENV-REDIS-5", "keys", "do_not_expire_physically"),
     Mutant("PhysicalExpiryOfTheWaiting", PRELUDE, "    if queue.ttl then\n      for", "    if false then\n      for", "ENV-REDIS-5 TIM-7", "keys", "TestKeys", pitfall="waiting tasks"),

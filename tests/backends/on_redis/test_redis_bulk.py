@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 import pytest
@@ -249,6 +250,23 @@ class TestKeys:
         queue.finish_many(finishings(claims[2:]))
         assert raw.ttl(KEY) > 0
         queue.pop_many([("a", None), ("b", None)])
+        assert raw.ttl(KEY) > 0
+
+    @pytest.mark.spec("ENV-REDIS-5")
+    def test_finishes_of_many_leave_what_each_of_them_would(
+        self, queue: TaskQueue, raw: Any
+    ) -> None:
+        completed(queue, ["x"])
+        queue.submit_many(submissions(["a"]))
+        submit(queue, "b", "x", attempts=2)
+        a, b = queue.claim_many(2, 0)
+        assert raw.hlen(f"{KEY}:taken") == 1
+        queue.finish_many([Finishing("a", b"", inf, a.token), Finishing("b", b"", 60, b.token)])
+        assert raw.exists(f"{KEY}:taken", f"{KEY}:leases") == 0
+        assert raw.hget(KEY, "kept") == b"1"
+        assert raw.ttl(KEY) == -1
+        queue.pop("a", 0)
+        assert raw.hget(KEY, "kept") == b"0"
         assert raw.ttl(KEY) > 0
 
 

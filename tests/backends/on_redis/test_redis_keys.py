@@ -112,6 +112,13 @@ class TestKeys:
             q.release("a"),
             q.claim(0),
         ),
+        "claimed before one that has ended": lambda q: (
+            [submit(q, task_id) for task_id in "abcd"],
+            q.discard("c"),
+            q.discard("d"),
+            q.claim(0),
+            q.claim(0),
+        ),
         "finished anew": lambda q: (submit(q, "a", attempts=2), q.claim(0), q.finish("a", b"", 10)),
     }
 

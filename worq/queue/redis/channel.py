@@ -58,7 +58,9 @@ class Channel:
         """
         self.may_be_done = False
         self._look()
-        data = b"".join(_pack(tuple(command)) for command in commands)
+        data = _pack(tuple(commands[0]))
+        if len(commands) > 1:
+            data += b"".join(_pack(tuple(command)) for command in commands[1:])
         try:
             self._connection.send_packed_command([data], check_health=False)
             self.may_be_done = True

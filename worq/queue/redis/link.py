@@ -65,7 +65,9 @@ class Link:
         self._contact = Contact(self._where)
         self._idle: dict[bool, list[Channel]] = {False: [], True: []}  # by `Channel.is_prompt`
         self._busy: set[Channel] = set()
-        self._changed = threading.Condition()
+        # Its lock is entered by itself, and only those are notified who can be there: each call takes and gives.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._counted = 0  # of those that are busy, see `_counts`
 
     # Calls
@@ -210,7 +212,7 @@ class Link:
     def take(self, *, waits: bool = False) -> Channel:
         is_prompt = not waits and bounds.until_s() is not None
         limit = self._target.connections_max
-        with self._changed:
+        with self._lock:
             if limit is not None and not waits and not is_prompt:
                 self._changed.wait_for(lambda: self._counted < limit or self.closed.is_set())
             if self.closed.is_set():
@@ -231,7 +233,7 @@ class Link:
         )
 
     def give(self, channel: Channel) -> None:
-        with self._changed:
+        with self._lock:
             self._busy.discard(channel)
             self._counted -= _counts(channel)
             idle = self._idle[channel.is_prompt]
@@ -241,7 +243,7 @@ class Link:
                 idle.append(channel)
             if self.closed.is_set():
                 self._changed.notify_all()
-            else:
+            elif self._target.connections_max is not None:
                 self._changed.notify()
 
     # Waking, closing, forking

@@ -83,6 +83,7 @@ if claims > 0 then
   end
   if call('LLEN', keys.ready) > 0 or queue.stale and call('LLEN', keys.front) > 0 then
     wake_claim() -- pass the baton on
+    queue.waits = not queue.stale
   else
     call('DEL', keys.wake)
   end

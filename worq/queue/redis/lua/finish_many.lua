@@ -19,7 +19,12 @@ local function claim() -- was one made, or found that there is none?
   return claims > 0 or not stopped
 end
 
-for at = 5, #ARGV, 5 do
+local begin = 5
+if #ARGV > 9 then
+  -- include: finishing_plain
+end
+
+for at = begin, #ARGV, 5 do
   whole = goes_on()
   if not whole then break end
   local id, token, kind, message, retention = unpack(ARGV, at, at + 4)

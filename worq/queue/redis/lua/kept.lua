@@ -15,9 +15,12 @@ local function end_lease(id, record) -- of a record that is about to be dropped 
   queue.changed = queue.changed + 1
 end
 
+local function completed(record, kind, source, message) -- the record of what has ended so
+  return 'C' .. sub(record, 2, 3) .. '-' .. sub(record, 5, 43) .. kind .. pack('>I4', #source) .. source .. message
+end
+
 local function complete(id, record, kind, source, message, retention)
-  call('HSET', keys.claimed, id, 'C' .. sub(record, 2, 3) .. '-' .. sub(record, 5, 43)
-    .. kind .. pack('>I4', #source) .. source .. message)
+  call('HSET', keys.claimed, id, completed(record, kind, source, message))
   if retention == FOREVER then keep(1) else call('ZADD', keys.retained, retention + queue.now, id) end
 end
 

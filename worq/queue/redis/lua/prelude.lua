@@ -43,6 +43,7 @@ local queue = {
   manual = ARGV[1] ~= '',
   now = tonumber(ARGV[1]),
   changed = 0, -- records, by this script
+  waits = false, -- this script knows that a task waits, and is about to end
 }
 
 if not queue.manual then
@@ -56,7 +57,7 @@ end
 
 -- After a change: drop the keys of an empty queue, or have them expire if all of their records would. [ENV-REDIS-5]
 local function seal()
-  if queue.work or call('HLEN', keys.waiting) > 0 then
+  if queue.work or queue.waits or call('HLEN', keys.waiting) > 0 then
     if queue.ttl then
       for _, key in ipairs({ META, keys.claimed, keys.leases, keys.retained, keys.taken }) do call('PERSIST', key) end
       call('HDEL', META, 'ttl')

@@ -54,6 +54,7 @@ if missing > 0 then
   call('HSET', keys.args, inc, (fails and '-' or 'p') .. decimal(missing))
 else
   enqueue(id, inc)
+  queue.waits = true
 end
 if list ~= '' then
   local binding = cascade()
