@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 import pytest
+import redis
 
 from tests.backends.calls import Call
 from tests.backends.on_redis.cases import KEY, claim, complete, submit
@@ -377,3 +378,16 @@ def _with_token(submission: Submission) -> Submission:
     assert isinstance(request, Request)
     token = Token(request.id.encode() * 16)
     return submission._replace(result=request._replace(token=token))
+
+
+@pytest.mark.spec("ENV-BULK-1")
+def test_a_record_that_is_broken_costs_no_other_task(queue: TaskQueue, raw: redis.Redis) -> None:
+    queue.submit_many(submissions(["a", "b", "broken", "c", "d"]))
+    raw.hset(f"{KEY}:waiting", "broken", "E")
+    assert [each.id for each in queue.claim_many(SOME, 0)] == ["a", "b"]
+    with pytest.raises(redis.ResponseError):
+        queue.claim_many(SOME, 0)  # alone, as it would be by `claim`
+    assert [each.id for each in queue.claim_many(SOME, 0)] == ["c", "d"]
+    raw.hdel(f"{KEY}:waiting", "broken")
+    for task_id in "abcd":
+        queue.discard(task_id)

@@ -28,6 +28,10 @@ repeat
 
   local id = sub(entry, 17)
   local record = call('HGET', keys.waiting, id)
+  if claims > 0 and #(record or '') < 43 then -- it must not end this script, whose claims are not written yet
+    call('LPUSH', from, entry)
+    break
+  end
   local inc, start, attempts, lease = incarnation(record), numbers(record)
   start = start + 1
   local token, last = inc .. pack('>I3', start), start == attempts
