@@ -51,6 +51,9 @@ POOL: tuple[Mutant, ...] = (
     Mutant("AllIdleWorkersLook", LOOKOUT, "lambda: self._closed.is_set() or (self._idle and queue not in self._unseen)", "lambda: self._closed.is_set() or self._idle", "ENV-POOL-25", "feeds", "one_is_told", needs="threads"),
     Mutant("QueueIsWatchedOnce", LOOKOUT, "                    self._unseen.discard(queue)\n", "                    pass\n", "ENV-POOL-25", "feeds", "told_of_a_task_of_any", needs="threads"),
     Mutant("ClaimsForNobody", LOOKOUT, "                is_ready = self._brokers[queue].await_ready(None)\n", "                is_ready = self._brokers[queue].claim(None) is not None\n", "ENV-POOL-25", "feeds", "one_worker_waits", needs="threads"),
+    Mutant("OneQueueStopsTheOthers", FEED, "                errors[name] = error\n", "                raise\n", "ENV-POOL-25", "feeds", "keeps_nobody_from_the_others", needs="crash"),
+    Mutant("FailingQueueComesFirst", FEED, "                self._ledger.first = (index + 1) % count  # it may have taken long\n", "", "ENV-POOL-25", "feeds", "looked_at_last", needs="crash"),
+    Mutant("FailingQueueIsEmpty", FEED, "        if errors:\n            raise next(iter(errors.values()))\n", "", "ENV-POOL-25 ENV-POOL-5", "feeds", "burst_is_not_over", needs="crash"),
     # what is in hand
     Mutant("NoClaimWithTheOutcome", SHIFT, "wanted = 0 if self._stopping.is_set() else hand.wanted", "wanted = 0", "ENV-POOL-27", "hand", "together_with_the_next"),
     Mutant("ClaimsAfterStop", SHIFT, "wanted = 0 if self._stopping.is_set() else hand.wanted", "wanted = hand.wanted", "ENV-POOL-27 ENV-POOL-3", "hand", "when_a_pool_stops", needs="threads"),
