@@ -175,6 +175,66 @@ def test_an_error_while_nobody_looks_is_met_by_who_looks(
     feed.close()
 
 
+@pytest.mark.spec("ENV-POOL-5", "ENV-POOL-25")
+def test_a_queue_that_cannot_be_claimed_from_keeps_nobody_from_the_others(
+    brokers: list[Broker], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> Any:
+        raise RuntimeError("planted")
+
+    own = brokers[0].claim
+    monkeypatch.setattr(brokers[0], "claim", fail)
+    monkeypatch.setattr(brokers[0], "await_ready", fail)
+    feed = Feed(brokers)
+    submit(brokers[0], 1)
+    submit(brokers[1], 2)
+    submit(brokers[2], 1)
+    assert None not in [feed.claim(0) for _ in range(3)]
+    assert caplog.text.count("nothing can be claimed from") == 1
+    with pytest.raises(RuntimeError, match="planted"):
+        feed.claim(0)
+    monkeypatch.setattr(brokers[0], "claim", own)
+    assert feed.claim(0) is not None
+    feed.close()
+
+
+@pytest.mark.spec("ENV-POOL-25")
+def test_a_queue_that_cannot_be_claimed_from_is_looked_at_last(
+    brokers: list[Broker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    for number, broker in enumerate(brokers):
+
+        def claim(_: object, number: int = number) -> Any:
+            looked.append(number)
+            if number == 1:
+                raise RuntimeError("planted")
+
+        monkeypatch.setattr(broker, "claim", claim)
+    feed = Feed(brokers)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="planted"):
+            feed.claim(0)
+    assert looked == [0, 1, 2, 2, 0, 1]
+    feed.close()
+
+
+@pytest.mark.spec("ENV-POOL-25")
+def test_a_burst_is_not_over_while_a_queue_cannot_be_claimed_from(
+    brokers: list[Broker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> Any:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(brokers[0], "claim", fail)
+    ledger = Ledger(burst=True)
+    feed = Feed(brokers, ledger)
+    with pytest.raises(RuntimeError, match="planted"):
+        feed.claim(0)
+    assert not ledger.is_spent
+    feed.close()
+
+
 def test_who_waited_and_got_a_task_has_it_while_another_still_looks(
     brokers: list[Broker], start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -410,7 +410,7 @@ def test_outcome_that_cannot_be_stored_in_time_is_given_up(
         value_of(deferred)
     lost[0] = False
     assert value_of(call(broker.queue().give, "b", 2)) == 2
-    assert "given up: a" in caplog.text
+    assert "given up: give [a]" in caplog.text
 
 
 # Heartbeats.

@@ -129,13 +129,13 @@ class Crew(Shift):
         """Claim a task as soon as a worker is free, for that one or for the next."""
         try:
             while self._desk.wait_for_free(self._stopping):
-                claims = self._next()
-                if not claims:
+                claim = self._next()
+                if claim is None:
                     break
-                for claim in claims:
-                    task = self._work.glance(claim)
-                    self._keeper.hold(task)
-                    self._desk.fill(Job(claim, task))
+                task = self._work.glance(claim)
+                if not self._holds(task):
+                    break
+                self._desk.fill(Job(claim, task))
         finally:
             self._desk.close()
 
@@ -167,7 +167,7 @@ class Crew(Shift):
 
     def _settle(self, task: FunctionTask, act: Callable[[bool], object]) -> None:
         try:
-            self._store([task], act)
+            self._store(task, act)
         except Exception:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
             _log.exception("given up: %s [%s]", task.name, task.id)
         finally:

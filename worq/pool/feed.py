@@ -1,5 +1,6 @@
 """What a pool claims from: several queues in turn, or only so many tasks, or until there are none."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from worq.values import Claim, Token
 TURN_S = 0.25
 # How often a burst looks whether the tasks that still run have made others ready.
 BURST_S = 0.1
+
+_log = logging.getLogger(__name__)
 
 
 class _Running:
@@ -146,6 +149,7 @@ class Feed(Broker):
         self._ledger = Ledger() if ledger is None else ledger
         self._closed = threading.Event()
         self._lookout = Lookout(self._brokers, self._closed)
+        self._failing: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -207,15 +211,36 @@ class Feed(Broker):
         if not self._ledger.turn.acquire(timeout=TURN_S):
             return None if told is None else self._look_at(told)
         try:
-            count = len(self._brokers)
-            for step in range(count):
-                claim = self._look_at((self._ledger.first + step) % count)
-                if claim is not None:
-                    return claim
-            self._ledger.found_nothing()
+            return self._look_around()
         finally:
             self._ledger.turn.release()
+
+    def _look_around(self) -> Claim | None:
+        """Look at each queue. One that raises keeps nobody from the others. [ENV-POOL-25] `turn` is held."""
+        count, first = len(self._brokers), self._ledger.first
+        errors: dict[str, Exception] = {}
+        for index in [(first + step) % count for step in range(count)]:
+            name = self._brokers[index].name
+            try:
+                claim = self._look_at(index)
+            except Exception as error:  # noqa: BLE001 - raised below, or logged
+                errors[name] = error
+                self._ledger.first = (index + 1) % count  # it may have taken long
+                continue
+            self._failing.discard(name)
+            if claim is not None:
+                self._log_once(errors)
+                return claim
+        if errors:
+            raise next(iter(errors.values()))
+        self._ledger.found_nothing()
         return None
+
+    def _log_once(self, errors: dict[str, Exception]) -> None:
+        """Nobody else tells of them, while other queues have tasks."""
+        for name in errors.keys() - self._failing:
+            _log.warning("nothing can be claimed from %r, others go on: %r", name, errors[name])
+            self._failing.add(name)
 
     def _look_at(self, index: int, timeout: float | None = 0) -> Claim | None:
         claim = self._brokers[index].claim(timeout)

@@ -6,7 +6,8 @@ Source: SPEC.md, section 9.
 import logging
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +16,6 @@ from worq.bounds import calls_within
 from worq.clock import Clock
 from worq.core import Broker
 from worq.errors import BackendUnavailable
-from worq.pool.hand import Hand
 from worq.pool.presence import Presence
 from worq.task import FunctionTask
 
@@ -27,9 +27,7 @@ RETRY_MS = 1_000
 # When a heartbeat is due its lease stands for 5 s at least: so long that one over a connection that has gone silent
 # is sent twice, and once more after it was given up. [ENV-POOL-21]
 BEAT_S = 2.0
-# What is in a hand is stored soon or later: heartbeats must not wait for it.
-RELIEF_S = 1.0
-# All of them together, at the drain deadline.
+# All of them together, at the drain deadline, with those that come late.
 RELEASES_S = 2.0
 # Of claims that could not be released.
 SHOWN_MAX = 10
@@ -69,7 +67,7 @@ class Keeper:
         self._workers = workers
         self._held: dict[Token, _Held] = {}
         self._limited: dict[Token, _Limited] = {}
-        self._hands: list[Hand] = []
+        self._claiming = 0
         self._drain_at_ms: int | None = None
         self._is_out_of_contact = False
         self._wakes_ms = math.inf
@@ -86,42 +84,46 @@ class Keeper:
                 self._limited[task.token] = _Limited(task, late_ms)
                 self._wake_by(late_ms)
 
-    def hold(self, task: FunctionTask) -> None:
-        """A worker has begun a task."""
-        if task.is_forgotten:
-            return  # there is no claim to keep
-        rate_ms = checks.milliseconds(task.heartrate)
-        now_ms = self._clock.now_ms()
-        due_ms = now_ms + rate_ms
+    @contextmanager
+    def claiming(self) -> Generator[None]:
+        """A worker may get a claim within the block, and holds it or gives it back at its end."""
         with self._changed:
+            self._claiming += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._claiming -= 1
+                if self._is_late(self._clock.now_ms()):
+                    self._changed.notify_all()
+
+    def hold(self, task: FunctionTask) -> bool:
+        """A worker is about to begin a task. False if it must not: the drain deadline has passed. [ENV-POOL-28]"""
+        rate_ms = checks.milliseconds(task.heartrate)
+        with self._changed:
+            now_ms = self._clock.now_ms()
+            if self._is_late(now_ms):
+                return False
+            if task.is_forgotten:
+                return True  # there is no claim to keep
+            due_ms = now_ms + rate_ms
             self._held[task.token] = _Held(task, rate_ms, due_ms)
             self._wake_by(due_ms)
             if (look_ms := self._presence.look_ms(now_ms, self._held)) is not None:
                 self._wake_by(look_ms)
+            return True
 
-    def ending(self, tasks: Sequence[FunctionTask]) -> None:
-        """A worker is about to store their outcomes, and to say so if a claim is lost."""
+    def ending(self, task: FunctionTask) -> None:
+        """A worker is about to store its outcome, and to say so if the claim is lost."""
         with self._changed:
-            for task in tasks:
-                if (held := self._held.get(task.token)) is not None:
-                    held.is_ending = True
+            if (held := self._held.get(task.token)) is not None:
+                held.is_ending = True
 
     def drop(self, task: FunctionTask) -> None:
         """A worker has ended it."""
         with self._changed:
             self._held.pop(task.token, None)
             self._limited.pop(task.token, None)
-
-    def watch(self, hand: Hand) -> None:
-        """A worker has begun to work, with this in hand."""
-        with self._changed:
-            self._hands.append(hand)
-
-    def look_by(self, at_ms: int | None) -> None:
-        """A worker has something in hand, which is to be taken from it then."""
-        with self._changed:
-            if at_ms is not None:
-                self._wake_by(at_ms)
 
     def leave(self) -> None:
         """A worker has ended itself."""
@@ -144,28 +146,39 @@ class Keeper:
         unsubscribe = self._clock.subscribe(self._look_again)
         try:
             while (due := self._wait()) is not None:
-                if self._beat_all(due) and self._relieve():
+                if self._beat_all(due):
                     self._sign()
-                else:
-                    self._put_off_hands()
         finally:
             unsubscribe()
             self._presence.leave()
 
     def release_all(self) -> None:
-        """Give back what workers still hold, as far as the server can be reached soon. [ENV-POOL-3]"""
-        left: list[FunctionTask] = []
+        """Give back what workers still hold, as far as the server can be reached soon. [ENV-POOL-3]
+
+        Then leave as much time to workers that are getting a claim, for them to give it back. [ENV-POOL-28]
+        """
+        with self._changed:
+            left = [held.task for held in self._held.values()]
         try:
             with calls_within(RELEASES_S):
-                for hand in self._hands:
-                    self._empty(hand)
-                with self._changed:
-                    left += [held.task for held in self._held.values()]
                 while left:
                     self._release(left[-1])
                     left.pop()
         except BackendUnavailable as error:
             _log.warning("not released, left to their leases: %s: %s", _names(left), error)
+        with self._changed:
+            self._changed.wait_for(lambda: self._claiming == 0, RELEASES_S)
+
+    def give_back(self, task: FunctionTask) -> None:
+        """A worker has got it too late to begin it. [ENV-POOL-28]"""
+        _log.warning("not begun by the drain deadline: %s [%s]", task.name, task.id)
+        if task.is_forgotten:
+            return  # there is no claim to give back
+        try:
+            with calls_within(RELEASES_S):
+                self._broker.release(task)
+        except Exception as error:  # noqa: BLE001 - it is logged; the lease does the same, later
+            _log.warning("not released, left to its lease: %s: %r", _names([task]), error)
 
     def _look_again(self) -> None:
         with self._changed:
@@ -182,54 +195,17 @@ class Keeper:
                 for held in due:
                     held.due_ms = now_ms + held.rate_ms
                 self._say_late(now_ms)
-                if due or self._presence.is_due(now_ms, self._held) or self._full(now_ms):
+                if due or self._presence.is_due(now_ms, self._held):
                     return due
                 self._wakes_ms = self._next_ms(now_ms)
                 forever = self._wakes_ms == math.inf
                 self._changed.wait(None if forever else (self._wakes_ms - now_ms) / 1000)
 
-    def _full(self, now_ms: int) -> list[Hand]:
-        """The hands in which something has been for too long."""
-        dues_ms = [(hand, hand.due_ms) for hand in self._hands]
-        return [hand for hand, due_ms in dues_ms if due_ms is not None and due_ms <= now_ms]
-
-    def _relieve(self) -> bool:
-        """Take out of hands what has been there for too long. Could the server be reached? [ENV-POOL-28]"""
-        for hand in self._full(self._clock.now_ms()):
-            try:
-                with calls_within(RELIEF_S):
-                    self._empty(hand)
-            except BackendUnavailable as error:
-                _log.warning("nothing can be stored, trying again in a second: %s", error)
-                return False
-        return True
-
-    def _put_off_hands(self) -> None:
-        for hand in self._full(self._clock.now_ms()):
-            hand.put_off(RETRY_MS)
-
-    def _empty(self, hand: Hand) -> None:
-        """Store the outcomes in a hand, and give back the claims."""
-        ended, claims = hand.empty()
-        try:
-            if ended:
-                self._broker.finish_many(ended)
-        except BackendUnavailable as error:
-            is_unknown = error.outcome == "unknown"
-            hand.put_back([each._replace(again=each.again or is_unknown) for each in ended])
-            hand.put_off(RETRY_MS)
-            raise  # the claims are left to their leases
-        except Exception:  # noqa: BLE001 - it is logged; their leases pass, and who waits is told
-            _log.exception("given up: %s", ", ".join(each.task.id for each in ended))
-        for each in ended:
-            self.drop(each.task)
-            self._broker.ended(each.task.token)
-        for claim in claims:
-            self._give_back(self._broker.glance(claim))
-
     def _is_over(self, now_ms: int) -> bool:
-        is_late = self._drain_at_ms is not None and self._drain_at_ms <= now_ms
-        return is_late or self._workers == 0
+        return self._is_late(now_ms) or self._workers == 0
+
+    def _is_late(self, now_ms: int) -> bool:
+        return self._drain_at_ms is not None and self._drain_at_ms <= now_ms
 
     def _wake_by(self, at_ms: int) -> None:
         """Have `keep` look at that time: most tasks end long before, and need not wake it."""
@@ -240,7 +216,6 @@ class Keeper:
         """When there will be something to do."""
         times_ms: list[float] = [held.due_ms for held in self._held.values()]
         times_ms += [limited.late_ms for limited in self._limited.values()]
-        times_ms += [due_ms for hand in self._hands if (due_ms := hand.due_ms) is not None]
         if self._drain_at_ms is not None:
             times_ms.append(self._drain_at_ms)
         look_ms = self._presence.look_ms(now_ms, self._held)
@@ -311,20 +286,17 @@ class Keeper:
         _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)
 
     def _release(self, task: FunctionTask) -> None:
-        if self._give_back(task):
-            _log.warning(
-                "still running at the drain deadline, released: %s [%s]", task.name, task.id
-            )
-
-    def _give_back(self, task: FunctionTask) -> bool:
         try:
-            self._broker.release(task)
+            is_released = self._broker.release(task)
         except BackendUnavailable:
             raise
         except Exception:  # noqa: BLE001 - it is logged; the lease does the same, later
             _log.exception("not released: %s [%s]", task.name, task.id)
-            return False
-        return True
+            return
+        if is_released:  # else its outcome has just been stored, most likely
+            _log.warning(
+                "still running at the drain deadline, released: %s [%s]", task.name, task.id
+            )
 
 
 def _names(tasks: list[FunctionTask]) -> str:

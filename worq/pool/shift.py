@@ -4,8 +4,7 @@ import atexit
 import logging
 import os
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 
 from worq import checks
 from worq.backend import LEASE_MARGIN_S
@@ -13,12 +12,14 @@ from worq.core import Broker, Ended
 from worq.errors import BackendUnavailable, QueueClosed
 from worq.failures import TaskFailure
 from worq.pool.backoff import Backoff
-from worq.pool.hand import Hand
 from worq.pool.keeper import Keeper
 from worq.pool.presence import Presence
 from worq.pool.signals import SIGNAL_LOOK_S
 from worq.task import FunctionTask
 from worq.values import Claim
+
+# No lease is shorter: a claim whose answer took so long may be another worker's by now. [ENV-POOL-28]
+STALE_MS = 1000 * LEASE_MARGIN_S
 
 _log = logging.getLogger(__name__)
 
@@ -161,101 +162,132 @@ class Shift:
             self._keeper.leave()
 
     def _labour(self) -> None:
-        hand = Hand(self._clock)
-        self._keeper.watch(hand)
-        while (claim := hand.next() or self._more(hand)) is not None:
-            self._perform(claim, hand)
+        ended: Ended | None = None
+        while (job := self._next_job(ended)) is not None:
+            ended = self._perform(*job)
 
-    def _more(self, hand: Hand) -> Claim | None:
-        """Store what there is, and claim what comes next; None when it is time to stop. [ENV-POOL-27]"""
-        claims = self._store_all(hand) or self._next(hand.wanted)
-        claim = hand.begin(claims)
-        if len(claims) > 1:
-            self._keeper.look_by(hand.due_ms)
-        return claim
+    def _next_job(self, ended: Ended | None) -> tuple[FunctionTask, TaskFailure | None] | None:
+        """Store the outcome there is, and begin what comes next; None when it is time to stop."""
+        with self._keeper.claiming():
+            for claim in self._claimed_after(ended):
+                job = self._unpack(claim)
+                if job is not None:
+                    return job
+        return None
 
-    def _next(self, limit: int = 1) -> list[Claim]:
-        """The next claims; none when it is time to stop."""
+    def _claimed_after(self, ended: Ended | None) -> Iterator[Claim]:
+        claim = None if ended is None else self._finish(ended)
+        while claim is not None or (claim := self._next()) is not None:
+            yield claim
+            claim = None
+
+    def _unpack(self, claim: Claim) -> tuple[FunctionTask, TaskFailure | None] | None:
+        """The task, which is held from here on; None if it must not be begun."""
+        try:
+            task, failure = self._work.unpack(claim)
+        except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
+            _log.exception("given up: %s", claim.id)
+            self._work.ended(claim.token)
+            return None
+        return (task, failure) if self._holds(task) else None
+
+    def _holds(self, task: FunctionTask) -> bool:
+        """Have its claim kept; False if it came too late, and was given back."""
+        if self._keeper.hold(task):
+            return True
+        self._keeper.give_back(task)
+        self._work.ended(task.token)
+        return False
+
+    def _next(self) -> Claim | None:
+        """The next claim; None when it is time to stop."""
         backoff = Backoff(self._stopping)
         while not self._stopping.is_set():
+            asked_ms = self._clock.now_ms()
             try:
-                claims = self._claims.claim_many(limit, self._timeout_s)
+                claim = self._claims.claim(self._timeout_s)
             except Exception as error:  # noqa: BLE001 - nothing ends a worker [ENV-POOL-5]
                 if self._stopping.is_set():
                     break
                 _log_trouble("claimed", error, backoff)
                 backoff.pause()
             else:
-                if claims:
-                    return claims
+                if claim is not None and self._stands(claim, asked_ms):
+                    return claim
                 backoff.reset()
-        return []
+        return None
 
-    def _perform(self, claim: Claim, hand: Hand) -> None:
+    def _stands(self, claim: Claim, asked_ms: int) -> bool:
+        """Is it still this worker's? A heartbeat tells, if its answer took long. [ENV-POOL-28]"""
+        if self._clock.now_ms() < asked_ms + STALE_MS:
+            return True
+        task = self._work.glance(claim)
+        if task.is_forgotten:
+            return True  # it has no lease
+        beats: list[bool] = []
+        try:
+            self._store(task, lambda _: beats.append(self._work.heartbeat(task)))
+        except Exception:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
+            _log.exception("given up: %s [%s]", task.name, task.id)
+        if beats == [True]:
+            return True
+        if beats:
+            _log.warning(
+                "the claim was lost before its task was begun: %s [%s]", task.name, task.id
+            )
+        self._work.ended(task.token)
+        return False
+
+    def _perform(self, task: FunctionTask, failure: TaskFailure | None) -> Ended | None:
         """Run a task. Whatever happens, the worker goes on. [ENV-POOL-4]"""
-        began_s = time.monotonic()
         try:
-            self._run(*self._work.unpack(claim), hand)
-        except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
-            _log.exception("given up: %s", claim.id)
-            self._work.ended(claim.token)
-        hand.took(time.monotonic() - began_s)
-
-    def _run(self, task: FunctionTask, failure: TaskFailure | None, hand: Hand) -> None:
-        self._keeper.hold(task)
-        self._keeper.limit(task)
-        try:
+            self._keeper.limit(task)
             outcome = self._work.outcome(task, failure)
-        except BaseException:
-            self._keeper.drop(task)
-            raise
+        except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
+            _log.exception("given up: %s [%s]", task.name, task.id)
+            self._let_go(task)
+            return None
         if task.is_forgotten:
             self._let_go(task)
-        else:
-            hand.put(Ended(task, *outcome))
+            return None
+        return Ended(task, *outcome)
 
     def _let_go(self, task: FunctionTask) -> None:
         self._keeper.drop(task)
         self._work.ended(task.token)
 
-    def _store_all(self, hand: Hand) -> list[Claim]:
-        """Store what is in hand, in one call with the next claims, if it isn't time to stop."""
-        ended = hand.outcomes()
-        if not ended:
-            return []
+    def _finish(self, ended: Ended) -> Claim | None:
+        """Store an outcome, in one call with the next claim, if it isn't time to stop. [ENV-POOL-27]"""
         claims: list[Claim] = []
+        asked_ms = self._clock.now_ms()
 
         def act(again: bool) -> None:  # noqa: FBT001 - as `_store` calls it
-            wanted = 0 if self._stopping.is_set() else hand.wanted
-            tried = [each._replace(again=True) for each in ended] if again else ended
-            claims.extend(self._work.finish_many(tried, wanted))
+            wanted = 0 if self._stopping.is_set() else 1
+            claims.extend(self._work.finish_many([ended._replace(again=again)], wanted))
 
         try:
-            self._store([each.task for each in ended], act)
-        except BaseException:  # noqa: BLE001 - as above
-            _log.exception("given up: %s", ", ".join(each.task.id for each in ended))
+            self._store(ended.task, act)
+        except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
+            _log.exception("given up: %s [%s]", ended.task.name, ended.task.id)
         finally:
-            for each in ended:
-                self._let_go(each.task)
-        return claims
+            self._let_go(ended.task)
+        return claims[0] if claims and self._stands(claims[0], asked_ms) else None
 
-    def _store(self, tasks: Sequence[FunctionTask], act: Callable[[bool], object]) -> None:
-        """Store outcomes, and try again for as long as one of the claims may stand without a heartbeat.
+    def _store(self, task: FunctionTask, act: Callable[[bool], object]) -> None:
+        """Store an outcome, and try again for as long as its claim may stand without a heartbeat.
 
         `act` is told whether a try before may have done it.
         """
-        self._keeper.ending(tasks)
+        self._keeper.ending(task)
         again = False
         backoff = Backoff(self._over)
-        heartrate_s = max(task.heartrate for task in tasks)
-        lease_ms = checks.milliseconds(2 * heartrate_s + LEASE_MARGIN_S)
+        lease_ms = checks.milliseconds(2 * task.heartrate + LEASE_MARGIN_S)
         deadline_ms = self._clock.now_ms() + lease_ms
         while True:
             try:
                 act(again)
             except QueueClosed:
-                for task in tasks:
-                    _log.warning("after the drain deadline, dropped: %s [%s]", task.name, task.id)
+                _log.warning("after the drain deadline, dropped: %s [%s]", task.name, task.id)
             except BackendUnavailable as error:
                 if self._over.is_set() or deadline_ms <= self._clock.now_ms():
                     raise
