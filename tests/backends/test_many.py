@@ -584,6 +584,19 @@ def test_what_was_fetched_is_kept_when_the_operation_is_cut_off(queue: AbstractT
     assert deferreds[2].wait(0)
 
 
+@pytest.mark.parametrize("collect", [wait, lambda deferreds: list(as_completed(deferreds))])
+@pytest.mark.spec("ENV-MANY-4", "ENV-MANY-5", "POP-5")
+def test_of_two_deferreds_of_one_task_one_gets_the_outcome(
+    broker: Broker, collect: Callable[[list[Deferred]], object]
+) -> None:
+    (deferred,) = deferreds_of(broker, "a")
+    both = [deferred, broker.deferred("a", deferred.name, deferred.token)]
+    work(broker)
+    collect(both)
+    helds = [each.held for each in both]
+    assert sorted(held.kind for held in helds if held is not None) == ["expired", "result"]
+
+
 @pytest.mark.spec("ENV-MANY-4", "ENV-API-6")
 def test_deferreds_out_of_pickles_are_waited_for(make_queue: MakeQueue) -> None:
     queue = make_queue()
