@@ -170,8 +170,8 @@ class AbstractTaskQueue(ABC):
     def submit_many(self, submissions: Sequence[Submission]) -> list[Submitted]:
         """`submit` of each, in order. [ENV-BULK-1]
 
-        An error that cuts it off says in `answers` what is done; to give the same submissions again is harmless if
-        they have tokens. [ENV-BULK-6]
+        An error that cuts it off says in `answers` what is done; go on behind that. To give the same submissions
+        again is harmless if they have tokens, while their tasks exist. [ENV-BULK-6]
         """
         return self._submit_many(bulk.checked("submissions", submissions, self._submission))
 

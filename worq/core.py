@@ -2,9 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Self, TypeVar, Unpack
+from typing import Any, NamedTuple, Self, TypeVar, Unpack, cast
 from weakref import WeakValueDictionary
 
 from worq import bulk, checks, messages
@@ -12,6 +12,7 @@ from worq.backend import LEASE_MARGIN_S, AbstractTaskQueue
 from worq.clock import Clock, MonotonicClock
 from worq.const import RESERVED, TASK_EXPIRED, Sentinel, State
 from worq.deferred import Deferred, Held, Home, Popped, TaskId
+from worq.errors import WorqError
 from worq.failures import (
     DUPLICATE_ERROR,
     NO_SUCH_TASK,
@@ -216,27 +217,25 @@ class Broker:
 
         All are checked and written before the first is submitted. One that is refused, as a call
         would be, does not keep the others from being enqueued; then TasksRefused is raised, which
-        has the reasons and the Deferreds of the others. After a lost connection the same tasks can
-        be given again: nothing is enqueued twice.
+        has the reasons and the Deferreds of the others. An error that cuts it off has `deferreds`
+        too, of the first tasks: unless its `outcome` is `'unknown'`, the others are not enqueued,
+        and `enqueue_many(tasks[len(error.deferreds):])` goes on. [ENV-MANY-8]
         """
         calls = bulk.checked("tasks", list(checks.iterable("tasks", tasks)), self._write_one)
         submissions = [call.submission for call in calls if isinstance(call, _Call)]
-        answers = iter(self._queue.submit_many(submissions))
-        deferreds: list[Deferred | None] = []
-        refused: list[TaskFailure] = []
-        for call in calls:
-            deferreds.append(None)
-            try:
-                if isinstance(call, TaskFailure):
-                    raise call
-                deferreds[-1] = self._answered(call, next(answers))
-            except TaskFailure as reason:
-                refused.append(reason)
+        try:
+            answers = self._queue.submit_many(submissions)
+        except WorqError as error:
+            error.deferreds, refused = self._answered_each(calls, error.answers)
+            if refused:
+                error.add_note(f"of {len(error.deferreds)} tasks {len(refused)} were refused")
+            raise
+        deferreds, refused = self._answered_each(calls, answers)
         if refused:
             text = f"{len(refused)} of {len(calls)} tasks were refused"
-            error = TasksRefused(text, refused)
-            error.deferreds = deferreds
-            raise error
+            refusal = TasksRefused(text, refused)
+            refusal.deferreds = deferreds
+            raise refusal
         return deferreds
 
     def deferred(self, task_id: str, name: str = "", token: Token | None = None) -> Deferred:
@@ -522,6 +521,25 @@ class Broker:
         names, args = self._arguments(passed.awaited) if passed.awaited else (_NO_NAMES, NO_ARGS)
         outcome = passed.outcome(self._codec, task)
         return _Call(task, Submission(task, message, args, outcome), passed, names)
+
+    def _answered_each(
+        self, calls: Iterable["_Call | TaskFailure"], answers: Iterable[object]
+    ) -> tuple[list[Deferred | None], list[TaskFailure]]:
+        """What the calls return, up to the first that has no answer, and the refusals among them."""
+        left = cast("Iterator[Submitted]", iter(answers))
+        deferreds: list[Deferred | None] = []
+        refused: list[TaskFailure] = []
+        for call in calls:
+            try:
+                if isinstance(call, TaskFailure):
+                    raise call
+                if (answer := next(left, None)) is None:
+                    break
+                deferreds.append(self._answered(call, answer))
+            except TaskFailure as reason:
+                deferreds.append(None)
+                refused.append(reason)
+        return deferreds, refused
 
     def _answered(self, call: "_Call", answer: Submitted) -> Deferred | None:
         """What a call returns, or raises. [CALL-4] to [CALL-7]"""

@@ -1,16 +1,18 @@
 """The errors that worq raises on purpose. Misuse is a plain ValueError or TypeError, before anything has changed."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 
 class WorqError(Exception):
     """The base of worq's own errors.
 
     `answers`: where it cuts off a bulk operation, what is known to be done of it; its notes say how many. [ENV-BULK-6]
+    `deferreds`: where it cuts off `enqueue_many`, what that would have returned for those tasks. [ENV-MANY-8]
     """
 
     answers: Sequence[object] = ()
+    deferreds: Sequence[Any] = ()
 
 
 class QueueClosed(WorqError):

@@ -70,8 +70,6 @@ class TasksRefused(ExceptionGroup[TaskFailure], WorqError):
     `deferreds`: what would have been returned, with None for those that were refused.
     """
 
-    deferreds: Sequence[Any] = ()
-
     def derive(self, excs: Sequence[Any], /) -> "TasksRefused":  # type: ignore[override]  # for `except*`
         part = TasksRefused(self.message, excs)
         part.deferreds = self.deferreds

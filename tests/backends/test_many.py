@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from string import ascii_lowercase
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -27,6 +27,9 @@ from worq import (
 )
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
+from worq.queue.memory import taskqueue as memory
+from worq.queue.redis import many
+from worq.queue.sqlite import queue as sqlite
 from worq.task import FunctionTask
 from worq.values import Token
 
@@ -95,6 +98,77 @@ def test_the_same_calls_again_are_the_same_calls(broker: Broker) -> None:
     again = broker.enqueue_many(given)
     assert tokens_of(again) == [t.token for t in given]
     assert work(broker) == 3
+
+
+@pytest.fixture
+def cut(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Has each backend submit two tasks at a time, and this done between the first two and the others."""
+
+    def cut_by(act: Callable[[], object]) -> None:
+        def following(items: Sequence[Any], answers: Sequence[object]) -> Sequence[Any]:
+            if answers:
+                act()
+            return items[len(answers) : len(answers) + 2]
+
+        for module in (memory, many, sqlite):
+            monkeypatch.setattr(module, "_next", following)
+
+    return cut_by
+
+
+def lose(outcome: Literal["not_sent", "unknown"]) -> None:
+    raise BackendUnavailable("nobody there", outcome)
+
+
+@pytest.mark.parametrize("how", ["lost", "closed"])
+@pytest.mark.spec("ENV-MANY-8", "ENV-MANY-1", "ENV-BULK-6")
+def test_who_was_cut_off_goes_on_and_nothing_runs_twice(
+    make_queue: MakeQueue, cut: Any, how: str
+) -> None:
+    queue = make_queue()
+    broker, other = broker_of(queue), broker_of(make_queue(queue.name))
+    tasks = [prepared(broker, each, ignore_result=each != "a") for each in "abcde"]
+    cut(queue.close if how == "closed" else lambda: lose("not_sent"))
+    with pytest.raises((BackendUnavailable, QueueClosed)) as caught:
+        broker.enqueue_many(tasks)
+    first, forgotten = caught.value.deferreds
+    assert (first.token, forgotten) == (tasks[0].token, None)
+    assert caught.value.__notes__ == ["of 5 operations 2 are known to be done"]
+    assert work(other) == 2
+    assert other.pop_result(first) is None
+    cut(lambda: None)
+    assert other.enqueue_many(tasks[len(caught.value.deferreds) :]) == [None] * 3
+    assert ids_of(take(other) for _ in range(3)) == "cde"
+
+
+@pytest.mark.spec("ENV-MANY-1", "ENV-MANY-8")
+def test_one_that_is_gone_is_enqueued_again_and_one_that_is_there_is_not(broker: Broker) -> None:
+    tasks = [prepared(broker, "a", ignore_result=True), prepared(broker, "b")]
+    broker.enqueue_many(tasks)
+    assert work(broker) == 2
+    broker.enqueue_many(tasks)
+    assert [take(broker).id, broker.next_task(0)] == ["a", None]
+
+
+@pytest.mark.spec("ENV-MANY-8", "ENV-MANY-2")
+def test_what_was_refused_before_the_cut_is_counted(
+    broker: Broker, make_queue: MakeQueue, cut: Any
+) -> None:
+    (foreign,) = deferreds_of(broker_of(make_queue()), "z")
+    call(broker.queue().give, "b")
+    tasks = [
+        prepared(broker, "a", foreign),
+        prepared(broker, "b"),
+        prepared(broker, "c"),
+        prepared(broker, "d", foreign),
+        prepared(broker, "e"),
+    ]
+    cut(lambda: lose("unknown"))
+    with pytest.raises(BackendUnavailable) as caught:
+        broker.enqueue_many(tasks)
+    assert tokens_of(caught.value.deferreds) == [None, None, tasks[2].token, None]
+    assert "of 4 tasks 3 were refused" in caught.value.__notes__
+    assert ids_of([take(broker), take(broker)]) == "bc"
 
 
 @pytest.mark.parametrize(
@@ -508,6 +582,19 @@ def test_what_was_fetched_is_kept_when_the_operation_is_cut_off(queue: AbstractT
         wait(deferreds, 0)
     assert [deferred.held is not None for deferred in deferreds] == [True, True, False]
     assert deferreds[2].wait(0)
+
+
+@pytest.mark.parametrize("collect", [wait, lambda deferreds: list(as_completed(deferreds))])
+@pytest.mark.spec("ENV-MANY-4", "ENV-MANY-5", "POP-5")
+def test_of_two_deferreds_of_one_task_one_gets_the_outcome(
+    broker: Broker, collect: Callable[[list[Deferred]], object]
+) -> None:
+    (deferred,) = deferreds_of(broker, "a")
+    both = [deferred, broker.deferred("a", deferred.name, deferred.token)]
+    work(broker)
+    collect(both)
+    helds = [each.held for each in both]
+    assert sorted(held.kind for held in helds if held is not None) == ["expired", "result"]
 
 
 @pytest.mark.spec("ENV-MANY-4", "ENV-API-6")

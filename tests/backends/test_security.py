@@ -12,7 +12,7 @@ from worq import Broker, Deferred, MessageRefused, Task, TaskExpired, TaskFailur
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
 from worq.serializer import Json, MsgPack, Pickle, Serializer, Signed
-from worq.values import Request, Token
+from worq.values import Outcome, Request, Token
 
 KEY, OTHER_KEY = b"the key of tests", b"some other key.."
 RAN: list[object] = []
@@ -201,6 +201,21 @@ def test_an_outcome_that_was_forged_is_a_failure_at_its_consumer(
     with pytest.raises(TaskFailure, match=f"^give .*result cannot be read: .*{reason}"):
         _ = deferred.value
     assert (EXECUTED, broker.refused) == ([], 1)
+
+
+@pytest.mark.spec("ENV-SER-6", "DEF-4")
+def test_the_genuine_failure_of_another_task_is_accepted_as_an_arguments(
+    queue: AbstractTaskQueue, broker: Broker
+) -> None:
+    """Nobody can tell that from one that has come by way of an argument; and of no third task's."""
+    message = _outcome(broker, "y", failed=True)
+    reasons = {"y": r"argument failed: boom \[.*:y\] ", "z": f"result cannot be read: .*{MOVED}"}
+    for source_id, reason in reasons.items():
+        task = Request("x")
+        queue.submit(task, b"", outcome=Outcome("failure", message, source_id))
+        with pytest.raises(TaskFailure, match=rf"^give \[.*:x\] {reason}"):
+            _ = broker.deferred("x", "give", task.token).value
+    assert broker.refused == 1
 
 
 def _outcome(broker: Broker, task_id: str, *, failed: bool) -> bytes:

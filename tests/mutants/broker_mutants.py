@@ -51,7 +51,10 @@ BROKER: tuple[Mutant, ...] = (
            "ENV-API-12", "broker", "interrupted"),
     # many at once
     Mutant("RefusalEndsTheBulk", CORE, "                refused.append(reason)\n", "                refused.append(reason)\n                break\n", "ENV-MANY-2", "many", "refusals"),
-    Mutant("RefusalsAreSilent", CORE, "        if refused:\n", "        if not deferreds:\n", "ENV-MANY-2", "many", "refusals"),
+    Mutant("RefusalsAreSilent", CORE, "        if refused:\n            text", "        if not deferreds:\n            text", "ENV-MANY-2", "many", "refusals"),
+    Mutant("NobodyKnowsWhatIsEnqueued", CORE, "            error.deferreds, refused = self._answered_each(calls, error.answers)\n", "            refused = []\n", "ENV-MANY-8", "many", "goes_on"),
+    Mutant("RefusedOnesAreGivenAgain", CORE, "                deferreds.append(None)\n                refused", "                refused", "ENV-MANY-8 ENV-MANY-2", "many", "refus"),
+    Mutant("NobodyKnowsHowManyWereRefused", CORE, '                error.add_note(f"of {len(error.deferreds)} tasks', '                str(f"of {len(error.deferreds)} tasks', "ENV-MANY-8", "many", "refused_before"),
     Mutant("RefusalShiftsTheAnswers", CORE, "if isinstance(call, _Call)]\n", "if isinstance(call, _Call)][::-1]\n", "ENV-MANY-1", "many", "in_their_order"),
     Mutant("PassedOnIsWaitedFor", COLLECTING, "if deferred.has_value() or deferred.is_passed_on:", "if deferred.has_value():", "ENV-MANY-4 ENV-MANY-5", "many", "passed_on"),
     Mutant("FirstFailureIsNoEnd", COLLECTING, "return any(each is not None and each.failure is not None for each in held)", "return False", "ENV-MANY-4", "many", "first_failure"),

@@ -1,11 +1,14 @@
 """What a signal's handler may do to the memory queue: at every instruction of an operation, and while that waits."""
 
+import operator
 import signal
 import sys
 import threading
+from _thread import interrupt_main
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from itertools import chain, repeat, starmap
 from pathlib import Path
 from types import FrameType, SimpleNamespace
 from typing import Any
@@ -60,6 +63,83 @@ def test_a_handler_that_comes_during_a_wait_is_let_in() -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert (told, sent.answer()) == ([1], None)
+
+
+class Interrupted(Exception):
+    """What a handler raises."""
+
+
+def interrupt(*_: object) -> None:
+    raise Interrupted
+
+
+class LockOf:
+    """A lock that is taken back in another way than it was taken first."""
+
+    def __init__(self, lock: threading.Lock, take_back: Callable[[bool], Any]) -> None:
+        self.acquire, self.release, self.locked = take_back, lock.release, lock.locked
+        self._lock = lock
+
+    def __enter__(self) -> bool:
+        return self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def ends_after_an_interruption(guard: Guard, other: Callable[[], object]) -> None:
+    """A wait, and what is under way when it is over: it has the lock alone, until its end."""
+
+    def wait() -> None:
+        try:
+            guard.wait(guard.gate(), 0)
+        finally:
+            other()
+
+    with pytest.raises(Interrupted):
+        guard.run(wait)
+    assert not guard.lock.locked()
+    assert guard.run(lambda: 1) == 1
+
+
+@pytest.mark.spec("ENV-WAIT-9")
+def test_who_is_interrupted_while_it_takes_its_lock_back_takes_it_first() -> None:
+    """As by Ctrl-C while another thread has it: that one must not lose it."""
+    guard = Guard()
+    lock, tries, was_inside = threading.Lock(), list[bool](), list[bool]()
+    others = threading.Lock()
+
+    def take_back(blocking: bool) -> bool:  # noqa: FBT001 (as in `threading`)
+        tries.append(blocking)
+        if len(tries) < 4:
+            was_inside.append(others.locked())
+            raise Interrupted
+        others.release()  # the other thread has done its operation
+        return lock.acquire(blocking)
+
+    others.acquire()
+    guard.lock = LockOf(lock, take_back)  # type: ignore[assignment]
+    ends_after_an_interruption(guard, lambda: was_inside.append(others.locked()))
+    assert was_inside == [True, True, True, False]
+    assert tries == [True] * 4
+
+
+@pytest.mark.spec("ENV-WAIT-9")
+def test_who_is_interrupted_when_it_has_its_lock_back_takes_it_once() -> None:
+    """The signal comes with the lock: before any instruction follows, the handler raises."""
+    guard, lock, tries = Guard(), threading.Lock(), list[bool]()
+    # Without any code of Python, which the handler would interrupt instead of the guard's.
+    given = chain([True], repeat(False))
+    noted = map(tries.append, repeat(True))
+    took = map(operator.is_not, noted, map(lock.acquire, given))
+    sent = chain(starmap(interrupt_main, [(signal.SIGUSR1,)]), repeat(None))
+    guard.lock = LockOf(lock, partial(next, map(operator.is_not, took, sent)))  # type: ignore[assignment]
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        ends_after_an_interruption(guard, lambda: tries.append(lock.locked()))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert tries == [True, True]
 
 
 @contextmanager

@@ -37,7 +37,8 @@ Kind = Literal["task", "result", "failure", "outcome", "value"]
 class Place(NamedTuple):
     """Where a message belongs: one that is found elsewhere is refused. [ENV-SER-6]
 
-    `incarnation`: that of the task; None if whoever reads does not know which it must be.
+    `incarnation`: that of the task; None if whoever reads does not know which it must be. A failure
+    that came from an argument has the place of that: whoever reads knows no more of it than the id.
     """
 
     kind: Kind

@@ -120,6 +120,8 @@ class Lock:
             self.owner = self._scheduler
             return
         while self.owner is not None:
+            if self._scheduler.abandons:  # who unwinds doesn't wait: see `release`
+                return
             worker.wants = self
             self._scheduler.hand_over()
         worker.wants = None

@@ -62,12 +62,22 @@ class Guard:
         """Sleep at a gate, in the midst of `run`. Others have the lock meanwhile: handlers in this thread too.
 
         The lock is released first: whoever is let in can take it, and opens a gate that remembers.
+        What a handler raises meanwhile is raised when the lock is taken back, and no sooner.
         """
         me = threading.get_ident()
-        self.lock.release()
+        taken: list[bool] = []
+        interruption: BaseException | None = None
         try:
+            self.lock.release()
             self._busy.discard(me)
             gate.wait(timeout_s)
         finally:
-            self._busy.add(me)
-            self.lock.acquire()
+            while not taken:  # whoever goes on without it would release it for somebody else
+                try:
+                    self._busy.add(me)
+                    # In one step of the interpreter: it is never taken without being known to be.
+                    taken.extend(map(self.lock.acquire, (True,)))
+                except BaseException as raised:  # noqa: BLE001 - by a handler; it is raised below
+                    interruption = raised
+            if interruption is not None:
+                raise interruption
