@@ -73,12 +73,12 @@ class FunctionTask(HasOptions):
         kw: dict[str, Any],
         options: TaskOptions = DEFAULTS,
     ) -> None:
-        self.name = name
-        self.id = id
-        self.token = token
-        self.args = args
-        self.kw = kw
-        self.options = options
+        self.name: str = name
+        self.id: str = id
+        self.token: Token = token
+        self.args: tuple[Any, ...] = args
+        self.kw: dict[str, Any] = kw
+        self.options: TaskOptions = options
 
     @property
     def is_forgotten(self) -> bool:
