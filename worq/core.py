@@ -313,13 +313,6 @@ class Broker:
         """The first half of `next_task`: from here on the task is leased."""
         return self._queue.claim(timeout)
 
-    def claim_many(self, limit: int, timeout: float | None) -> list[Claim]:
-        """`claim`, and others that may be started again, at most `limit` together. [ENV-BULK-3]"""
-        if limit > 1:
-            return self._queue.claim_many(limit, timeout)
-        claim = self._queue.claim(timeout)
-        return [] if claim is None else [claim]
-
     def await_ready(self, timeout: float | None) -> bool:
         """Wait until there may be a task to claim, and leave it. [ENV-WAIT-10]"""
         return self._queue.await_ready(timeout)

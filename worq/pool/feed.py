@@ -199,12 +199,6 @@ class Feed(Broker):
                 self._ledger.not_claimed()
         return claim
 
-    def claim_many(self, limit: int, timeout: float | None) -> list[Claim]:
-        """One at a time, in rotation; so too behind an outcome that is stored."""
-        del limit
-        claim = self.claim(timeout)
-        return [] if claim is None else [claim]
-
     def _look(self, told: int | None = None) -> Claim | None:
         """The next task that is there, if any. `told`: the queue that may have one."""
         # Who has the turn may wait half a minute for a server that is silent; nobody waits for that.
