@@ -31,7 +31,6 @@ class Client:
     def __init__(self, peer: Peer, python: str, url: str, *, threads: int = 1) -> None:
         self.peer = peer
         self.has: frozenset[str] = frozenset()
-        self.missing: dict[str, str] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="worq-bench-")
         self._log = Path(self._folder.name) / "client.log"
         self.marks = Path(self._folder.name)
@@ -55,8 +54,7 @@ class Client:
 
     def open(self) -> None:
         """Connect, or start its pool."""
-        answer = self.ask("open")
-        self.has, self.missing = frozenset(answer["has"]), answer["missing"]
+        self.has = frozenset(self.ask("open")["has"])
 
     def ask(self, name: str, **arguments: Any) -> Any:
         """What the driver answers. PeerFailed if it doesn't, or if the library raises."""

@@ -268,7 +268,7 @@ class Report:
         value = self._samples.get(measure, peer)
         if value is None:
             why = self._samples.why(measure, peer)
-            return why if why in ("not offered", "not built yet") else NOTHING
+            return why if why == "not offered" else NOTHING
         x = self._samples.get(f"{measure}, x", peer) if has_x else None
         return number(value) if x is None else f"{number(value)} ({number(x)})"
 

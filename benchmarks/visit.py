@@ -52,7 +52,7 @@ class Visit:
         """Has the adapter these functions? If not, that is said of the measure."""
         for name in functions:
             if name not in self.client.has:
-                self.say(measure, self.client.missing.get(name, "not offered"))
+                self.say(measure, "not offered")
                 return False
         return True
 

@@ -89,9 +89,7 @@ class Driver:
         """Connect; what the adapter can do."""
         self._peer.run("open")
         optional = ("enqueue_many", "fetch_many", "graph", "worker", "emptied")
-        missing = self._adapter.missing() if hasattr(self._adapter, "missing") else {}
-        has = [name for name in optional if hasattr(self._adapter, name) and name not in missing]
-        return {"has": has, "missing": missing}
+        return {"has": [name for name in optional if hasattr(self._adapter, name)]}
 
     def close(self) -> None:
         self._peer.run("close")

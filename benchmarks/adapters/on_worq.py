@@ -1,4 +1,4 @@
-"""worq itself. Variant `attempts`: tasks that may be started again, so that several are claimed at once."""
+"""worq itself. Variant `attempts`: tasks that may be started again."""
 
 from typing import Any
 
@@ -27,12 +27,6 @@ def open() -> None:  # noqa: A001 - the protocol's name
 
 def close() -> None:
     broker.close()
-
-
-def missing() -> dict[str, str]:
-    # To be dropped when all of them are there.
-    needed = {"enqueue_many": (worq.Task(queue.noop), "map"), "fetch_many": (worq, "wait")}
-    return {name: "not built yet" for name, (of, what) in needed.items() if not hasattr(of, what)}
 
 
 def worker() -> list[str]:
