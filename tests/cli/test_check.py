@@ -66,13 +66,13 @@ def test_a_server_that_lacks_something(call: Call, redis_url: str) -> None:
 
 def test_a_backend_of_this_process_is_checked_too(call: Call) -> None:
     done = call("memory://checked")
-    assert done.exit_code == 0
+    assert done.exit_code == 0, done.output
     assert "not claimed: shared, durable" in done.stdout
 
 
 def test_a_file_that_was_not_there_is_not_there_afterwards(call: Call, tmp_path: Path) -> None:
     done = call(f"sqlite:///{tmp_path}/queues.db")
-    assert done.exit_code == 0
+    assert done.exit_code == 0, done.output
     assert [*tmp_path.iterdir()] == []
 
 

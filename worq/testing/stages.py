@@ -53,6 +53,8 @@ REFERENCE_OPERATIONS: Final = frozenset(EVENTS[kind].value for kind in OF_REFERE
 SHRINK_TIMES: Final = 20
 BULK_MAX: Final = 3
 SHRINK_TRIES: Final = 100
+HISTORIES_MIN: Final = 4
+"""Fewer say nothing of whether operations met."""
 
 
 # Smoke
@@ -212,9 +214,8 @@ def _parallel(subject: Subject) -> Iterable[str]:
         raise Broken(failures[program], ATOMIC)
 
     example()
-    if (
-        counts["holds"] and not counts["overlapping"]
-    ):  # how much does depends on how busy the machine is
+    # How much does depends on how busy the machine is, and of a few histories it may be none.
+    if counts["holds"] >= HISTORIES_MIN and not counts["overlapping"]:
         raise Broken(f"nothing happened at the same time: {dict(counts)}")
     return (ATOMIC,)
 
