@@ -5,7 +5,7 @@ can't say that of keywords, of further arguments, nor of what is in a list: ther
 tells the checker what the task will get.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import (
     Any,
     Concatenate,
@@ -112,6 +112,34 @@ class TypedTask(Generic[F_co, R_co]):
     def __call__(self: "TypedTask[Any, Any]", /, *args: Any, **kw: Any) -> Called:
         """As `Queue.__call__`."""
         return self._task(*args, **kw)
+
+    @overload
+    def map(
+        self: "TypedTask[Callable[Concatenate[A, ...], Any], R_co]",
+        a: Iterable[A | Deferred[A]],
+        /,
+        **kw: Any,
+    ) -> list[R_co]: ...
+    @overload
+    def map(
+        self: "TypedTask[Callable[Concatenate[A, B, ...], Any], R_co]",
+        a: Iterable[A | Deferred[A]],
+        b: Iterable[B | Deferred[B]],
+        /,
+        **kw: Any,
+    ) -> list[R_co]: ...
+    @overload
+    def map(
+        self: "TypedTask[Callable[Concatenate[A, B, C, ...], Any], R_co]",
+        a: Iterable[A | Deferred[A]],
+        b: Iterable[B | Deferred[B]],
+        c: Iterable[C | Deferred[C]],
+        /,
+        **kw: Any,
+    ) -> list[R_co]: ...
+    def map(self: "TypedTask[Any, Any]", /, *iterables: Iterable[Any], **kw: Any) -> list[Any]:
+        """As `Task.map`, for one to three iterables whose items fit; keywords are not checked. [ENV-MANY-3]"""
+        return self._task.map(*iterables, **kw)
 
     def __repr__(self) -> str:
         return f"<TypedTask{repr(self._task).removeprefix('<Task')}"

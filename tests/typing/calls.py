@@ -97,6 +97,14 @@ def methods_classes_and_builtins_are_functions() -> None:
     typed(queue, Account("a").transfer)(amount=1, to="b")  # type: ignore[call-overload]
 
 
+def items_are_checked(number: Deferred[int], counts: list[int | Deferred[int]]) -> None:
+    assert_type(typed(queue, add).map([1, 2]), list[Deferred[int]])
+    assert_type(typed(queue, add).map(counts, [3, number], y=1), list[Deferred[int]])
+    assert_type(typed(queue, add, ignore_result=True).map(range(3)), list[None])
+    typed(queue, add).map(["a"])  # type: ignore[list-item]
+    typed(queue, add).map(1)  # type: ignore[call-overload]
+
+
 def options_are_checked() -> None:
     assert_type(typed(queue, add, attempts=3, on_error=Task.PASS)(1), Deferred[int])
     typed(queue, add, attempts="3")  # type: ignore[call-overload]
