@@ -19,6 +19,7 @@ ENGINES = {
     for engine in (
         Engine("smoke"),
         Engine("kit", draws=True),
+        Engine("whole kit", draws=True),
         Engine("stories"),
         Engine("exhaustive"),
         Engine("bulks"),

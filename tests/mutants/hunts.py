@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -33,11 +33,12 @@ from worq.testing.bench import Bench
 from worq.testing.capabilities import checked
 from worq.testing.exhaustive import THEMES, run_theme
 from worq.testing.interleavings import Interleavings, Stage
-from worq.testing.kit import BRIEF, Broken, Kit, Subject
+from worq.testing.kit import BRIEF, USUAL, Broken, Effort, Kit, Lossy, Subject
 from worq.testing.lifecycle_machine import make_lifecycle_machine
 from worq.testing.machine import OneRuleMachine, RulesMachine, make_machine
 from worq.testing.parallel import Parallel, Run, ThreadRun, examine
 from worq.testing.parallel_programs import programs
+from worq.testing.proxy import lossy_queue
 from worq.testing.redis_runs import RedisRun
 from worq.testing.report import described
 from worq.testing.scenarios import STORIES, run_story
@@ -53,6 +54,8 @@ HANGS_AFTER_S = 3.0
 # The same for the tests: for what another thread is told, and for a whole test.
 PATIENCE_S = 1.0
 TEST_S_MAX = 5
+# The same for the kit, whose word counts: nothing is late because the machine is busy.
+PATIENCE_OF_THE_KIT_S = 8.0
 # The exhaustive histories get so long, the shortest first; on Redis a letter longer where only some are asked for.
 LENGTHS: dict[Backend, int] = {"memory": 3, "redis": 2, "sqlite": 2}
 EXAMPLES = 100
@@ -89,7 +92,7 @@ class Steps:
 class Place(NamedTuple):
     """Where queues are made, and what says what is left of one, or of all of them.
 
-    `haste`: by how much to do less where nothing is to be found.
+    `haste`: by how much to do less where nothing is to be found. `claims` and what follows is for the kit.
     """
 
     backend: Backend
@@ -99,6 +102,9 @@ class Place(NamedTuple):
     url: str | None = None
     only: str = ""
     haste: int = 1
+    claims: tuple[str, ...] = ("reference", "manual clock")
+    lossy: Callable[[str, ManualClock | None], AbstractContextManager[Lossy]] | None = None
+    new_store: Callable[[], AbstractTaskQueue] | None = None
 
 
 class NothingToRunError(Exception):
@@ -175,20 +181,32 @@ def _place(backend: Backend) -> Iterator[Place]:
             dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
         ) as folder:
             url = f"sqlite:///{folder}/queues.db?synchronous=normal"
-            yield Place(
+            place = Place(
                 backend,
                 lambda name, clock: sqlite.TaskQueue(url, name, clock=clock),
                 lambda queue: leftover_rows(url),
                 lambda: leftover_rows(url),
             )
+            yield place._replace(
+                claims=(*place.claims, "shared", "durable"),
+                new_store=lambda: sqlite.TaskQueue(
+                    f"sqlite:///{tempfile.mkdtemp(dir=folder)}/queues.db?synchronous=normal", "new"
+                ),
+            )
         return
     with RedisServer() as server, redis.Redis.from_url(server.url) as client:
-        yield Place(
+        place = Place(
             backend,
             lambda name, clock: redis_queue.TaskQueue(server.url, name, clock=clock),
             lambda queue: leftover_keys(client),
             lambda: leftover_keys(client),
             server.url,
+        )
+        yield place._replace(
+            claims=(*place.claims, "shared", "durable", "retries"),
+            lossy=lambda name, clock: lossy_queue(
+                server.url, lambda url: redis_queue.TaskQueue(url, name, clock=clock)
+            ),
         )
 
 
@@ -220,14 +238,23 @@ def _smoke(place: Place, number: int) -> None:
         bench.done(beside)
 
 
-def _kit(place: Place, number: int) -> None:
+def _kit(place: Place, number: int, effort: Effort = BRIEF) -> None:
     """As an implementer runs it, up to the first thing that is broken."""
-    subject = Subject(place.make, place.left_of, checked(("reference", "manual clock")), BRIEF)
+    subject = Subject(
+        place.make, place.left_of, checked(place.claims), effort, place.lossy, place.new_store
+    )
     kit = Kit(subject, all_checks())
+    calls.PATIENCE_S = PATIENCE_OF_THE_KIT_S
     for check in kit.checks:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # the last step of the check before has ended
         verdict = kit.verdict(check)
         if verdict.answer == "violated":
             raise Broken(f"{check.stage}: {check.name}\n{described(verdict)}", *verdict.clauses)
+
+
+def _whole_kit(place: Place, number: int) -> None:
+    """With the effort that it has by itself on a backend that has a manual clock."""
+    _kit(place, number, USUAL)
 
 
 def _vectors(place: Place, number: int) -> None:
@@ -330,6 +357,7 @@ def _explore(run: Run, number: int) -> None:
 _HUNTS: dict[str, Callable[[Place, int], None]] = {
     "smoke": _smoke,
     "kit": _kit,
+    "whole kit": _whole_kit,
     "stories": _stories,
     "vectors": _vectors,
     "exhaustive": _exhaustive,
