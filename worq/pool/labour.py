@@ -6,6 +6,7 @@ import pickle
 import select
 import signal
 import socket
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
@@ -15,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from worq.core import Broker
 from worq.failures import describe
-from worq.pool.line import BEGUN, FAILURE, READY, REFUSED, RESULT, Message, WorkerLine
+from worq.pool.line import FAILURE, READY, REFUSED, RESULT, Message, WorkerLine, unpack_claim
 
 if TYPE_CHECKING:
-    from worq.values import Claim
+    from ctypes import c_double
 
 # The pool decides what they mean. [ENV-POOL-17]
 LEFT_TO_THE_POOL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -75,10 +76,12 @@ class PackedRecipe:
         return broker
 
 
-def main(end: socket.socket, lifeline: Connection, recipe: PackedRecipe) -> None:
+def main(
+    end: socket.socket, lifeline: Connection, begun_s: "c_double", recipe: PackedRecipe
+) -> None:
     """The body of a worker process.
 
-    `lifeline`: ends when the pool's process does, however that ends.
+    `lifeline`: ends when the pool's process does, however that ends. `begun_s`: see `Worker`.
     """
     _end_with(lifeline)
     _leave_signals_to_the_pool()
@@ -90,16 +93,15 @@ def main(end: socket.socket, lifeline: Connection, recipe: PackedRecipe) -> None
         line.send(Message(REFUSED, _trace(error).encode(errors="replace")))
         raise SystemExit(EXIT_REFUSED) from None
     with broker:
-        _work(broker, line)
+        _work(broker, line, begun_s)
     line.close()
 
 
-def _work(broker: Broker, line: WorkerLine) -> None:
+def _work(broker: Broker, line: WorkerLine, begun_s: "c_double") -> None:
     line.send(Message(READY))
     while (message := line.receive()) is not None:
-        line.send(Message(BEGUN))
-        claim: Claim = pickle.loads(message.content)  # noqa: S301 - it is the pool's
-        outcome, failed = broker.perform(claim)
+        begun_s.value = time.monotonic()
+        outcome, failed = broker.perform(unpack_claim(message.content))
         line.send(Message(FAILURE if failed else RESULT, outcome))
 
 

@@ -3,19 +3,20 @@
 A message is its length (8 bytes, the most significant first), its kind (1 byte), and its content.
 """
 
+import pickle
 import socket
 import struct
 from collections import deque
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-# From the pool: a claim, pickled.
+from worq.values import Claim, Outcome, Token
+
+# From the pool: a claim, as `pack_claim` packs it.
 CLAIM: Final = b"C"
-# From a worker: it has its broker, or the traceback of why not; it has begun the task that it was
-# given; the task's outcome.
+# From a worker: it has its broker, or the traceback of why not; the outcome of the task that it was given.
 READY: Final = b"Y"
 REFUSED: Final = b"N"
-BEGUN: Final = b"B"
 RESULT: Final = b"R"
 FAILURE: Final = b"F"
 
@@ -128,3 +129,20 @@ class WorkerLine:
 
 def _pack(message: Message) -> bytes:
     return _HEAD.pack(len(message.content), message.kind) + message.content
+
+
+def pack_claim(claim: Claim) -> bytes:
+    """The claim for a worker, which has the same Python and the same worq."""
+    # A pickle of plain values takes a fifth of the time of one that names classes. A pool of several queues has
+    # tokens of its own.
+    token = tuple(claim.token) if type(claim.token) is Token else claim.token
+    arguments = {task_id: tuple(outcome) for task_id, outcome in claim.arguments.items()}
+    plain = (claim.id, token, claim.message, arguments)
+    return pickle.dumps(plain, pickle.HIGHEST_PROTOCOL)
+
+
+def unpack_claim(content: bytes) -> Claim:
+    """What was given to `pack_claim`."""
+    task_id, token, message, packed = pickle.loads(content)  # noqa: S301 - it is the pool's
+    arguments = {argument_id: Outcome(*outcome) for argument_id, outcome in packed.items()}
+    return Claim(task_id, token if isinstance(token, Token) else Token(*token), message, arguments)
