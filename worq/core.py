@@ -1,10 +1,9 @@
 """The broker: all that an application, and its workers, do with one queue. SPEC.md, section 8."""
 
-import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any, NamedTuple, Self, TypeVar, Unpack, cast
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, Unpack, cast
 from weakref import WeakValueDictionary
 
 from worq import bulk, checks, messages
@@ -43,11 +42,19 @@ from worq.values import (
     Token,
 )
 
+if TYPE_CHECKING:
+    import logging
+
 __all__ = ["AbstractTaskQueue", "Broker"]
 
 F = TypeVar("F")
 
-_log = logging.getLogger(__name__)
+
+@cache
+def _log() -> "logging.Logger":
+    import logging  # noqa: PLC0415 - it is slow to import, and nearly all that is logged is a worker's
+
+    return logging.getLogger(__name__)
 
 
 class _Handle(NamedTuple):
@@ -366,9 +373,9 @@ class Broker:
         except messages.Unreadable as error:
             failure = TaskFailure(*self._address(error.task), error.reason)
             if error.is_refused:  # there may be very many
-                _log.error("not started, the %d. that was refused: %s", self.refused, failure)
+                _log().error("not started, the %d. that was refused: %s", self.refused, failure)
             else:
-                _log.exception("not started: %s", failure)
+                _log().exception("not started: %s", failure)
             return error.task, failure
 
     def outcome(self, task: FunctionTask, failure: TaskFailure | None) -> tuple[bytes, bool]:
@@ -411,15 +418,15 @@ class Broker:
             return
         address = self._address(task)
         if not finished.accepted and again:
-            _log.warning(
+            _log().warning(
                 "the claim has ended: its outcome was stored by an earlier try, "
                 "or the claim was lost and it is dropped: %s [%s:%s]",
                 *address,
             )
         elif not finished.accepted:
-            _log.warning("the claim is lost, so the outcome is dropped: %s [%s:%s]", *address)
+            _log().warning("the claim is lost, so the outcome is dropped: %s [%s:%s]", *address)
         else:
-            _log.warning("its failure went to %r: %s [%s:%s]", finished.dependent_id, *address)
+            _log().warning("its failure went to %r: %s [%s:%s]", finished.dependent_id, *address)
 
     def heartbeat(self, task: FunctionTask) -> bool:
         """Move the lease to 2·heartrate + 5 s from now; False if the claim is lost. [BRK-4]"""
@@ -547,13 +554,13 @@ class Broker:
             return Deferred(self, task)
         if answer.outcome is not None:
             ended = self.read_outcome(task, answer.outcome)
-            _log.error("not started, and nobody else is told of it: %s", ended.value)
+            _log().error("not started, and nobody else is told of it: %s", ended.value)
         return None
 
     def _write(self, task: FunctionTask, result: object) -> tuple[bytes, bool]:
         """What the task returned as a message, and whether it is a failure. [RUN-1] [RUN-4]"""
         if task.ignore_result and isinstance(result, TaskFailure):
-            _log.error("nobody is told of it: %s", result)
+            _log().error("nobody is told of it: %s", result)
         if task.is_forgotten:
             return b"", isinstance(result, TaskFailure)
         return messages.write_outcome(self._codec, result, task)
@@ -562,7 +569,7 @@ class Broker:
         address = self._address(task)
         function = self.tasks.get(task.name)
         if function is None:
-            _log.error("%s [%s:%s] %s", *address, NO_SUCH_TASK)
+            _log().error("%s [%s:%s] %s", *address, NO_SUCH_TASK)
             return TaskFailure(*address, NO_SUCH_TASK)
         try:
             return function(*task.args, **task.kw)
@@ -570,7 +577,7 @@ class Broker:
             failure = TaskFailure(*address, describe(error))
             if isinstance(error, TaskFailure):
                 failure.__cause__ = error
-            _log.exception("failed: %s", failure)
+            _log().exception("failed: %s", failure)
             return failure
 
     def _arguments(self, awaited: list[Deferred]) -> tuple[dict[str, str], dict[str, Token | None]]:

@@ -46,7 +46,7 @@ BROKER: tuple[Mutant, ...] = (
                 raise TaskFailure(call.names[argument_id], self.name, argument_id, NOT_AVAILABLE)
         return self._answered(call, self._queue.submit(task, message, args, outcome=outcome))
 """, "CALL-4 CALL-5", "broker", "duplicate_comes_before", "enqueue with Deferreds"),
-    Mutant("EndsInSilence", CORE, '            _log.error("not started, and nobody', '            _log.debug("not started, and nobody', "CALL-7", "broker", "ends_at_its_call"),
+    Mutant("EndsInSilence", CORE, '            _log().error("not started, and nobody', '            _log().debug("not started, and nobody', "CALL-7", "broker", "ends_at_its_call"),
     Mutant("OutcomeLostWhileItIsRead", DEFERRED, "                self._held = self._bound().read_outcome(self, outcome)\n                self._unread = None\n", "                self._unread = None\n                self._held = self._bound().read_outcome(self, outcome)\n",
            "ENV-API-12", "broker", "interrupted"),
     # many at once
