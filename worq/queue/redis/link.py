@@ -45,7 +45,7 @@ class Link:
     def __init__(
         self, target: Target, name: str, *, clock: Clock | None, retry_deadline_s: float
     ) -> None:
-        self.prefix: str = prefix(name)
+        self.prefix: str = prefix(name, target.prefix)
         self.clock = clock
         self._target = target
         self._name = name
