@@ -13,6 +13,7 @@ from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from worq import coroutines
 from worq.core import Broker
 from worq.failures import describe
 from worq.pool.line import BEGUN, FAILURE, READY, REFUSED, RESULT, Message, WorkerLine
@@ -89,7 +90,7 @@ def main(end: socket.socket, lifeline: Connection, recipe: PackedRecipe) -> None
     except BaseException as error:  # noqa: BLE001 - init_func is code of the application
         line.send(Message(REFUSED, _trace(error).encode(errors="replace")))
         raise SystemExit(EXIT_REFUSED) from None
-    with broker:
+    with broker, coroutines.loop_kept():
         _work(broker, line)
     line.close()
 
