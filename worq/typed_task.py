@@ -5,7 +5,7 @@ can't say that of keywords, of further arguments, nor of what is in a list: ther
 tells the checker what the task will get.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import (
     Any,
     Concatenate,
@@ -148,6 +148,14 @@ class TypedTask(Generic[F_co, R_co]):
 @overload
 def typed(
     queue: Queue,
+    func: Callable[P, Coroutine[Any, Any, T]],
+    *,
+    ignore_result: Literal[False] = False,
+    **options: Unpack[CallOptions],
+) -> TypedTask[Callable[P, Coroutine[Any, Any, T]], Deferred[T]]: ...
+@overload
+def typed(
+    queue: Queue,
     func: Callable[P, T],
     *,
     ignore_result: Literal[False] = False,
@@ -164,7 +172,7 @@ def typed(
 def typed(queue: Queue, func: Callable[..., Any], **options: Unpack[Options]) -> Any:
     """The task as which the broker of `queue` exposes `func`, for calls that a type checker checks.
 
-        typed(queue, add)(1, y=2)     # -> Deferred[int], if `add` returns an int
+        typed(queue, add)(1, y=2)     # -> Deferred[int], if `add` returns an int, or is a coroutine that does
 
     It has one name among those that begin with the queue's target, or it is a ValueError that shows them: then
     `broker.expose` it here too, or say which is meant: `typed(queue.maths.add, add)`. `options`: those of

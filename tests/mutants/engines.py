@@ -53,6 +53,7 @@ ENGINES = {
             "security", ("unit/test_signed.py", "unit/test_plain.py", "backends/test_security.py")
         ),
         Engine("pool", ("pool/test_thread.py",), draws=True),
+        Engine("coroutines", ("pool/test_coroutines.py",)),
         Engine("next claim", ("pool/test_next_claim.py",)),
         Engine("processes", ("pool/test_process.py",), draws=True),
         Engine("feeds", ("pool/test_feed.py",), draws=True),

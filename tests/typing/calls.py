@@ -105,6 +105,18 @@ def items_are_checked(number: Deferred[int], counts: list[int | Deferred[int]]) 
     typed(queue, add).map(1)  # type: ignore[call-overload]
 
 
+async def fetch(url: str, tries: int = 1) -> bytes:
+    return url.encode() * tries
+
+
+def coroutine_functions_give_what_they_are_awaited_for() -> None:
+    task = typed(queue, fetch)
+    assert_type(task("a", tries=2), Deferred[bytes])
+    assert_type(task(typed(queue, str)(1)), Deferred[bytes])
+    assert_type(typed(queue, fetch, ignore_result=True)("a"), None)
+    task(1)  # type: ignore[call-overload]
+
+
 def options_are_checked() -> None:
     assert_type(typed(queue, add, attempts=3, on_error=Task.PASS)(1), Deferred[int])
     typed(queue, add, attempts="3")  # type: ignore[call-overload]
