@@ -6,7 +6,7 @@ from worq.testing.report import examined
 # Each clause, and those by which its mistakes are seen, or that say the same of other operations.
 RELATED: dict[str, str] = {
     "SUB-3": "SUB-6 STA-1 BRK-3",
-    "SUB-4": "SUB-5 OUT-5",
+    "SUB-4": "SUB-5 SUB-8 OUT-5",
     "SUB-5": "SUB-6 SUB-7 SUB-8 OUT-5",
     "SUB-6": "SUB-3 SUB-7",
     "SUB-7": "SUB-6 CLM-1",

@@ -56,8 +56,9 @@ PATIENCE_S = 1.0
 TEST_S_MAX = 5
 # The same for the kit, whose word counts: nothing is late because the machine is busy.
 PATIENCE_OF_THE_KIT_S = 8.0
-# Its own, but for what depends on chance and takes longest.
+# Its own, but for what depends on chance and takes longest; less on the slower backends.
 OF_THE_KIT = USUAL._replace(examples=30, walks=20, programs=5, times=5)
+ELSEWHERE = OF_THE_KIT._replace(length=2, every=5)
 # The exhaustive histories get so long, the shortest first; on Redis a letter longer where only some are asked for.
 LENGTHS: dict[Backend, int] = {"memory": 3, "redis": 2, "sqlite": 2}
 EXAMPLES = 100
@@ -251,8 +252,9 @@ def _smoke(place: Place, number: int) -> None:
         bench.done(beside)
 
 
-def _kit(place: Place, number: int, effort: Effort = OF_THE_KIT) -> None:
+def _kit(place: Place, number: int, effort: Effort | None = None) -> None:
     """As an implementer runs it, up to the first thing that is broken. `only`: the stages that come after smoke at once."""
+    effort = effort or (OF_THE_KIT if place.backend == "memory" else ELSEWHERE)
     subject = Subject(
         place.make, place.left_of, checked(place.claims), effort, place.lossy, place.new_store
     )
