@@ -33,7 +33,7 @@ from worq.testing.bench import Bench
 from worq.testing.capabilities import checked
 from worq.testing.exhaustive import THEMES, run_theme
 from worq.testing.interleavings import Interleavings, Stage
-from worq.testing.kit import BRIEF, USUAL, Broken, Effort, Kit, Lossy, Subject
+from worq.testing.kit import USUAL, Broken, Effort, Kit, Lossy, Subject
 from worq.testing.lifecycle_machine import make_lifecycle_machine
 from worq.testing.machine import OneRuleMachine, RulesMachine, make_machine
 from worq.testing.parallel import Parallel, Run, ThreadRun, examine
@@ -56,6 +56,9 @@ PATIENCE_S = 1.0
 TEST_S_MAX = 5
 # The same for the kit, whose word counts: nothing is late because the machine is busy.
 PATIENCE_OF_THE_KIT_S = 8.0
+# Its own, but for what depends on chance and takes longest; less on the slower backends.
+OF_THE_KIT = USUAL._replace(examples=30, walks=20, programs=5, times=5)
+ELSEWHERE = OF_THE_KIT._replace(length=2, every=5)
 # The exhaustive histories get so long, the shortest first; on Redis a letter longer where only some are asked for.
 LENGTHS: dict[Backend, int] = {"memory": 3, "redis": 2, "sqlite": 2}
 EXAMPLES = 100
@@ -73,9 +76,14 @@ CLAUSES = re.compile(r"\[((?:[A-Z]+-)+\d+(?: (?:[A-Z]+-)+\d+)*)\]")
 
 
 class Steps:
-    """How far the hunt in this process has come."""
+    """How far the hunt in this process has come.
+
+    `hangs_after_s`: one step. `lasts`: as does whatever comes between it and the next.
+    """
 
     done = 0
+    hangs_after_s = HANGS_AFTER_S
+    lasts = True
 
     @classmethod
     def counted(cls, act: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,8 +91,12 @@ class Steps:
 
         def step(*args: Any, **kw: Any) -> Any:
             cls.done += 1
-            signal.setitimer(signal.ITIMER_REAL, HANGS_AFTER_S)
-            return act(*args, **kw)
+            signal.setitimer(signal.ITIMER_REAL, cls.hangs_after_s)
+            try:
+                return act(*args, **kw)
+            finally:
+                if not cls.lasts:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
 
         return step
 
@@ -140,7 +152,9 @@ def hunt(
         return
     logging.disable()  # the lives of the stories are full of failures
     # Told at once: what hangs may not let go of the threads that are in it.
-    signal.signal(signal.SIGALRM, lambda *_: tell(Found(f"no answer for {HANGS_AFTER_S} s", ())))
+    signal.signal(
+        signal.SIGALRM, lambda *_: tell(Found(f"no answer for {Steps.hangs_after_s} s", ()))
+    )
     lockstep.carry_out = Steps.counted(lockstep.carry_out)  # type: ignore[attr-defined]
     lockstep.carry_out_bulk = Steps.counted(lockstep.carry_out_bulk)  # type: ignore[attr-defined]
     lifecycle.LifecycleLockstep.act = Steps.counted(lifecycle.LifecycleLockstep.act)  # type: ignore[method-assign]
@@ -238,15 +252,18 @@ def _smoke(place: Place, number: int) -> None:
         bench.done(beside)
 
 
-def _kit(place: Place, number: int, effort: Effort = BRIEF) -> None:
-    """As an implementer runs it, up to the first thing that is broken."""
+def _kit(place: Place, number: int, effort: Effort | None = None) -> None:
+    """As an implementer runs it, up to the first thing that is broken. `only`: the stages that come after smoke at once."""
+    effort = effort or (OF_THE_KIT if place.backend == "memory" else ELSEWHERE)
     subject = Subject(
         place.make, place.left_of, checked(place.claims), effort, place.lossy, place.new_store
     )
     kit = Kit(subject, all_checks())
-    calls.PATIENCE_S = PATIENCE_OF_THE_KIT_S
-    for check in kit.checks:
-        signal.setitimer(signal.ITIMER_REAL, 0)  # the last step of the check before has ended
+    calls.PATIENCE_S = Steps.hangs_after_s = PATIENCE_OF_THE_KIT_S
+    Steps.lasts = False  # between steps it waits for threads and processes
+    for check in sorted(
+        kit.checks, key=lambda check: check.stage != "smoke" and check.stage not in place.only
+    ):
         verdict = kit.verdict(check)
         if verdict.answer == "violated":
             raise Broken(f"{check.stage}: {check.name}\n{described(verdict)}", *verdict.clauses)

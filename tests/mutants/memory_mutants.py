@@ -203,7 +203,7 @@ RULES: tuple[Mutant, ...] = (
            "purged = [r for r in self._records.values() if r.state != COMPLETED]", "PRG-2", "exhaustive", pitfall="purging"),
     Mutant("PurgeDropsTheCompleted", TASKS, "purged = [*self._pending.values(), *self._ready.values()]",
            "purged = [r for r in self._records.values() if r.state != PROCESSING]", "PRG-2", "exhaustive", "promised, one still missing", pitfall="purging"),
-    Mutant("PurgeCountsItselfToo", TASKS, "return len(purged)", "return len(self._records) + len(purged)", "PRG-1", "exhaustive"),
+    Mutant("PurgeCountsItselfToo", TASKS, "return len(purged)", "return len(self._records) + len(purged)", "PRG-1 PRG-2", "exhaustive"),
     Mutant("SizeWithoutThePending", TASKS, "return len(self._pending) + len(self._ready)", "return len(self._ready)",
            "SIZ-1", "exhaustive", pitfall="size"),
     Mutant("SizeOfAll", TASKS, "return len(self._pending) + len(self._ready)", "return len(self._records)",
