@@ -72,7 +72,7 @@ POOL: tuple[Mutant, ...] = (
     Mutant("ProcessesClaimAfterStop", CREW, "wanted = 1 if goes_on and not self._stopping.is_set() else 0", "wanted = int(goes_on)", "ENV-POOL-27 ENV-POOL-3", "processes", "when_a_pool_stops", needs="threads"),
     Mutant("ClaimsForAWorkerThatIsReplaced", MINDER, "goes_on=not (is_last or self._desk.has_waiting)", "goes_on=not self._desk.has_waiting", "ENV-POOL-27 ENV-POOL-14", "processes", "has_had_its_tasks"),
     Mutant("WhatWasGivenBackIsOvertaken", MINDER, "goes_on=not (is_last or self._desk.has_waiting)", "goes_on=not is_last", "ENV-POOL-27 ENV-POOL-11", "processes", "comes_before_the_next_claim", needs="crash"),
-    Mutant("OutcomeOfTheForgottenIsStored", CREW, "endings = [] if ended.task.is_forgotten else [ended._replace(again=again)]", "endings = [ended._replace(again=again)]", "ENV-POOL-27", "processes", "together_with_the_next"),
+    Mutant("OutcomeOfTheForgottenIsStored", CREW, "endings = [] if task.is_forgotten else [Ended(task, message, failed, again)]", "endings = [Ended(task, message, failed, again)]", "ENV-POOL-27", "processes", "together_with_the_next"),
     Mutant("BeginningIsNotNoted", LABOUR, "        begun_s.value = time.monotonic()\n", "        pass\n", "ENV-POOL-10 ENV-POOL-11", "processes", "told_at_once_when_a_worker_dies", "process pool", "crash"),
     Mutant("EachTaskCountsAsBegun", WORKER, "        self._begun_s.value = 0.0\n", "", "ENV-POOL-11", "processes", "dies_idle", "process pool", "crash"),
     Mutant("TimeLimitCountsFromTheHandOver", MINDER, "left_s = (worker.begun_s or handed_s) + limit_s - time.monotonic()", "left_s = handed_s + limit_s - time.monotonic()", "ENV-POOL-12", "processes", "counts_from_when_it_is_begun", needs="crash"),

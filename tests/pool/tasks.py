@@ -223,7 +223,7 @@ def init_fragile(url: str, name: str) -> Broker:
     """The worker ends when it gets a task, before it has begun it."""
 
     def receive(self: WorkerLine) -> NoReturn:
-        self._incoming.read(1)
+        self._end.recv(1)
         os._exit(4)
 
     WorkerLine.receive = receive  # type: ignore[method-assign]

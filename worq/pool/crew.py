@@ -151,29 +151,21 @@ class Crew(Shift):
         self, task: FunctionTask, message: bytes, *, failed: bool, goes_on: bool
     ) -> Job | None:
         """Store an outcome that a worker has written, and claim its next task if it goes on. [ENV-POOL-27]"""
-        ended = Ended(task, message, failed)
-        with self._keeper.claiming():
-            asked_ms = self._clock.now_ms()
-            for claim in self._finish_and_claim(ended, goes_on=goes_on):
-                if self._stands(claim, asked_ms):
-                    return self._job(claim)
-        return None
-
-    def _finish_and_claim(self, ended: Ended, *, goes_on: bool) -> list[Claim]:
-        """In one operation: one claim at most, without waiting."""
         claims: list[Claim] = []
 
         def act(again: bool) -> None:  # noqa: FBT001 - as `_store` calls it
             wanted = 1 if goes_on and not self._stopping.is_set() else 0
-            endings = [] if ended.task.is_forgotten else [ended._replace(again=again)]
+            endings = [] if task.is_forgotten else [Ended(task, message, failed, again)]
             try:
                 claims.extend(self._work.finish_many(endings, wanted))
             except ValueError as error:  # the worker's broker allows more
                 reason = f"result cannot be serialized: {describe(error)}"
-                self._work.fail(ended.task, reason, again=again)
+                self._work.fail(task, reason, again=again)
 
-        self._settle(ended.task, act)
-        return claims
+        with self._keeper.claiming():
+            asked_ms = self._clock.now_ms()
+            self._settle(task, act)
+            return self._job(claims[0]) if claims and self._stands(claims[0], asked_ms) else None
 
     def fail(self, task: FunctionTask, reason: str) -> None:
         """Store a failure that no worker could write."""

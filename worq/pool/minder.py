@@ -73,7 +73,8 @@ class Minder:
         self._report: Callable[[BaseException | None], None] | None = report
         self._is_refused = False
         self._poll = select.poll()
-        self._poll.register(post.bell, select.POLLIN)
+        self._bell = post.bell.fileno()
+        self._poll.register(self._bell, select.POLLIN)
 
     def mind(self) -> None:
         """Have a worker until nothing is left to be done, or until the first one can't be had."""
@@ -255,7 +256,7 @@ class Minder:
             ready = self._poll.poll(math.ceil(1000 * min(timeout_s, LOOK_S)))
             if not ready and not worker.is_alive():
                 raise EOFError
-            if any(descriptor == self._post.bell.fileno() for descriptor, _ in ready):
+            if (self._bell, select.POLLIN) in ready:
                 self._post.still()
             if line.has_more_to_send:
                 line.flush()
