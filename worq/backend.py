@@ -14,6 +14,7 @@ from worq import bulk, checks
 from worq.clock import Clock
 from worq.const import DEFAULT, MESSAGE_BYTES_MAX, PENDING, Sentinel, State
 from worq.masking import masked
+from worq.options import HasOptions, TaskOptions
 from worq.values import (
     NO_ARGS,
     Claim,
@@ -474,6 +475,8 @@ class AbstractTaskQueue(ABC):
 def _ticket(result: Submittable) -> Ticket:
     task_id = checks.name("id", result.id)
     token = _token("token", result.token) or Token.new()
+    if isinstance(result, HasOptions):
+        return Ticket(task_id, token.incarnation, *_terms_of(result.options))
     given = (
         bool(result.ignore_result),
         result.on_error,
@@ -488,13 +491,23 @@ def _ticket(result: Submittable) -> Ticket:
     return Ticket(task_id, token.incarnation, *_terms(*given))
 
 
+@lru_cache(maxsize=TERMS_MAX)
+def _terms_of(options: TaskOptions) -> "_Terms":
+    """The same of options that were checked when they were made, so that equal ones are as good."""
+    on_error, ignore_result, result_timeout, heartrate, attempts, _ = options
+    return _terms(ignore_result, on_error, heartrate, result_timeout, attempts)
+
+
+_Terms = tuple[bool, bool, int, int | None, int]
+
+
 def _terms(
     ignore_result: bool,  # noqa: FBT001 - as in Ticket
     on_error: object,
     heartrate: object,
     result_timeout: object,
     attempts: object,
-) -> tuple[bool, bool, int, int | None, int]:
+) -> _Terms:
     """What a Ticket says besides which task it is."""
     heartrate_s = checks.positive_seconds("heartrate", heartrate)
     return (
@@ -506,7 +519,7 @@ def _terms(
     )
 
 
-# The same for nearly all tasks of a program.
+# The same for nearly all tasks of a program, whose options need not have been checked.
 _known_terms = lru_cache(maxsize=TERMS_MAX, typed=True)(_terms)
 
 

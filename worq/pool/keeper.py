@@ -6,8 +6,7 @@ Source: SPEC.md, section 9.
 import logging
 import math
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,6 +51,21 @@ class _Limited(NamedTuple):
     late_ms: int
 
 
+class _Claiming:
+    """A block that any number of threads are in."""
+
+    # No generator: each claim is made within one.
+    def __init__(self, enter: Callable[[], None], leave: Callable[[], None]) -> None:
+        self._enter = enter
+        self._leave = leave
+
+    def __enter__(self) -> None:
+        self._enter()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._leave()
+
+
 class Keeper:
     """Looks after the claims that workers hold, until the last worker has left. Thread-safe.
 
@@ -71,7 +85,10 @@ class Keeper:
         self._drain_at_ms: int | None = None
         self._is_out_of_contact = False
         self._wakes_ms = math.inf
-        self._changed = threading.Condition()
+        # Entered by itself where nobody waits: a Condition's own methods cost as much as what is done there.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._claims = _Claiming(self._enter, self._leave)
 
     # What workers say.
 
@@ -84,23 +101,24 @@ class Keeper:
                 self._limited[task.token] = _Limited(task, late_ms)
                 self._wake_by(late_ms)
 
-    @contextmanager
-    def claiming(self) -> Generator[None]:
+    def claiming(self) -> "_Claiming":
         """A worker may get a claim within the block, and holds it or gives it back at its end."""
-        with self._changed:
+        return self._claims
+
+    def _enter(self) -> None:
+        with self._lock:
             self._claiming += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._claiming -= 1
-                if self._is_late(self._clock.now_ms()):
-                    self._changed.notify_all()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._claiming -= 1
+            if self._drain_at_ms is not None and self._is_late(self._clock.now_ms()):
+                self._changed.notify_all()
 
     def hold(self, task: FunctionTask) -> bool:
         """A worker is about to begin a task. False if it must not: the drain deadline has passed. [ENV-POOL-28]"""
         rate_ms = checks.milliseconds(task.heartrate)
-        with self._changed:
+        with self._lock:
             now_ms = self._clock.now_ms()
             if self._is_late(now_ms):
                 return False
@@ -115,13 +133,13 @@ class Keeper:
 
     def ending(self, task: FunctionTask) -> None:
         """A worker is about to store its outcome, and to say so if the claim is lost."""
-        with self._changed:
+        with self._lock:
             if (held := self._held.get(task.token)) is not None:
                 held.is_ending = True
 
     def drop(self, task: FunctionTask) -> None:
         """A worker has ended it."""
-        with self._changed:
+        with self._lock:
             self._held.pop(task.token, None)
             self._limited.pop(task.token, None)
 
