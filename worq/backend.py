@@ -452,12 +452,13 @@ class AbstractTaskQueue(ABC):
         token: Token | None,
         failed: bool,  # noqa: FBT001 - the fields of Finishing
     ) -> Ending:
-        retention_s = checks.seconds_or_forever("timeout", _not_none("timeout", timeout))
+        is_number = type(timeout) in (int, float)
+        retention_ms = _known_retention_ms(timeout) if is_number else _retention_ms(timeout)
         checked = checks.message("message", message, self.message_bytes_max)
         return Ending(
             checks.name("task_id", task_id),
             Outcome("failure" if failed else "result", checked),
-            checks.milliseconds_or_forever(retention_s),
+            retention_ms,
             _token("token", token),
         )
 
@@ -521,6 +522,15 @@ def _terms(
 
 # The same for nearly all tasks of a program, whose options need not have been checked.
 _known_terms = lru_cache(maxsize=TERMS_MAX, typed=True)(_terms)
+
+
+def _retention_ms(timeout: object) -> int | None:
+    """How long an outcome is kept."""
+    retention_s = checks.seconds_or_forever("timeout", _not_none("timeout", timeout))
+    return checks.milliseconds_or_forever(retention_s)
+
+
+_known_retention_ms = lru_cache(maxsize=TERMS_MAX, typed=True)(_retention_ms)
 
 
 def _token(argument: str, token: object) -> Token | None:

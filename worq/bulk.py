@@ -42,7 +42,8 @@ class saying_what_is_done:  # noqa: N801 - a context manager
 
 def checked(argument: str, items: object, check: Callable[[ItemT], AnswerT]) -> list[AnswerT]:
     """What `check` makes of each; its errors say which one is wrong. [ENV-BULK-2]"""
-    if not isinstance(items, Sequence) or isinstance(items, (str, bytes)):
+    is_list = type(items) is list  # as nearly always
+    if not is_list and (not isinstance(items, Sequence) or isinstance(items, (str, bytes))):
         raise TypeError(f"{argument}: a sequence is needed, not {checks.shown(items)}")
     answers: list[AnswerT] = []
     for item in cast("Sequence[ItemT]", items):
