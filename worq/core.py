@@ -520,6 +520,8 @@ class Broker:
 
     def _write_call(self, task: FunctionTask) -> "_Call":
         message, passed = messages.write_task(self._codec, task)
+        if not (passed.awaited or passed.failed):  # as of most
+            return _Call(task, Submission(task, message), passed, _NO_NAMES)
         names, args = self._arguments(passed.awaited) if passed.awaited else (_NO_NAMES, NO_ARGS)
         outcome = passed.outcome(self._codec, task)
         return _Call(task, Submission(task, message, args, outcome), passed, names)
@@ -551,7 +553,8 @@ class Broker:
         if answer.argument_id is not None:
             unavailable = Address(names[answer.argument_id], self.name, answer.argument_id)
             raise TaskFailure(*unavailable, passed.why_unavailable(answer.argument_id))
-        passed.note(self._address(task))
+        if passed.awaited:
+            passed.note(self._address(task))
         if not task.ignore_result:
             return Deferred(self, task)
         if answer.outcome is not None:

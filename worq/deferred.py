@@ -187,14 +187,17 @@ class Deferred(Generic[T_co]):
         Raises the TaskFailure or TaskExpired, or AttributeError, which says whether there is no
         outcome yet or it was passed to another task.
         """
-        self.wait(0)
-        if self._held is None:
+        held = self._held
+        if held is None:
+            self.wait(0)
+            held = self._held
+        if held is None:
             reason = PASSED_ON if self._unread is RESERVED else NOT_YET
             raise AttributeError(f"{reason}: {self!r}")
-        if (failure := self._held.failure) is not None:
+        if (failure := held.failure) is not None:
             # It may be raised often, and would collect the traces of all of them.
             raise failure.with_traceback(None)
-        return cast("T_co", self._held.value)
+        return cast("T_co", held.value)
 
     @property
     def status(self) -> Status | None:

@@ -145,6 +145,8 @@ class Passed:
     One that holds a result, or a failure, stands for that from here on; `awaited` are the others.
     """
 
+    __slots__ = ("_sealed", "_serializer", "awaited", "failed")
+
     def __init__(self, serializer: Serializer, *, sealed: bool = False) -> None:
         """`sealed`: what is awaited is named with its incarnation."""
         self._serializer = serializer

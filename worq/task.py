@@ -138,8 +138,8 @@ class Queue:
     def __getattr__(self, name: str) -> "Queue":
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(f"a task has no such name: {name!r}")
-        target = self.__target__
-        return _queue(target._replace(name=f"{target.name}.{name}" if target.name else name))
+        broker, outer, task_id, options = self.__target__
+        return _queue(_Target(broker, f"{outer}.{name}" if outer else name, task_id, options))
 
     def __call__(self, /, *args: Any, **kw: Any) -> Called:
         """Call the task: a Deferred, or None with `ignore_result`. [CALL-6]

@@ -518,8 +518,8 @@ RACES: tuple[Mutant, ...] = (
             store.sleep(waiter)
             self._look()
 """, "ENV-WAIT-2", "interleavings", pitfall="wake-ups and reconnects (other queues)", needs="threads"),
-    Mutant("WhoIsClosedSettlesNothing", QUEUE, "        try:\n            return act()\n        finally:\n            self._store.settle()\n", """\
-        answer = act()
+    Mutant("WhoIsClosedSettlesNothing", QUEUE, "        try:\n            return act(*args, **kwargs)\n        finally:\n            self._store.settle()\n", """\
+        answer = act(*args, **kwargs)
         self._store.settle()
         return answer
 """, "ENV-WAIT-6 ENV-WAIT-7", "interleavings", "woken and leaves", pitfall="wake-ups and reconnects (other queues)", needs="threads"),

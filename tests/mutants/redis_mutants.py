@@ -250,7 +250,7 @@ CONCURRENT: tuple[Mutant, ...] = (
            "ENV-RETRY-1", "receipts", "answers_as_the_first", needs="crash"),
     Mutant("BoundedCallsArePatient", LINK, "        is_prompt = not waits and bounds.until_s() is not None\n", "        is_prompt = False\n", "ENV-RETRY-3 ENV-POOL-21", "connections", "silent_is_left_for_another", needs="crash"),
     Mutant("LostContactIsSaidAgain", CONTACT, "        if is_news:\n            _log", "        if error:\n            _log", "ENV-RETRY-4", "connections", "contact_is_said", needs="crash"),
-    Mutant("ContactIsNotSaidToBeBack", LINK, "                self._contact.made()\n", "", "ENV-RETRY-4", "connections", "contact_is_said", needs="crash"),
+    Mutant("ContactIsNotSaidToBeBack", LINK, "                    self._contact.made()\n", "                    pass\n", "ENV-RETRY-4", "connections", "contact_is_said", needs="crash"),
     Mutant("WaitOutlastsItsConnection", URL, "    if not SOCKET_TIMEOUT_S_MIN < options", "    if not 0 < options", "ENV-RETRY-5", "servers", "wait_may_outlast", "wake-ups and reconnects (other queues)", "crash"),
     Mutant("UnknownIsNotSent", RETRY, '            self._outcome = "unknown"\n', '            self._outcome = "not_sent"\n', "ENV-RETRY-2", "receipts", "TestRetries", needs="crash"),
     Mutant("NotSentIsUnknown", RETRY, 'self._outcome: Literal["not_sent", "unknown"] = "not_sent"', 'self._outcome: Literal["not_sent", "unknown"] = "unknown"',

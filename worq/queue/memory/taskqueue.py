@@ -71,13 +71,13 @@ class TaskQueue(AbstractTaskQueue):
 
     def _apply(self, act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """One operation, as `_operate` does it: one at a time."""
-        return self._store.guard.run(self._operate, partial(act, *args, **kwargs))
+        return self._store.guard.run(self._operate, act, *args, **kwargs)  # type: ignore[arg-type]  # its R is this one
 
-    def _operate(self, act: Callable[[], R]) -> R:
+    def _operate(self, act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Deadlines first [TIM-2], then what it does, then whom it concerns."""
         self._look()
         try:
-            return act()
+            return act(*args, **kwargs)
         finally:
             self._store.settle()
 

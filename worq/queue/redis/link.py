@@ -68,7 +68,7 @@ class Link:
         # Its lock is entered by itself, and only those are notified who can be there: each call takes and gives.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._counted = 0  # of those that are busy, see `_counts`
+        self._counted = 0  # of those that are busy, where there is a limit; see `_counts`
 
     # Calls
 
@@ -134,7 +134,8 @@ class Link:
                 if meaning(error) == "lost":
                     self._contact.lost(error)
             else:
-                self._contact.made()
+                if self._contact.lost_at_s is not None:  # which it hardly ever is
+                    self._contact.made()
                 if reply[:1] in b".+":
                     return bytes(reply)
                 if reply == b"<" and tries is not None:
@@ -221,7 +222,8 @@ class Link:
             channel = idle.pop() if idle else self._channel(is_prompt=is_prompt)
             channel.waits = waits
             self._busy.add(channel)
-            self._counted += _counts(channel)
+            if limit is not None:
+                self._counted += _counts(channel)
         return channel
 
     def _channel(self, *, is_prompt: bool) -> Channel:
@@ -233,18 +235,20 @@ class Link:
         )
 
     def give(self, channel: Channel) -> None:
+        limit = self._target.connections_max
         with self._lock:
             self._busy.discard(channel)
-            self._counted -= _counts(channel)
+            if limit is not None:
+                self._counted -= _counts(channel)
+                self._changed.notify()
             idle = self._idle[channel.is_prompt]
-            if self.closed.is_set() or len(idle) >= IDLE_MAX:
+            if self.closed.is_set():
+                channel.disconnect()
+                self._changed.notify_all()
+            elif len(idle) >= IDLE_MAX:
                 channel.disconnect()
             else:
                 idle.append(channel)
-            if self.closed.is_set():
-                self._changed.notify_all()
-            elif self._target.connections_max is not None:
-                self._changed.notify()
 
     # Waking, closing, forking
 

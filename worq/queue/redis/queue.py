@@ -78,9 +78,10 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         args: Mapping[str, bytes | None],
         outcome: Outcome | None,
     ) -> Submitted:
-        packed = records.submitting(Entry(task, message, args, outcome))
         if not args and outcome is None:
-            packed = packed[:2]
+            record = records.record("E", task, message, b"")
+            return records.submitted(self._link.call(scripts.SUBMIT, task.id, record), None)
+        packed = records.submitting(Entry(task, message, args, outcome))
         return records.submitted(self._link.call(scripts.SUBMIT, *packed), outcome)
 
     def _submit_many(self, entries: Sequence[Entry]) -> list[Submitted]:
