@@ -23,6 +23,7 @@ from typing import Literal
 import redis.exceptions as redis_errors
 
 from worq.errors import BackendUnavailable, QueueClosed
+from worq.queue.redis.rights import explained, is_half_done, is_missing
 
 DELAY_S_MIN = 0.05
 DELAY_S_MAX = 1.0
@@ -54,13 +55,13 @@ _REFUSED_CLASSES = tuple(
     if hasattr(redis_errors, name)
 )
 NO_DATABASE = "DB index is out of range"
-_FINAL = (redis_errors.AuthenticationError, redis_errors.NoPermissionError)
+_FINAL = (redis_errors.AuthenticationError,)
 
 Meaning = Literal["lost", "refused", "final", "bug"]
 
 
 def meaning(error: Exception) -> Meaning:
-    if isinstance(error, _FINAL) or NO_DATABASE in str(error):
+    if isinstance(error, _FINAL) or is_missing(error) or NO_DATABASE in str(error):
         return "final"
     if isinstance(error, _REFUSED_CLASSES):
         return "refused"
@@ -89,7 +90,7 @@ class Tries:
         means = meaning(error)
         if means == "bug":
             raise error
-        if means == "lost" and may_be_done:
+        if (means == "lost" and may_be_done) or is_half_done(error):
             self._outcome = "unknown"
         now = time.monotonic()
         if self._give_up_at is None:
@@ -97,7 +98,7 @@ class Tries:
             if self._until_s is not None:
                 self._give_up_at = min(self._give_up_at, self._until_s)
         if means == "final" or now >= self._give_up_at:
-            raise BackendUnavailable(f"{self._where}: {error}", self._outcome) from error
+            raise BackendUnavailable(f"{self._where}: {explained(error)}", self._outcome) from error
         pause_s = min(self._delay_s * random.uniform(0.5, 1), self._give_up_at - now)  # noqa: S311
         self._delay_s = min(max(DELAY_S_MIN, 2 * self._delay_s), DELAY_S_MAX)
         if self._closed.wait(pause_s):

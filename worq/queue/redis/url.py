@@ -43,6 +43,11 @@ class Target(NamedTuple):
             socket_connect_timeout=min(timeout_s, self.options["socket_connect_timeout"]),
         )
 
+    @property
+    def has_user(self) -> bool:
+        """Does it say who is asking, who may have fewer rights than all?"""
+        return any(self.options.get(name) for name in ("username", "password"))
+
     def client(self) -> redis.Redis:
         """One of redis-py, for whoever looks at keys; it tries nothing again. To be closed."""
         connection_class: Any = self.connection_class
