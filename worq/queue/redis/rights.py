@@ -81,9 +81,9 @@ def is_half_done(error: Exception) -> bool:
     return _IN_SCRIPT.search(str(error)) is not None
 
 
-def explained(error: Exception) -> str:
-    """The error, and what is to be done if a right is missing."""
-    return f"{error}; {_WHERE}" if is_missing(error) else str(error)
+def advice(error: Exception) -> str | None:
+    """What is to be done if a right is missing; None for other errors."""
+    return _WHERE if is_missing(error) else None
 
 
 def check_rights(channel: Channel, begin: str, where: str) -> None:
