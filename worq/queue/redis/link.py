@@ -18,6 +18,7 @@ from worq.queue.redis.channel import Channel
 from worq.queue.redis.contact import Contact
 from worq.queue.redis.keys import prefix
 from worq.queue.redis.retry import Tries, meaning
+from worq.queue.redis.rights import check_rights
 from worq.queue.redis.scripts import Script
 from worq.queue.redis.server import check_server
 from worq.queue.redis.url import BLOCK_MS_MAX, Target
@@ -123,6 +124,8 @@ class Link:
                 reply = channel.exchange(*([command] if block is None else [block, command]))
             except NoScriptError:
                 whole = True
+            except WorqError:
+                raise  # by the look at the server; one of them is an OSError
             except _LOST as error:
                 if self.closed.is_set() and channel.waits:
                     if tries is None and not channel.may_be_done:
@@ -195,6 +198,8 @@ class Link:
 
     def _check(self, channel: Channel) -> None:
         try:
+            if self._target.has_user:
+                check_rights(channel, self.prefix, self._where)
             check_server(channel.exchange((b"INFO", b"server")))
         finally:
             channel.may_be_done = False

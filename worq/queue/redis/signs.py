@@ -10,6 +10,7 @@ import redis
 
 from worq.errors import BackendUnavailable
 from worq.introspection import Counts, Seen, Sign
+from worq.queue.redis.retry import said
 from worq.queue.redis.url import Target
 
 _PAGE = 1000
@@ -28,7 +29,7 @@ def queue_names(target: Target) -> list[str]:
             )
             found = [_OF_A_QUEUE.fullmatch(key, len(begin)) for key in keys]
     except redis.RedisError as error:
-        raise BackendUnavailable(f"{target.url}: {error}", "not_sent") from error
+        raise BackendUnavailable(f"{target.url}: {said(error)}", "not_sent") from error
     return sorted({unquote(match[1].decode()) for match in found if match is not None})
 
 

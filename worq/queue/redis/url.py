@@ -9,6 +9,7 @@ import redis.connection
 from worq.masking import masked
 from worq.queue.redis.channel import Connection
 from worq.queue.redis.keys import PREFIX
+from worq.queue.redis.tls import TlsConnection, check_tls
 from worq.queue.redis.urlparts import UrlError, check_parts
 
 BLOCK_MS_MAX = 5_000
@@ -43,6 +44,11 @@ class Target(NamedTuple):
             socket_connect_timeout=min(timeout_s, self.options["socket_connect_timeout"]),
         )
 
+    @property
+    def has_user(self) -> bool:
+        """Does it say who is asking, who may have fewer rights than all?"""
+        return any(self.options.get(name) for name in ("username", "password"))
+
     def client(self) -> redis.Redis:
         """One of redis-py, for whoever looks at keys; it tries nothing again. To be closed."""
         connection_class: Any = self.connection_class
@@ -51,12 +57,10 @@ class Target(NamedTuple):
 
     @property
     def try_s(self) -> float:
-        """How long a try takes at most: to connect, and to wait for the reply."""
-        timeouts_s: tuple[float, float] = (
-            self.options["socket_connect_timeout"],
-            self.options["socket_timeout"],
-        )
-        return sum(timeouts_s)
+        """How long a try takes at most: to connect, to shake hands in TLS, and to wait for the reply."""
+        connect_s: float = self.options["socket_connect_timeout"]
+        reply_s: float = self.options["socket_timeout"]
+        return (2 if self.connection_class is TlsConnection else 1) * connect_s + reply_s
 
 
 def target(url: str) -> Target:
@@ -80,6 +84,9 @@ def _target(url: str, options: dict[str, Any]) -> Target:
     options.setdefault("socket_timeout", SOCKET_TIMEOUT_S)
     options.setdefault("socket_connect_timeout", CONNECT_TIMEOUT_S)
     options.setdefault("protocol", 2)
+    if connection_class is redis.connection.SSLConnection:
+        check_tls(options)
+        connection_class = TlsConnection
     if not SOCKET_TIMEOUT_S_MIN < options["socket_timeout"] < float("inf"):
         # Or a wait would be taken for a server that does not answer.
         raise UrlError(
