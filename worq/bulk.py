@@ -33,6 +33,15 @@ def saying_what_is_done(answers: Sequence[object], count: int) -> Generator[None
         raise
 
 
+def returned(steps: Generator[object, ItemT, AnswerT], last: ItemT) -> AnswerT:
+    """What steps return that are sent the last thing they ask for."""
+    try:
+        steps.send(last)
+    except StopIteration as end:
+        return cast("AnswerT", end.value)
+    raise AssertionError(f"there are more steps: {steps!r}")
+
+
 def checked(argument: str, items: object, check: Callable[[ItemT], AnswerT]) -> list[AnswerT]:
     """What `check` makes of each; its errors say which one is wrong. [ENV-BULK-2]"""
     if not isinstance(items, Sequence) or isinstance(items, (str, bytes)):
