@@ -47,6 +47,8 @@ _LOST: Final = (RedisError, OSError)
 class AsyncChannel(Channel):
     """A connection of redis.asyncio with its session, for one call at a time."""
 
+    may_be_done: bool
+
     def __init__(self, connection: Any, prefix: str) -> None:
         super().__init__(connection, prefix)
         self._stream = connection
