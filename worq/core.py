@@ -1,7 +1,7 @@
 """The broker: all that an application, and its workers, do with one queue. SPEC.md, section 8."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, Unpack, cast
@@ -231,10 +231,22 @@ class Broker:
         too, of the first tasks: unless its `outcome` is `'unknown'`, the others are not enqueued,
         and `enqueue_many(tasks[len(error.deferreds):])` goes on. [ENV-MANY-8]
         """
-        calls = bulk.checked("tasks", list(checks.iterable("tasks", tasks)), self._write_one)
-        submissions = [call.submission for call in calls if isinstance(call, _Call)]
+        steps = self._enqueuing(tasks)
+        submissions = next(steps)
         try:
             answers = self._queue.submit_many(submissions)
+        except WorqError as error:
+            steps.throw(error)
+            raise
+        return bulk.returned(steps, answers)
+
+    def _enqueuing(
+        self, tasks: Iterable[FunctionTask]
+    ) -> Generator[list[Submission], Sequence[Submitted], list[Deferred | None]]:
+        """What `enqueue_many` submits; it is sent the answers, or the error, and returns what that does."""
+        calls = bulk.checked("tasks", list(checks.iterable("tasks", tasks)), self._write_one)
+        try:
+            answers = yield [call.submission for call in calls if isinstance(call, _Call)]
         except WorqError as error:
             error.deferreds, refused = self._answered_each(calls, error.answers)
             if refused:
@@ -616,6 +628,12 @@ def _checked(task: TaskId) -> TaskId:
     if not (hasattr(task, "id") and hasattr(task, "name")):
         raise TypeError(f"task: an id and a name are needed, as a Deferred has, not {task!r}")
     return task
+
+
+def named(task: TaskId) -> tuple[str, bytes | None]:
+    """The id of a task and, if it is known, its incarnation."""
+    token = _token(_checked(task))
+    return checks.name("task_id", task.id), None if token is None else token.incarnation
 
 
 def _token(task: TaskId) -> Token | None:

@@ -51,7 +51,7 @@ class Link:
         self._target = target
         self._name = name
         self._key = self.prefix.encode()
-        self._retry_deadline_s = retry_deadline_s
+        self.retry_deadline_s: float = retry_deadline_s
         # A try may come so late after the first: it failed after its time-outs, was repeated until the deadline, and
         # the last one waits as long again.
         kept_ms = 1000 * (retry_deadline_s + 2 * target.try_s) + RECEIPT_MARGIN_MS
@@ -97,7 +97,7 @@ class Link:
         block: Sequence[Any] | None = None,
     ) -> bytes:
         """Do an operation over a channel; with `block`, a command that waits, right behind that."""
-        reply = self._done(channel, script, arguments, block, self._retry_deadline_s)
+        reply = self._done(channel, script, arguments, block, self.retry_deadline_s)
         if reply[:1] == b"+":
             # Finish what the operation has left over. If that fails, whoever comes next does. [ENV-REDIS-4]
             with suppress(WorqError):
@@ -263,7 +263,7 @@ class Link:
             keys = [channel.wait_key for channel in self._busy if channel.waits]
         if keys:
             with suppress(*_LOST):  # they look again anyway, a little later
-                self._control(WAKE_TIMEOUT_S, _nudges(keys))
+                self._control(WAKE_TIMEOUT_S, nudges(keys))
 
     def close(self) -> None:
         """Idempotent. What is under way may end, for a moment; what waits ends at once. [ENV-WAIT-7]"""
@@ -295,10 +295,12 @@ class Link:
 
         The answer is the last receipt of the first of them.
         """
+        return bytes(self._control(timeout_s, [self._fencing(sessions)])[1:])
+
+    def _fencing(self, sessions: Sequence[str]) -> Sequence[object]:
         key = (b"2", self._key, self._key + b":session:")
         arguments = (self.now_ms(), NO_NUMBER, self._receipt_ms, *sessions)
-        reply = self._control(timeout_s, [(b"EVAL", scripts.CLOSE.text, *key, *arguments)])
-        return bytes(reply[1:])
+        return (b"EVAL", scripts.CLOSE.text, *key, *arguments)
 
     def _control(self, timeout_s: float, commands: Iterable[Sequence[object]]) -> Any:
         """The reply to the last of some commands, over a connection of their own, since the others are in use."""
@@ -323,7 +325,7 @@ def _counts(channel: Channel) -> bool:
     return not (channel.waits or channel.is_prompt)
 
 
-def _nudges(wait_keys: Sequence[bytes]) -> Iterator[Sequence[object]]:
+def nudges(wait_keys: Sequence[bytes]) -> Iterator[Sequence[object]]:
     for key in wait_keys:
         yield b"RPUSH", key, b"1"
         yield b"PEXPIRE", key, 2 * BLOCK_MS_MAX
