@@ -1,6 +1,5 @@
 """Coroutine tasks: each is run to its end in the thread that runs the task, and leaves nothing running. [ENV-AIO-1]"""
 
-import logging
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
@@ -9,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # it is slow to import, and most workers need it not
     import asyncio
-
-_log = logging.getLogger(__name__)
 
 
 class LimitPassed(Exception):
@@ -87,7 +84,10 @@ async def _cancel(tasks: "set[asyncio.Task[Any]]") -> None:
     await asyncio.wait(tasks)
     for task in tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("failed after its task had ended: %r", task, exc_info=error)
+            import logging  # noqa: PLC0415 - see above
+
+            log = logging.getLogger(__name__)
+            log.error("failed after its task had ended: %r", task, exc_info=error)
 
 
 def _check_no_loop_runs() -> None:
