@@ -297,6 +297,19 @@ def test_who_waits_when_a_broker_is_closed_is_told(flowing: AbstractTaskQueue) -
 
 
 @pytest.mark.spec("ENV-AIO-8")
+def test_a_broker_that_was_closed_before_its_first_call_stays_closed(
+    flowing: AbstractTaskQueue,
+) -> None:
+    async def main() -> None:
+        broker = aio.get_broker(flowing.url, flowing.name)
+        await broker.aclose()
+        with pytest.raises(QueueClosed):
+            await broker.size()
+
+    run(main)
+
+
+@pytest.mark.spec("ENV-AIO-8")
 def test_a_broker_belongs_to_one_event_loop(flowing: AbstractTaskQueue) -> None:
     with asyncio.Runner() as runner:
         broker = aio.get_broker(flowing.url, flowing.name)

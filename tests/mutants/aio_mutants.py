@@ -35,7 +35,7 @@ AIO: tuple[Mutant, ...] = (
     Mutant("WhoLeavesDoesNotWait", ARRIVALS, "            await asyncio.wait({self._round}, timeout=LEAVE_S)\n", "", "ENV-AIO-6", "aio", "takes_nothing", needs="threads"),
     Mutant("OneWhoIsCancelledEndsAll", ARRIVALS, "            await asyncio.shield(want.arrived)\n", "            await want.arrived\n", "ENV-AIO-5", "aio", "several_may_await", needs="threads"),
     Mutant("NewcomersWaitForTheOthers", ARRIVALS, "        if self.poke is not None:\n            self.poke()\n", "", "ENV-AIO-5", "aio", "deferreds_of_several or takes_nothing or wait_says", needs="threads"),
-    Mutant("LaterIncarnationsAreTaken", ARRIVALS, "seen.get(each, _incarnation(each))", "_incarnation(each)", "ENV-AIO-6", "aio", "incarnation"),
+    Mutant("LaterIncarnationsAreTaken", ARRIVALS, "seen.get(each, _incarnation(each))", "_incarnation(each)", "ENV-AIO-6", "arrivals"),
     Mutant("ErrorsAreNotTold", ARRIVALS, "                    want.arrived.set_exception(error)\n", "                    want.arrived.set_result(None)\n", "ENV-AIO-8", "aio", "closed"),
     Mutant("ReservedIsAwaited", DEFERRED, '            if self.held is None:\n                raise AttributeError(f"{PASSED_ON}: {self!r}")\n', "", "ENV-AIO-5", "aio", "raises_as_the_value"),
     Mutant("AnyLoopMay", BROKER, "        if self._used[0] is not loop:\n", "        if self._used[0] is None:\n", "ENV-AIO-8", "aio", "one_event_loop"),
@@ -44,7 +44,7 @@ AIO: tuple[Mutant, ...] = (
     Mutant("TimeoutIsSilent", AIO_COLLECTING, "            if arrived is None and pending:\n", "            if arrived is None:\n                return\n            if not pending and until is None:\n", "ENV-AIO-9", "aio", "each_comes"),
     Mutant("WokenInNoLoop", IN_MEMORY, "            self._loop.call_soon_threadsafe(self._opened.set)\n", "            pass\n", "ENV-AIO-5", "aio", "awaited_and_so", needs="threads"),
     Mutant("WhoWaitsStaysRegistered", IN_MEMORY, "        self.leave()\n        if self._records is None", "        self._waiter = None\n        if self._records is None", "ENV-AIO-9", "aio memory", needs="threads"),
-    Mutant("WakeUpsComeTooEarly", ON_REDIS, "            if is_blocked and not was_poked:", "            if not is_blocked:", "ENV-AIO-5", "aio on Redis", "share", needs="threads"),
+    Mutant("WakeUpsComeTooEarly", ON_REDIS, "            if is_blocked and not was_poked:\n", "            if not is_blocked:\n", "ENV-AIO-5", "aio on Redis", "share", needs="threads"),
     Mutant("RepliesAreLeft", ON_REDIS, "            if len(commands) > 1 or not isinstance(error, ResponseError):\n                await self.drop()\n", "            if isinstance(error, RedisError):\n                await self.drop()\n", "ENV-AIO-7", "aio on Redis", "unknown_state", needs="threads"),
     Mutant("NewNumberForEachTry", ON_REDIS, "                command = self._command(channel, script, number,", "                command = self._command(channel, script, channel.next_number(),", "ENV-AIO-4 ENV-RETRY-1", "aio on Redis", "nothing_happens_twice", needs="crash"),
 )

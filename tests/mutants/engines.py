@@ -55,6 +55,7 @@ ENGINES = {
         Engine("pool", ("pool/test_thread.py",), draws=True),
         Engine("coroutines", ("pool/test_coroutines.py",)),
         Engine("aio", ("aio/test_aio.py",)),
+        Engine("arrivals", ("aio/test_arrivals.py",)),
         Engine("aio memory", ("aio/test_aio_in_memory.py",)),
         Engine("aio on Redis", ("aio/test_aio_on_redis.py",)),
         Engine("next claim", ("pool/test_next_claim.py",)),

@@ -75,7 +75,7 @@ class TaskQueue(AbstractTaskQueue):
         """The same queue for one event loop. [ENV-AIO-4]"""
         from worq.queue.memory.aio import MemoryQueue  # noqa: PLC0415 - asyncio is slow to import
 
-        return MemoryQueue(type(self)(self.url, self.name, clock=self.clock))
+        return MemoryQueue(TaskQueue(self.url, self.name, clock=self.clock))
 
     def apply(self, act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """As one operation."""

@@ -306,9 +306,8 @@ class RedisQueue:
         def poke() -> None:
             nonlocal is_poked
             was_poked, is_poked = is_poked, True
-            if (
-                is_blocked and not was_poked
-            ):  # what comes before is seen when the script has answered
+            # What comes before it is blocked is seen when the script has answered.
+            if is_blocked and not was_poked:
                 task = asyncio.ensure_future(self._link.nudge(channel))
                 self._pokes.add(task)
                 task.add_done_callback(self._pokes.discard)
