@@ -11,7 +11,7 @@ RELATED: dict[str, str] = {
     "SUB-6": "SUB-3 SUB-7",
     "SUB-7": "SUB-6 CLM-1",
     "SUB-8": "SUB-5",
-    "CLM-1": "TIM-1 TIM-3 TIM-4",
+    "CLM-1": "TIM-1 TIM-3 TIM-4 ENV-WAIT-6",
     "CLM-3": "CLM-1 GAR-3",
     "FIN-2": "OUT-1",
     "FIN-4": "POP-5 TIM-1 TIM-4 TIM-5",
