@@ -18,6 +18,7 @@ ENGINES = {
     engine.name: engine
     for engine in (
         Engine("smoke"),
+        Engine("quick", draws=True),
         Engine("kit", draws=True),
         Engine("whole kit", draws=True),
         Engine("stories"),
@@ -40,6 +41,15 @@ ENGINES = {
         Engine("threads", ("backends/test_threads.py",), draws=True),
         Engine("interruptions", ("backends/test_interruptions.py",)),
         Engine("unit", ("unit/test_memory.py", "unit/test_memory_handlers.py")),
+        Engine(
+            "tests of memory",
+            (
+                "unit/test_memory.py",
+                "unit/test_memory_handlers.py",
+                "backends/test_queue.py",
+                "backends/test_waiting.py",
+            ),
+        ),
         Engine(
             "model", ("model/test_table.py", "model/test_invariants.py", "stateful/test_queue.py")
         ),

@@ -309,6 +309,12 @@ def _settings(examples: int) -> settings:
     )
 
 
+def _quick(place: Place, number: int) -> None:
+    """What finds most small changes, the quickest first, in one process."""
+    for engine in (_smoke, _stories, _bulks, _exhaustive, _walk, _walk_of_life):
+        engine(place, number)
+
+
 def _rules(place: Place, number: int) -> None:
     bench = Bench(place.make, place.left_of, queues=2, clients=2)
     _machine(make_machine(RulesMachine, bench), number)
@@ -373,6 +379,7 @@ def _explore(run: Run, number: int) -> None:
 
 _HUNTS: dict[str, Callable[[Place, int], None]] = {
     "smoke": _smoke,
+    "quick": _quick,
     "kit": _kit,
     "whole kit": _whole_kit,
     "stories": _stories,
@@ -390,7 +397,9 @@ _HUNTS: dict[str, Callable[[Place, int], None]] = {
 
 
 class _Watch:
-    """A plugin of pytest that tells of the first test that fails."""
+    """A plugin of pytest that tells of the first test that fails. `lacks`: why there are tests that can't be tried."""
+
+    lacks = ""
 
     def __init__(self, tell: Told) -> None:
         self._tell = tell
@@ -399,7 +408,11 @@ class _Watch:
         self._found: Found | None = None
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        if report.failed:
+        if report.failed and "ModuleNotFoundError" in report.longreprtext:
+            self.lacks = (
+                report.longreprtext
+            )  # something is not installed, and every mutant would be found
+        elif report.failed:
             self._tell(Found(f"not collected: {report.longreprtext}", ()))
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -449,7 +462,10 @@ def _run_tests(
     if only:
         arguments += ["-k", only]
     paths = [str(TESTS / path) for path in engine.tests]
-    code = pytest.main([*arguments, *paths], plugins=[_Watch(tell)])
+    watch = _Watch(tell)
+    code = pytest.main([*arguments, *paths], plugins=[watch])
+    if watch.lacks:
+        raise NothingToRunError(watch.lacks)
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise NothingToRunError(f"no test of {engine.name} has {only!r} in its name")
     if code != pytest.ExitCode.OK:

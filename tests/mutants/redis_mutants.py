@@ -223,7 +223,7 @@ SCRIPTS: tuple[Mutant, ...] = (
            "ENV-REDIS-5", "exhaustive"),
     Mutant("WhatHasEndedWaits", CLAIM, "queue.waits = not queue.stale", "queue.waits = true", "ENV-REDIS-5", "keys", "they_expire_physically"),
     Mutant("NoPhysicalExpiry", PRELUDE, "elseif queue.kept == 0 then", "elseif false then", "ENV-REDIS-5", "keys", "they_expire_physically"),
-    Mutant("PhysicalExpiryOfTheKept", PRELUDE, "elseif queue.kept == 0 then", "elseif true then", "ENV-REDIS-5", "keys", "do_not_expire_physically"),
+    Mutant("PhysicalExpiryOfTheKept", PRELUDE, "elseif queue.kept == 0 then", "elseif true then", "ENV-REDIS-5 SUB-5 OUT-5", "keys", "do_not_expire_physically"),
     Mutant("PhysicalExpiryOfTheWaiting", PRELUDE, "    if queue.ttl then\n      for", "    if false then\n      for", "ENV-REDIS-5 TIM-7", "keys", "TestKeys", pitfall="waiting tasks"),
     Mutant("KeptIsMiscounted", KEPT, "  if start < attempts then keep(-1) end\n", "", "ENV-REDIS-5", "keys", "TestKeys"),
     Mutant("FormatIsNotChecked", BEGIN, "if queue.format and queue.format ~= FORMAT then return 'v' .. queue.format end", "", "ENV-REDIS-7", "receipts", "TestFormats"),

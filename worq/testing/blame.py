@@ -121,16 +121,23 @@ def _of_fields(expected: Reply, got: object, earlier: Iterable[Row]) -> Iterable
                 yield "CLM-4"
             if expected.token != got.token:
                 yield "TOK-3"
+        case ops.Submitted("accepted"), ops.Submitted("unavailable") if _has_freed(earlier):
+            yield "OUT-7"  # an argument is reserved still
         case ops.Submitted(), ops.Submitted() if expected.status == got.status:
             yield "SUB-8" if expected.outcome != got.outcome else "SUB-3"
         case ops.Finished(), ops.Finished() if expected.accepted and got.accepted:
-            if expected.dependent_id is None and any("OUT-7" in row.clauses for row in earlier):
+            if expected.dependent_id is None and _has_freed(earlier):
                 yield "OUT-7"  # it is reserved still
             yield "FIN-2"
         case Outcome(), Outcome() if expected.source_id != got.source_id:
             yield "OUT-3"
         case _:
             pass
+
+
+def _has_freed(earlier: Iterable[Row]) -> bool:
+    """Whether something that had been reserved is free again."""
+    return any("OUT-7" in row.clauses for row in earlier)
 
 
 def _clauses(rows: Iterable[Row], own: Iterable[Row] = ()) -> list[str]:

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, Final, get_args
 
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from worq.backend import AbstractTaskQueue
@@ -170,6 +171,10 @@ def _queue_machine(machine: type[Machine], subject: Subject) -> Iterable[str]:
                 make_machine(machine, bench),
                 settings=_settings(subject.effort.examples, phases=AS_THEY_COME),
             )
+        except (
+            FlakyFailure
+        ) as flaky:  # what an example before it has left in the store shows only once
+            raise flaky.exceptions[0] from None
         except AssertionError:
             if isinstance(bench.out, Lockstep):
                 shortest.raise_shortest(bench, bench.out)
