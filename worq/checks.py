@@ -3,7 +3,7 @@
 import math
 import reprlib
 from collections.abc import Collection, Iterable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from worq.const import (
     ARGUMENTS_MAX,
@@ -64,13 +64,8 @@ def arguments(argument: str, value: Collection[str]) -> None:
         )
 
 
-_NUMBERS = (int, float)
-
-
 def seconds(argument: str, value: object) -> float:
     """A finite number of seconds, 0 or more. [ENV-BAD-2]"""
-    if type(value) in _NUMBERS and 0 <= cast("float", value) <= TIMEOUT_S_MAX:
-        return cast("float", value)  # as nearly all are
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{argument}: a number of seconds is needed, not {value!r}")
     if not 0 <= value <= TIMEOUT_S_MAX:  # NaN fails this too
