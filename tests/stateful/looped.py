@@ -75,7 +75,7 @@ class Looped(AbstractTaskQueue):
         self._is_over = False
 
     def close(self) -> None:
-        super().close()
+        super().close()  # type: ignore[safe-super]  # of a backend
         if not self._is_over:
             self._is_over = True
             self.looping.run(self._aclose())
@@ -114,7 +114,10 @@ class Looped(AbstractTaskQueue):
         self, tasks: Sequence[tuple[str, bytes | None]], timeout_ms: int | None
     ) -> list[Answer]:
         deferreds: list[Deferred] = [
-            Deferred(cast("DeferredBroker", _Bound()), _Task(task_id, "", inc and Token(inc)))
+            Deferred(
+                cast("DeferredBroker", _Bound()),
+                _Task(task_id, "", None if inc is None else Token(inc)),
+            )
             for task_id, inc in tasks
         ]
         if timeout_ms != 0 and deferreds:
