@@ -75,7 +75,7 @@ class Looped(AbstractTaskQueue):
         self._is_over = False
 
     def close(self) -> None:
-        super().close()  # type: ignore[safe-super]  # a backend comes next
+        super().close()  # type: ignore[safe-super]  # of a backend
         if not self._is_over:
             self._is_over = True
             self.looping.run(self._aclose())
@@ -115,7 +115,8 @@ class Looped(AbstractTaskQueue):
     ) -> list[Answer]:
         deferreds: list[Deferred] = [
             Deferred(
-                cast("DeferredBroker", _Bound()), _Task(task_id, "", Token(inc) if inc else None)
+                cast("DeferredBroker", _Bound()),
+                _Task(task_id, "", None if inc is None else Token(inc)),
             )
             for task_id, inc in tasks
         ]
