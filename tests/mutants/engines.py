@@ -63,6 +63,11 @@ ENGINES = {
             "security", ("unit/test_signed.py", "unit/test_plain.py", "backends/test_security.py")
         ),
         Engine("pool", ("pool/test_thread.py",), draws=True),
+        Engine("coroutines", ("pool/test_coroutines.py",)),
+        Engine("aio", ("aio/test_aio.py",)),
+        Engine("arrivals", ("aio/test_arrivals.py",)),
+        Engine("aio memory", ("aio/test_aio_in_memory.py",)),
+        Engine("aio on Redis", ("aio/test_aio_on_redis.py",)),
         Engine("next claim", ("pool/test_next_claim.py",)),
         Engine("processes", ("pool/test_process.py",), draws=True),
         Engine("feeds", ("pool/test_feed.py",), draws=True),
