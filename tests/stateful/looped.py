@@ -7,7 +7,7 @@ cancelled when their timeout passes. What workers ask goes to the queue object i
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
@@ -43,7 +43,7 @@ class Loop:
 
 
 @contextmanager
-def loops() -> Iterator[Loop]:
+def loops() -> Generator[Loop]:
     loop = Loop()
     try:
         yield loop
@@ -169,4 +169,4 @@ class Looped(AbstractTaskQueue):
 
 
 def _unread(deferred: Deferred) -> Answer:
-    return deferred._unread  # noqa: SLF001 - as the queue said it
+    return deferred._unread  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
