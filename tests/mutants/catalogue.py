@@ -10,4 +10,13 @@ from tests.mutants.pool_mutants import POOL
 from tests.mutants.redis_mutants import REDIS
 from tests.mutants.sqlite_mutants import SQLITE
 
-MUTANTS: tuple[Mutant, ...] = (*MEMORY, *REDIS, *LANES, *SQLITE, *BULKS, *BROKER, *POOL, *AIO)
+MUTANTS: tuple[Mutant, ...] = (
+    *MEMORY,
+    *REDIS,
+    *LANES,
+    *SQLITE,
+    *BULKS,
+    *BROKER,
+    *POOL,
+    *AIO,
+)
