@@ -14,6 +14,7 @@ from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from worq import coroutines
 from worq.core import Broker
 from worq.failures import describe
 from worq.pool.line import FAILURE, READY, REFUSED, RESULT, Message, WorkerLine, unpack_claim
@@ -92,7 +93,7 @@ def main(
     except BaseException as error:  # noqa: BLE001 - init_func is code of the application
         line.send(Message(REFUSED, _trace(error).encode(errors="replace")))
         raise SystemExit(EXIT_REFUSED) from None
-    with broker:
+    with broker, coroutines.loop_kept():
         _work(broker, line, begun_s)
     line.close()
 
