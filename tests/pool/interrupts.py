@@ -10,13 +10,14 @@ from typing import Any
 import worq.pool
 
 POOL = str(Path(worq.pool.__file__).parent)
+NOT_WATCHED = ("__enter__", "__exit__", "__del__")
 
 
 def interrupted_at(number: int, act: Callable[[], object]) -> bool:
     """Do it with an interrupt at the end of the call of that number; False if it makes fewer.
 
     Of the calls that `worq.pool` makes, and those of `Thread.start`; but not those of `with`: an interrupt
-    there would leave what it opens as it is, also in Python's own modules.
+    there would leave what it opens as it is, also in Python's own modules; nor of `__del__`, where Python drops it.
     """
     left = number
 
@@ -28,7 +29,7 @@ def interrupted_at(number: int, act: Callable[[], object]) -> bool:
             caller, name = frame, called.__name__
         else:
             return
-        if caller is None or not _is_watched(caller) or name in ("__enter__", "__exit__"):
+        if caller is None or not _is_watched(caller) or name in NOT_WATCHED:
             return
         left -= 1
         if left < 0:
