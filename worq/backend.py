@@ -422,6 +422,10 @@ class AbstractTaskQueue(ABC):
 
     # Checks
 
+    def entries(self, submissions: Sequence[Submission]) -> list[Entry]:
+        """What `submit_many` is given, checked, as `worq.asynchronous` wants it."""
+        return bulk.checked("submissions", submissions, self._submission)
+
     def _submission(self, submission: Submission) -> Entry:
         return self._entry(*checks.instance("", submission, Submission))
 

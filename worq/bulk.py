@@ -1,6 +1,6 @@
 """Many operations in one call: where an error cuts them off, it says what is done. SPEC.md, section 5."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Final, TypeVar, cast
 
 from worq import checks
@@ -38,6 +38,15 @@ class saying_what_is_done:  # noqa: N801 - a context manager
         if isinstance(error, WorqError):
             error.answers = tuple(self._answers)
             error.add_note(f"of {self._count} operations {len(self._answers)} are known to be done")
+
+
+def returned(steps: Generator[object, ItemT, AnswerT], last: ItemT) -> AnswerT:
+    """What steps return that are sent the last thing they ask for."""
+    try:
+        steps.send(last)
+    except StopIteration as end:
+        return cast("AnswerT", end.value)
+    raise AssertionError(f"there are more steps: {steps!r}")
 
 
 def checked(argument: str, items: object, check: Callable[[ItemT], AnswerT]) -> list[AnswerT]:

@@ -1,8 +1,9 @@
 """The broker: all that an application, and its workers, do with one queue. SPEC.md, section 8."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, Unpack, cast
 from weakref import WeakValueDictionary
 
@@ -10,6 +11,8 @@ from worq import bulk, checks, messages
 from worq.backend import LEASE_MARGIN_S, AbstractTaskQueue
 from worq.clock import Clock, MonotonicClock
 from worq.const import RESERVED, TASK_EXPIRED, Sentinel, State
+from worq.coroutines import LimitPassed
+from worq.coroutines import run as run_coroutine
 from worq.deferred import Deferred, Held, Home, Popped, TaskId
 from worq.errors import WorqError
 from worq.failures import (
@@ -228,10 +231,22 @@ class Broker:
         too, of the first tasks: unless its `outcome` is `'unknown'`, the others are not enqueued,
         and `enqueue_many(tasks[len(error.deferreds):])` goes on. [ENV-MANY-8]
         """
-        calls = bulk.checked("tasks", list(checks.iterable("tasks", tasks)), self._write_one)
-        submissions = [call.submission for call in calls if isinstance(call, _Call)]
+        steps = self._enqueuing(tasks)
+        submissions = next(steps)
         try:
             answers = self._queue.submit_many(submissions)
+        except WorqError as error:
+            steps.throw(error)
+            raise
+        return bulk.returned(steps, answers)
+
+    def _enqueuing(
+        self, tasks: Iterable[FunctionTask]
+    ) -> Generator[list[Submission], Sequence[Submitted], list[Deferred | None]]:
+        """What `enqueue_many` submits; it is sent the answers, or the error, and returns what that does."""
+        calls = bulk.checked("tasks", list(checks.iterable("tasks", tasks)), self._write_one)
+        try:
+            answers = yield [call.submission for call in calls if isinstance(call, _Call)]
         except WorqError as error:
             error.deferreds, refused = self._answered_each(calls, error.answers)
             if refused:
@@ -300,7 +315,6 @@ class Broker:
             tasks = {task_name(obj): obj}
         else:
             raise TypeError(f"obj: a TaskSpace or a callable is needed, not {obj!r}")
-        _refuse_coroutines(tasks)
         there = sorted(self.tasks.keys() & tasks.keys())
         if there and not replace:
             names = ", ".join(there)
@@ -575,9 +589,13 @@ class Broker:
             _log().error("%s [%s:%s] %s", *address, NO_SUCH_TASK)
             return TaskFailure(*address, NO_SUCH_TASK)
         try:
-            return function(*task.args, **task.kw)
+            result = function(*task.args, **task.kw)
+            return (
+                run_coroutine(cast("Any", result)) if isinstance(result, CoroutineType) else result
+            )
         except BaseException as error:  # noqa: BLE001 - whatever it raises, the worker goes on [RUN-2]
-            failure = TaskFailure(*address, describe(error))
+            reason = str(error) if isinstance(error, LimitPassed) else describe(error)
+            failure = TaskFailure(*address, reason)
             if isinstance(error, TaskFailure):
                 failure.__cause__ = error
             _log().exception("failed: %s", failure)
@@ -612,16 +630,14 @@ def _checked(task: TaskId) -> TaskId:
     return task
 
 
+def named(task: TaskId) -> tuple[str, bytes | None]:
+    """The id of a task and, if it is known, its incarnation."""
+    token = _token(_checked(task))
+    return checks.name("task_id", task.id), None if token is None else token.incarnation
+
+
 def _token(task: TaskId) -> Token | None:
     return getattr(task, "token", None)
-
-
-def _refuse_coroutines(tasks: Mapping[str, Callable[..., Any]]) -> None:
-    import inspect  # noqa: PLC0415 - it is slow to import, and producers need it not
-
-    for name, function in tasks.items():
-        if inspect.iscoroutinefunction(function):
-            raise TypeError(f"obj: workers call plain functions; {name!r} is a coroutine function")
 
 
 def _same(first: Token | None, second: Token | None) -> Token | None:

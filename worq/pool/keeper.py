@@ -45,10 +45,11 @@ class _Held:
 
 
 class _Limited(NamedTuple):
-    """A task that nothing can end, and when its time limit passes."""
+    """A task that a thread runs, when its time limit passes, and what ends it then, if it is a coroutine."""
 
     task: FunctionTask
     late_ms: int
+    end: Callable[[str], bool]
 
 
 class _Claiming:
@@ -92,13 +93,16 @@ class Keeper:
 
     # What workers say.
 
-    def limit(self, task: FunctionTask) -> None:
-        """A worker that can't be ended has begun a task: say so when its time limit passes. [ENV-POOL-22]"""
+    def limit(self, task: FunctionTask, end: Callable[[str], bool]) -> None:
+        """A thread has begun a task: see to it when its time limit passes. [ENV-POOL-22] [ENV-AIO-3]
+
+        `end`: what ends it, told why, and says whether it can.
+        """
         limit_s = checks.limit("time_limit", task.time_limit)
         if limit_s is not None:
             late_ms = self._clock.now_ms() + checks.milliseconds(limit_s)
             with self._changed:
-                self._limited[task.token] = _Limited(task, late_ms)
+                self._limited[task.token] = _Limited(task, late_ms, end)
                 self._wake_by(late_ms)
 
     def claiming(self) -> "_Claiming":
@@ -242,12 +246,15 @@ class Keeper:
         return min(times_ms, default=math.inf)
 
     def _say_late(self, now_ms: int) -> None:
-        for token, (task, late_ms) in list(self._limited.items()):
+        for token, (task, late_ms, end) in list(self._limited.items()):
             if late_ms <= now_ms:
                 del self._limited[token]
+                # Within the lock: `drop`, with which a worker goes on to the next task, comes before or after.
+                is_ended = end(f"time limit of {task.time_limit:g} s passed")
                 _log.warning(
-                    "its time limit of %g s has passed, but no thread can be ended: %s [%s]",
+                    "its time limit of %g s has passed, %s: %s [%s]",
                     task.time_limit,
+                    "so it is cancelled" if is_ended else "but no thread can be ended",
                     task.name,
                     task.id,
                 )
