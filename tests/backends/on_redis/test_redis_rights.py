@@ -1,5 +1,6 @@
 """A user of the server that has the rights which docs/redis.md names, and no other."""
 
+import asyncio
 import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +14,7 @@ from tests.backends.brokers import broker_of, call, work
 from tests.backends.calls import PATIENCE_S
 from tests.backends.on_redis.cases import submit
 from tests.backends.on_redis.users import PASSWORD, documented
+from worq import aio
 from worq.errors import BackendUnavailable
 from worq.queue.redis import TaskQueue
 from worq.queue.redis.rights import COMMANDS, OF_CONNECTIONS, OF_SCRIPTS, rules
@@ -186,6 +188,15 @@ class TestLeastRights:
             ) as caught:
                 submit(queue, "a")
             assert caught.value.outcome == "not_sent"
+
+    def test_producers_in_asyncio_are_told_too(self, least: str, server: Lent) -> None:
+        async def look() -> None:
+            async with aio.get_broker(least, retry_deadline_s=1_000) as broker:
+                with pytest.raises(BackendUnavailable, match=r" lacks \+hset; docs/redis.md"):
+                    await broker.size()
+
+        server.change("worq", "-hset")
+        asyncio.run(look())
 
     def test_a_default_user_with_a_password(self, server: Lent) -> None:
         """Who has all rights need not be told of any."""

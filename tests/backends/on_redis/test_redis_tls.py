@@ -1,5 +1,6 @@
 """Redis over TLS: certificates, and all that a connection goes through."""
 
+import asyncio
 import os
 import socket
 import ssl
@@ -15,6 +16,7 @@ from tests.backends.conftest import Start
 from tests.backends.on_redis.cases import CASES, Case, claim, submit
 from tests.backends.on_redis.proxy import Proxy
 from tests.backends.on_redis.tls import Certificates, TlsFront
+from worq import aio
 from worq.clock import ManualClock
 from worq.errors import BackendUnavailable, QueueClosed
 from worq.queue.redis import TaskQueue
@@ -258,6 +260,14 @@ class TestConnections:
         front.go_on()
         assert ending.answer().accepted
         assert waiting.answer() == Outcome("result", b"done")
+
+    def test_producers_in_asyncio_go_over_it_too(self, url: str, over_tls: TaskQueue) -> None:
+        async def enqueue() -> None:
+            async with aio.get_broker(url) as broker:
+                assert await broker.size() == 0
+
+        del over_tls
+        asyncio.run(enqueue())
 
     def test_a_fork_has_connections_of_its_own(self, over_tls: TaskQueue) -> None:
         submit(over_tls, "a")

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar, cast
 
 import hiredis
 import redis.asyncio.connection as connections
+from redis.connection import SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
@@ -33,8 +34,10 @@ from worq.queue.redis.link import (
 )
 from worq.queue.redis.queue import STATES
 from worq.queue.redis.retry import Tries, meaning
+from worq.queue.redis.rights import check_rights
 from worq.queue.redis.scripts import Script
 from worq.queue.redis.server import check_server
+from worq.queue.redis.tls import TlsConnection
 from worq.queue.redis.url import target
 from worq.queue.redis.waiting import FOREVER, seconds
 from worq.values import Outcome, Submitted
@@ -100,6 +103,8 @@ class AsyncLink(Link):
     ) -> None:
         super().__init__(target(url), name, clock=clock, retry_deadline_s=retry_deadline_s)
         kind = self._target.connection_class
+        if kind is TlsConnection:
+            kind = SSLConnection
         self._class = cast("Any", getattr(connections, getattr(kind, "__name__", ""), None))
         if self._class is None:
             raise ValueError(f"url: there is no asyncio for it: {self._target.url!r}")
@@ -183,6 +188,8 @@ class AsyncLink(Link):
                 reply = await channel.swap(*([command] if block is None else [block, command]))
             except NoScriptError:
                 whole = True
+            except WorqError:
+                raise  # by the look at the server; one of them is an OSError
             except _LOST as error:
                 if self.closed.is_set() and channel.waits:
                     if tries is None and not channel.may_be_done:
@@ -207,10 +214,20 @@ class AsyncLink(Link):
 
     async def _check_server(self, channel: AsyncChannel) -> None:
         try:
+            if self._target.has_user:
+                await asyncio.to_thread(self._look_for_rights)
             check_server(await channel.swap((b"INFO", b"server")))
         finally:
             channel.may_be_done = False
         self._checked = True
+
+    def _look_for_rights(self) -> None:
+        """Once for a queue object, so it may take a connection of its own."""
+        channel = Channel(self._target.connection(), self.prefix)
+        try:
+            check_rights(channel, self.prefix, self._where)
+        finally:
+            channel.disconnect()
 
     async def _is_closed_within(self, pause_s: float) -> bool:
         with suppress(TimeoutError):

@@ -33,6 +33,8 @@ PROMPT_TIMEOUT_S: Final = 1.0
 """How long a try may wait for a connection, or for a reply, where calls are bounded. [ENV-RETRY-3]"""
 CLOSE_WAIT_S: Final = 0.08
 """How long `close` waits for calls under way, before it cuts their connections. [ENV-WAIT-7]"""
+FORMAT: Final = "1"
+"""That of the scripts, which stands beside the records. [ENV-REDIS-7]"""
 NO_NUMBER: Final = b"0" * 16
 
 _LOST: Final = (RedisError, OSError)
@@ -192,7 +194,10 @@ class Link:
             return
         if reply[:1] == b"v":
             found = reply[1:].decode(errors="replace")
-            raise BackendUnsupported(f"{self._where}: its data has the format {found!r}")
+            raise BackendUnsupported(
+                f"{self._where}: its data has the format {found!r}, and this release of worq has "
+                f"{FORMAT!r}: use the one that wrote it, until the queue is empty"
+            )
         assert reply == b"<", reply
         raise self._closed()  # only close() makes an operation too old
 
