@@ -163,7 +163,7 @@ class HeartbeatsAreAlwaysHeard(TaskQueue):
 
 @breaks("REL-1")
 class ReleasesDoNothing(TaskQueue):
-    def _release(self, task_id: str, token: Any) -> bool:
+    def _release(self, task_id: str, token: Any, *, begun: bool) -> bool:
         return tasks_of(self)._claimed(task_id, token) is not None
 
 

@@ -283,6 +283,8 @@ class Keeper:
         with self._changed:
             if self._held.pop(held.task.token, None) is None or held.is_ending:
                 return  # most likely it has just ended, or was given back
+        if held.task.may_be_forgotten:
+            return
         _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)
 
     def _release(self, task: FunctionTask) -> None:

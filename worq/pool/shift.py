@@ -229,7 +229,7 @@ class Shift:
             self._store(task, lambda _: beats.append(self._work.heartbeat(task)))
         except Exception:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
             _log.exception("given up: %s [%s]", task.name, task.id)
-        if beats == [True]:
+        if beats == [True] or (beats and task.may_be_forgotten):
             return True
         if beats:
             _log.warning(
