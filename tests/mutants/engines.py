@@ -53,6 +53,7 @@ ENGINES = {
         ),
         Engine("pool", ("pool/test_thread.py",), draws=True),
         Engine("next claim", ("pool/test_next_claim.py",)),
+        Engine("hands", ("pool/test_hand.py",)),
         Engine("processes", ("pool/test_process.py",), draws=True),
         Engine("feeds", ("pool/test_feed.py",), draws=True),
         Engine("receipts", ("backends/on_redis/test_redis_receipts.py",)),
