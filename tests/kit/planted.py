@@ -167,6 +167,12 @@ class ReleasesDoNothing(TaskQueue):
         return tasks_of(self)._claimed(task_id, token) is not None
 
 
+@breaks("REL-3")
+class NothingCanBeGivenBack(TaskQueue):
+    def _release(self, task_id: str, token: Any, *, begun: bool) -> bool:
+        return begun and super()._release(task_id, token, begun=True)
+
+
 @breaks("POP-1")
 class AbsentIsNotYet(TaskQueue):
     def _pop(self, *args: Any) -> Any:
