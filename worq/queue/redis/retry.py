@@ -5,7 +5,7 @@
 | connecting, sending | the server has not got the whole command, so it did nothing | again |
 | reading, or a time-out | it may have been done: `unknown`, unless a later try answers | again |
 | an answer in `REFUSALS` | the server refused before it changed anything | again |
-| authentication, permissions, no such database | it will not get better | BackendUnavailable at once |
+| authentication, permissions, certificates, no such database | it will not get better | BackendUnavailable at once |
 | any other error that the server answers | a bug | the error of redis-py |
 
 Sending again is harmless: the operation keeps its number, and the session's receipt has its answer. [ENV-RETRY-1]
@@ -22,7 +22,8 @@ from typing import Literal
 
 import redis.exceptions as redis_errors
 
-from worq.errors import BackendUnavailable, QueueClosed
+from worq.errors import BackendUnavailable, QueueClosed, WorqError
+from worq.queue.redis import rights, tls
 
 DELAY_S_MIN = 0.05
 DELAY_S_MAX = 1.0
@@ -54,19 +55,29 @@ _REFUSED_CLASSES = tuple(
     if hasattr(redis_errors, name)
 )
 NO_DATABASE = "DB index is out of range"
-_FINAL = (redis_errors.AuthenticationError, redis_errors.NoPermissionError)
+_FINAL = (redis_errors.AuthenticationError,)
 
 Meaning = Literal["lost", "refused", "final", "bug"]
 
 
 def meaning(error: Exception) -> Meaning:
-    if isinstance(error, _FINAL) or NO_DATABASE in str(error):
+    if isinstance(error, _FINAL) or _advice(error) or NO_DATABASE in str(error):
         return "final"
     if isinstance(error, _REFUSED_CLASSES):
         return "refused"
     if isinstance(error, redis_errors.ResponseError):
         return "refused" if _REFUSED.search(str(error)) else "bug"
     return "lost"
+
+
+def said(error: Exception) -> str:
+    """The error, and what is to be done if no other try will mend it."""
+    advice = _advice(error)
+    return f"{error}; {advice}" if advice else str(error)
+
+
+def _advice(error: Exception) -> str | None:
+    return rights.advice(error) or tls.advice(error)
 
 
 class Tries:
@@ -86,10 +97,15 @@ class Tries:
 
     def failed(self, error: Exception, *, may_be_done: bool) -> None:
         """Return when it is time for another try; else raise what the caller gets. [ENV-RETRY-2]"""
+        if self._closed.wait(self.pause_s(error, may_be_done=may_be_done)):
+            raise self.cut_off(error) from error
+
+    def pause_s(self, error: Exception, *, may_be_done: bool) -> float:
+        """How long until it is time for another try; else raise what the caller gets."""
         means = meaning(error)
         if means == "bug":
             raise error
-        if means == "lost" and may_be_done:
+        if (means == "lost" and may_be_done) or rights.is_half_done(error):
             self._outcome = "unknown"
         now = time.monotonic()
         if self._give_up_at is None:
@@ -97,10 +113,13 @@ class Tries:
             if self._until_s is not None:
                 self._give_up_at = min(self._give_up_at, self._until_s)
         if means == "final" or now >= self._give_up_at:
-            raise BackendUnavailable(f"{self._where}: {error}", self._outcome) from error
+            raise BackendUnavailable(f"{self._where}: {said(error)}", self._outcome) from error
         pause_s = min(self._delay_s * random.uniform(0.5, 1), self._give_up_at - now)  # noqa: S311
         self._delay_s = min(max(DELAY_S_MIN, 2 * self._delay_s), DELAY_S_MAX)
-        if self._closed.wait(pause_s):
-            if self._outcome == "unknown":
-                raise BackendUnavailable(f"{self._where}: closed: {error}", "unknown") from error
-            raise QueueClosed(f"{self._where}: the queue was closed") from error
+        return pause_s
+
+    def cut_off(self, error: Exception) -> WorqError:
+        """What the caller gets where `close` ends the pause."""
+        if self._outcome == "unknown":
+            return BackendUnavailable(f"{self._where}: closed: {error}", "unknown")
+        return QueueClosed(f"{self._where}: the queue was closed")
