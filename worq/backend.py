@@ -132,9 +132,14 @@ class AbstractTaskQueue(ABC):
         lease_ms = checks.milliseconds(checks.seconds("timeout", timeout))
         return self._heartbeat(checks.name("task_id", task_id), lease_ms, _token("token", token))
 
-    def release(self, task_id: str, *, token: Token | None = None) -> bool:
-        """End a claim early: its lease passes now. False if it was lost. [REL-1] [REL-2]"""
-        return self._release(checks.name("task_id", task_id), _token("token", token))
+    def release(self, task_id: str, *, token: Token | None = None, begun: bool = True) -> bool:
+        """End a claim early: its lease passes now. False if it was lost. [REL-1] [REL-2]
+
+        `begun=False`, for a claim made in advance: its task is as it was before, and has lost no start. [REL-3]
+        """
+        return self._release(
+            checks.name("task_id", task_id), _token("token", token), begun=bool(begun)
+        )
 
     def pop(
         self, task_id: str, timeout: float | None = 0, *, token: Token | None = None
@@ -343,7 +348,7 @@ class AbstractTaskQueue(ABC):
     def _heartbeat(self, task_id: str, lease_ms: int, token: Token | None) -> bool: ...
 
     @abstractmethod
-    def _release(self, task_id: str, token: Token | None) -> bool: ...
+    def _release(self, task_id: str, token: Token | None, *, begun: bool) -> bool: ...
 
     @abstractmethod
     def _pop(

@@ -430,6 +430,8 @@ class Broker:
         task, _, failed, again = ended
         if finished.accepted and not (failed and finished.dependent_id is not None):
             return
+        if not finished.accepted and task.may_be_forgotten:
+            return  # nobody asks for it
         address = self._address(task)
         if not finished.accepted and again:
             _log().warning(
@@ -447,9 +449,12 @@ class Broker:
         lease_s = 2 * task.heartrate + LEASE_MARGIN_S
         return self._queue.heartbeat(task.id, lease_s, token=task.token)
 
-    def release(self, task: FunctionTask) -> bool:
-        """Give a claim back, as if its lease passed now; False if it was lost. [REL-1]"""
-        return self._queue.release(task.id, token=task.token)
+    def release(self, task: FunctionTask, *, begun: bool = True) -> bool:
+        """Give a claim back, as if its lease passed now, or as if it had not been made; False if it was lost.
+
+        [REL-1] [REL-3]
+        """
+        return self._queue.release(task.id, token=task.token, begun=begun)
 
     def ended(self, token: Token) -> None:
         """Nothing more is done with a claim, says a pool: its outcome is stored, or it is given up."""

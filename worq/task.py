@@ -82,7 +82,12 @@ class FunctionTask(HasOptions):
 
     @property
     def is_forgotten(self) -> bool:
-        """Is it gone from the queue, started for the last time and with `ignore_result`? [CLM-3]"""
+        """Is it gone from the queue, for certain: started for the last time, with `ignore_result`? [CLM-3]"""
+        return self.may_be_forgotten and self.options.attempts == 1
+
+    @property
+    def may_be_forgotten(self) -> bool:
+        """The same, if none of its starts was given back, which only its queue knows. [REL-3]"""
         return self.options.ignore_result and self.token.start >= self.options.attempts
 
     def __repr__(self) -> str:

@@ -314,12 +314,18 @@ class TaskQueue(AbstractTaskQueue):
                 task.deadline_ms = self._now_ms + lease_ms
             return task is not None
 
-    def _release(self, task_id: str, token: Token | None) -> bool:
+    def _release(self, task_id: str, token: Token | None, *, begun: bool) -> bool:
         with self._operation():
             task = self._claimed(task_id, token)
-            if task is not None:
+            if task is None:
+                return False
+            if begun or task.start == task.ticket.attempts:
                 self._lapse(task)
-            return task is not None
+            else:  # [REL-3]; one more, for no token may come twice [TOK-3]
+                task.ticket = task.ticket._replace(attempts=task.ticket.attempts + 1)
+                self._enqueue(task)
+                self._store.ready.insert(0, self._store.ready.pop())
+            return True
 
     def _discard(self, task_id: str, incarnation: bytes | None) -> bool:
         with self._operation():

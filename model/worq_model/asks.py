@@ -77,6 +77,7 @@ def _contract(state: State, bounds: Bounds) -> Iterator[Operation]:
         if task.state == PROCESSING:
             yield ops.Heartbeat(task.id, LENGTH_MS, task.token)
             yield ops.Release(task.id, task.token)
+            yield ops.Release(task.id, task.token, begun=False)
         else:
             yield ops.Finish(task.id, RESULT, LENGTH_MS, task.token)
         yield ops.Status(task.id, task.incarnation)

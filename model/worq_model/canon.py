@@ -43,7 +43,7 @@ def _essence(task: Task, names: Mapping[str, int]) -> tuple[Hashable, ...]:
         task.state,
         options.ignore_result,
         options.retention_ms is None,
-        options.attempts - task.start,
+        task.starts_left,
         task.deadline_ms,
         None if task.dependent_id is None else names[task.dependent_id],
     )

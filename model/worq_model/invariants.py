@@ -92,10 +92,13 @@ def reservations_make_no_cycle(state: State) -> bool:
 
 
 def starts_are_bounded(state: State) -> bool:
-    """Started at most `attempts` times; a fire-and-forget task is gone at its last start. [CLM-3] [TIM-4]"""
+    """Started at most `attempts` times, given back not counted; a fire-and-forget task is gone at its last start.
+
+    [CLM-3] [TIM-4] [REL-3]
+    """
     for task in state.tasks:
         most = task.options.attempts - (task.options.ignore_result and task.state == PROCESSING)
-        if not (task.state == PROCESSING) <= task.start <= most:
+        if not (task.state == PROCESSING) <= task.start - task.given_back <= most:
             return False
     return True
 

@@ -12,10 +12,11 @@ from worq_model.values import ENQUEUED, PENDING, PROCESSING, Argument, Outcome, 
 
 
 class Entry(NamedTuple):
-    """One incarnation that was accepted and is there: how often it was started, and whether a claim of it stands."""
+    """One incarnation that was accepted and is there: its claims, how many were given back, and whether one stands."""
 
     incarnation: Hashable
-    starts: int = 0
+    claims: int = 0
+    given_back: int = 0
     is_claimed: bool = False
 
 
@@ -36,7 +37,12 @@ def observe(
         entry = entries.get(reply.token.incarnation)
         fault = fault or _claimed(entry, reply, before)
         if entry is not None:
-            entries[entry.incarnation] = Entry(entry.incarnation, entry.starts + 1, is_claimed=True)
+            entries[entry.incarnation] = entry._replace(claims=entry.claims + 1, is_claimed=True)
+    if isinstance(operation, ops.Release) and not operation.begun and reply is True:
+        returned = find(before, operation.id)
+        if returned is not None and returned.incarnation in entries:
+            entry = entries[returned.incarnation]
+            entries[entry.incarnation] = entry._replace(given_back=entry.given_back + 1)
     fault = fault or _ended(operation, reply, before, after)
     kept = tuple([_present(entries, task) for task in after.tasks])
     return Ledger(kept, fault or _differs(kept, after))
@@ -56,15 +62,16 @@ def _claimed(entry: Entry | None, claim: Claimed, before: State) -> str | None:
         return "what was not there was claimed"
     if entry.is_claimed:
         return "two live claims"
-    if entry.starts >= task.options.attempts:
+    if entry.claims - entry.given_back >= task.options.attempts:
         return "started more often than its attempts"
-    return None if claim.token.start == entry.starts + 1 else "a token was made twice"
+    return None if claim.token.start == entry.claims + 1 else "a token was made twice"
 
 
 def _differs(entries: tuple[Entry, ...], after: State) -> str | None:
     """What the queue says of starts and claims is what was seen of them."""
     for entry, task in zip(entries, after.tasks, strict=True):
-        if entry.starts != task.start or entry.is_claimed != (task.state == PROCESSING):
+        seen = (entry.claims, entry.given_back, entry.is_claimed)
+        if seen != (task.start, task.given_back, task.state == PROCESSING):
             return "starts and claims are not those that were answered"
     return None
 

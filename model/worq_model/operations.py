@@ -39,6 +39,7 @@ class Heartbeat(NamedTuple):
 class Release(NamedTuple):
     id: str
     token: Token | None = None
+    begun: bool = True
 
 
 class Pop(NamedTuple):

@@ -91,7 +91,7 @@ def pass_time(state: State, now_ms: int) -> Change:
 
 def _end_lease(state: State, task: Task, event: Event, now_ms: int) -> Change:
     """Requeue the task if it has starts left, else let it expire. [TIM-3] [TIM-4]"""
-    if task.start < task.options.attempts:
+    if task.starts_left:
         return _enqueue(state, task), (row(event, PROCESSING, "starts left"),)
     state, rows = _expire(state, task, now_ms)
     return state, (row(event, PROCESSING, "last start"), *rows)
@@ -299,7 +299,7 @@ def _claim(state: State, op: ops.Claim, now_ms: int) -> Step:
     lease_ms = now_ms + task.options.lease_ms
     arguments = tuple((a.id, a.held) for a in task.arguments if a.held is not None)
     reply = Claimed(task.id, task.token, task.message, arguments)
-    if task.options.ignore_result and task.start == task.options.attempts:
+    if task.options.ignore_result and not task.starts_left:
         state = _forget(_remove(state, task), task, lease_ms)
         return Step(state, reply, (row(Event.CLAIM, ENQUEUED, "ignore_result, last start"),))
     claimed = task._replace(state=PROCESSING, deadline_ms=lease_ms)
@@ -351,6 +351,10 @@ def _release(state: State, op: ops.Release, now_ms: int) -> Step:
         return _nothing(state, Event.RELEASE, op.id, reply=False)
     if task.state != PROCESSING:
         return Step(state, False, (row(Event.RELEASE, task.state),))
+    if not op.begun and task.starts_left:
+        return Step(
+            _unclaim(state, task), True, (row(Event.RELEASE, PROCESSING, "not begun, starts left"),)
+        )
     state, rows = _end_lease(state, task, Event.RELEASE, now_ms)
     return Step(state, True, rows)
 
@@ -584,6 +588,12 @@ def _enqueue(state: State, task: Task) -> State:
     """Ready, at the tail. [SUB-7]"""
     state = _put(state, task._replace(state=ENQUEUED, deadline_ms=None))
     return state._replace(ready=(*state.ready, task.id))
+
+
+def _unclaim(state: State, task: Task) -> State:
+    """As it was before this claim, but that the next one has another token. [REL-3] [TOK-3]"""
+    task = task._replace(state=ENQUEUED, deadline_ms=None, given_back=task.given_back + 1)
+    return _put(state, task)._replace(ready=(task.id, *state.ready))
 
 
 def _complete(task: Task, outcome: Outcome, retention_ms: int | None, now_ms: int) -> Task:

@@ -138,6 +138,7 @@ ROWS: tuple[Row, ...] = (
     *_same(E.HEARTBEAT, (PROCESSING,), "always", "True", "HRT-1 TOK-2"),
     *_absent(E.RELEASE, "False", "REL-2"),
     *_same(E.RELEASE, _NOT_PROCESSING, "always", "False", "REL-2"),
+    _row(E.RELEASE, PROCESSING, "not begun, starts left", ENQUEUED, "True", "REL-3 TOK-3"),
     _row(E.RELEASE, PROCESSING, "starts left", ENQUEUED, "True", "REL-1 TIM-3"),
     _row(E.RELEASE, PROCESSING, "last start", ABSENT, "True", "REL-1 TIM-4 OUT-6"),
     *_absent(E.POP, "TASK_EXPIRED", "POP-1"),

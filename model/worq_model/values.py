@@ -62,7 +62,10 @@ class Argument(NamedTuple):
 
 
 class Task(NamedTuple):
-    """One incarnation. `deadline_ms` is its lease or its retention; `outcome` is there once it is COMPLETED."""
+    """One incarnation. `deadline_ms` is its lease or its retention; `outcome` is there once it is COMPLETED.
+
+    `start` numbers its claims; `given_back` counts those that were given back, which cost it no start. [REL-3]
+    """
 
     id: str
     incarnation: Hashable
@@ -71,6 +74,7 @@ class Task(NamedTuple):
     options: Options
     arguments: tuple[Argument, ...] = ()  # in the order of ids
     start: int = 0
+    given_back: int = 0
     dependent_id: str | None = None
     deadline_ms: int | None = None
     outcome: Outcome | None = None
@@ -78,6 +82,10 @@ class Task(NamedTuple):
     @property
     def token(self) -> Token:
         return Token(self.incarnation, self.start)
+
+    @property
+    def starts_left(self) -> int:
+        return self.options.attempts + self.given_back - self.start
 
 
 class LastStart(NamedTuple):

@@ -315,6 +315,88 @@ class TestLeases:
         assert queue.status("a") == state
 
 
+class TestGivingBack:
+    """What was claimed in advance and not begun. [REL-3]"""
+
+    @pytest.mark.spec("REL-3")
+    def test_it_costs_no_start(self, queue: AbstractTaskQueue) -> None:
+        submit(queue, "a", attempts=2)
+        for _ in range(5):
+            assert queue.release("a", token=claim(queue).token, begun=False)
+            assert queue.status("a") == "enqueued"
+        for state in ("enqueued", None):  # two starts, as at first
+            assert queue.release("a", token=claim(queue).token)
+            assert queue.status("a") == state
+
+    @pytest.mark.spec("REL-3", "ENV-BULK-3")
+    @pytest.mark.parametrize("discarded", ["", "x"], ids=["plain", "after a discard"])
+    def test_it_is_the_next_to_be_claimed(self, queue: AbstractTaskQueue, discarded: str) -> None:
+        names = list("abcdefgh")
+        for name in names:
+            submit(queue, name, attempts=2)
+        claims = [claim(queue) for _ in "abc"]
+        if discarded:  # Redis keeps its entry, and what has been before that in `front`
+            submit(queue, discarded)
+            queue.discard(discarded)
+        for each in reversed(claims):
+            assert queue.release(each.id, token=each.token, begun=False)
+        assert queue.size() == len(names)
+        assert [claim(queue).id for _ in names] == names
+
+    @pytest.mark.spec("REL-3", "TOK-1", "TOK-3")
+    def test_its_token_does_not_come_again(self, queue: AbstractTaskQueue) -> None:
+        submit(queue, "a", attempts=2)
+        first = claim(queue)
+        assert queue.release("a", token=first.token, begun=False)
+        second = claim(queue)
+        assert second.token != first.token
+        assert not queue.release("a", token=first.token, begun=False)
+        assert not queue.heartbeat("a", LONG_S, token=first.token)
+        assert not queue.finish("a", b"late", LONG_S, token=first.token).accepted
+        assert queue.finish("a", b"r", LONG_S, token=second.token).accepted
+
+    @pytest.mark.spec("REL-3", "CLM-4", "GAR-1")
+    def test_it_keeps_its_arguments_its_dependent_and_its_incarnation(
+        self, queue: AbstractTaskQueue
+    ) -> None:
+        completed(queue, "a")
+        token = submit(queue, "b", "a", attempts=2)
+        submit(queue, "c", "b")
+        queue.release("b", token=claim(queue).token, begun=False)
+        assert queue.get_arguments("b") == {"a": b"of a"}
+        again = claim(queue)
+        assert (again.token.incarnation, again.arguments) == (
+            token.incarnation,
+            {"a": result(b"of a")},
+        )
+        assert queue.finish("b", b"r", LONG_S, token=again.token).dependent_id == "c"
+
+    @pytest.mark.spec("REL-3", "CLM-3")
+    def test_one_that_ignores_its_result_is_gone_at_its_last_start(
+        self, queue: AbstractTaskQueue
+    ) -> None:
+        submit(queue, "a", ignore_result=True, attempts=2)
+        queue.release("a", token=claim(queue).token, begun=False)
+        for state in ("processing", None):
+            token = claim(queue).token
+            assert queue.status("a") == state
+            queue.release("a", token=token)
+
+    @pytest.mark.spec("REL-3", "TIM-4", "OUT-6")
+    def test_a_last_start_is_not_given_back(self, queue: AbstractTaskQueue) -> None:
+        submit(queue, "a")
+        assert queue.release("a", token=claim(queue).token, begun=False)
+        assert queue.pop("a") is TASK_EXPIRED
+
+    @pytest.mark.spec("REL-2")
+    def test_what_is_not_claimed_stays_as_it_is(self, queue: AbstractTaskQueue) -> None:
+        submit(queue, "a", attempts=2)
+        submit(queue, "b", attempts=2)
+        assert not queue.release("b", begun=False)
+        assert not queue.release("nobody", begun=False)
+        assert [claim(queue).id, claim(queue).id] == ["a", "b"]
+
+
 class TestRetention:
     @pytest.mark.spec("TIM-1", "TIM-5", "FIN-4")
     def test_an_outcome_is_kept_for_the_timeout_of_finish(

@@ -133,8 +133,9 @@ class TestClaims:
             lambda queue: queue.finish("a", b"", LONG_S),
             lambda queue: queue.set_argument("d", "a", b""),
             lambda queue: queue.release("r"),
+            lambda queue: queue.release("r", begun=False),
         ],
-        ids=["submit", "finish", "set_argument", "release"],
+        ids=["submit", "finish", "set_argument", "release", "give back"],
     )
     def test_whatever_makes_a_task_ready_ends_the_wait(
         self, queue: AbstractTaskQueue, start: Start, makes_ready: Act

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
-from tests.faults.witness import Logs, Said, WitnessQueue, operation, reply_of
+from tests.faults.witness import UNASKED, Logs, Said, WitnessQueue, operation, reply_of
 from worq.const import TASK_EXPIRED
 from worq.queue.redis.keys import keys_of
 from worq.queue.redis.records import parts
@@ -29,6 +29,7 @@ class Life:
     __slots__ = (
         "attempts",
         "ends",
+        "given_back",
         "id",
         "ignores",
         "is_claimed",
@@ -40,12 +41,18 @@ class Life:
 
     def __init__(self, task_id: str, options: tuple[Any, ...]) -> None:
         self.id = task_id
-        self.ignores, _, self.lease_ms, _, self.attempts = options
+        self.ignores, _, self.lease_ms, _, attempts = options
+        self.attempts = int(attempts)
         self.starts = 0
+        self.given_back = 0
         self.is_claimed = False
         self.is_kept = False
         self.lease_until_ms = 0
         self.ends: list[str] = []
+
+    @property
+    def starts_left(self) -> int:
+        return self.attempts + self.given_back - self.starts
 
 
 class Account:
@@ -86,10 +93,14 @@ class Account:
                 self._claimed(one, reply, now_ms)
             case ("heartbeat", _, lease_ms, token) if reply == b"T":
                 self._live(one, token, now_ms).lease_until_ms = now_ms + lease_ms
-            case ("release", _, token) if reply == b"T":
+            case ("give back", _, token) if reply == b"T" and self.lives[token[0]].starts_left:
                 life = self._live(one, token, now_ms)
                 life.is_claimed = False
-                if life.starts == life.attempts:
+                life.given_back += 1
+            case ("release" | "give back", _, token) if reply == b"T":
+                life = self._live(one, token, now_ms)
+                life.is_claimed = False
+                if not life.starts_left:
                     self._ended(life, EXPIRED, one)
             case ("finish", *_, token) if reply[:1] == b"A":
                 life = self._live(one, token, now_ms)
@@ -122,12 +133,12 @@ class Account:
             self._object("claimed after its end", life, one)
         if life.is_claimed and now_ms < life.lease_until_ms:
             self._object("two live claims", life, one)
-        if start != life.starts + 1 or start > life.attempts:
+        if start != life.starts + 1 or not life.starts_left:
             self._object(f"start {start} after {life.starts}, of {life.attempts}", life, one)
         life.starts = start
         life.is_claimed = True
         life.lease_until_ms = now_ms + life.lease_ms
-        if life.ignores and start == life.attempts:
+        if life.ignores and not life.starts_left:
             self._ended(life, FORGOTTEN, one)
 
     def _live(self, one: Said, token: tuple[bytes, int], now_ms: int) -> Life:
@@ -157,12 +168,13 @@ def _answers(commit: Commit) -> Iterator[tuple[str, bytes]]:
     """Of each operation that a script did its label and its answer, as it would have had alone."""
     first, _, _ = commit.label.partition("+")
     body = commit.reply[1:]
-    if commit.script != "FINISH_MANY":
+    is_bulk = commit.script == "FINISH_MANY" or (body[:1] == b"T" and commit.script == "CLAIM")
+    if not is_bulk:
         yield first, body
         return
     process, _, number = first.rpartition("/")
-    ended = int.from_bytes(body[1:5], "big")
-    for n, part in enumerate(parts(body, 5)):
+    ended, at = (int.from_bytes(body[1:5], "big"), 5) if commit.script == "FINISH_MANY" else (0, 1)
+    for n, part in enumerate(parts(body, at)):
         is_claim = n >= ended
         yield (
             f"{process}/{int(number) + n}",
@@ -262,6 +274,8 @@ class Inquest:
 def _history(said: Iterable[Said]) -> list[Event]:
     events: list[Event] = []
     for one in said:
+        if one.ended == UNASKED:
+            continue
         asked, timeout_ms = operation(one.act)
         act = Do(asked)
         waits = one.act[0] in ("claim", "pop") and timeout_ms != 0

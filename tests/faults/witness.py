@@ -30,6 +30,10 @@ R = TypeVar("R")
 LENGTH_BYTES: Final = 4
 
 
+UNASKED: Final = "unasked"
+"""Of a claim in advance that was not made: it has no answer."""
+
+
 class Said(NamedTuple):
     """One operation of one process. `ended`: it answered, or was `closed`, `not_sent` or `unknown`; empty: killed."""
 
@@ -89,8 +93,13 @@ class Log:
 
     def _ended(self, numbers: Sequence[int], how: str, answers: Sequence[object] = ()) -> None:
         now_ns = time.monotonic_ns()
-        replies = [plain(answer) for answer in answers] or [None] * len(numbers)
-        self._write(*((n, now_ns, how, each) for n, each in zip(numbers, replies, strict=True)))
+        replies = answers or [None] * len(numbers)
+        self._write(
+            *(
+                (n, now_ns, UNASKED if each == UNASKED else how, plain(each))
+                for n, each in zip(numbers, replies, strict=True)
+            )
+        )
 
     def _write(self, *records: tuple[Any, ...]) -> None:
         lines = map(marshal.dumps, records)
@@ -173,19 +182,17 @@ class WitnessQueue(JournalQueue):
 
     def _claim_many(self, limit: int, timeout_ms: int | None) -> list[Claim]:
         """Of single claims too."""
-        assert limit == 1, "no client here claims in advance"
         claim_many = super()._claim_many
         return Here.log.ask_many(
             self.name,
-            [("claim", timeout_ms)],
-            lambda: claim_many(1, timeout_ms),
-            lambda claims: claims or [None],
+            [("claim", timeout_ms), *[("claim", 0)] * (limit - 1)],
+            lambda: claim_many(limit, timeout_ms),
+            lambda claims: _claimed(claims, limit),
         )
 
     def _finish_many(
         self, endings: Sequence[Ending], claims: int
     ) -> tuple[list[Finished], list[Claim]]:
-        assert claims <= 1, "no client here claims in advance"
         acts = [
             (
                 "finish",
@@ -202,7 +209,7 @@ class WitnessQueue(JournalQueue):
             self.name,
             [*acts, *[("claim", 0)] * claims],
             lambda: finish_many(endings, claims),
-            lambda answers: [*answers[0], *answers[1], *[None] * (claims - len(answers[1]))],
+            lambda answers: [*answers[0], *_claimed(answers[1], claims)],
         )
 
     def _finish(
@@ -217,9 +224,10 @@ class WitnessQueue(JournalQueue):
         act = ("heartbeat", task_id, lease_ms, _plain(token))
         return self._ask(act, lambda: heartbeat(task_id, lease_ms, token))
 
-    def _release(self, task_id: str, token: Token | None) -> bool:
+    def _release(self, task_id: str, token: Token | None, *, begun: bool) -> bool:
         release = super()._release
-        return self._ask(("release", task_id, _plain(token)), lambda: release(task_id, token))
+        act = ("release" if begun else "give back", task_id, _plain(token))
+        return self._ask(act, lambda: release(task_id, token, begun=begun))
 
     def _pop(
         self, task_id: str, timeout_ms: int | None, incarnation: bytes | None
@@ -252,6 +260,12 @@ class WitnessQueue(JournalQueue):
 
     def _ask(self, act: tuple[Any, ...], call: Callable[[], R]) -> R:
         return Here.log.ask(self.name, act, call)
+
+
+def _claimed(claims: Sequence[Claim], limit: int) -> list[object]:
+    """The answers of so many claims. Those in advance may not have been made. [ENV-BULK-3]"""
+    first = [None] if limit and not claims else []
+    return [*first, *claims, *[UNASKED] * (limit - len(first) - len(claims))]
 
 
 def _plain(token: Token | None) -> tuple[bytes, int] | None:
@@ -292,8 +306,8 @@ def operation(act: tuple[Any, ...]) -> tuple[ops.Operation, int | None]:
             ), 0
         case ("heartbeat", task_id, lease_ms, token):
             return ops.Heartbeat(task_id, lease_ms, _token(token)), 0
-        case ("release", task_id, token):
-            return ops.Release(task_id, _token(token)), 0
+        case ("release" | "give back" as how, task_id, token):
+            return ops.Release(task_id, _token(token), begun=how == "release"), 0
         case ("pop", task_id, timeout_ms, incarnation):
             return ops.Pop(task_id, incarnation), timeout_ms
         case ("discard", task_id, incarnation):

@@ -163,8 +163,14 @@ class HeartbeatsAreAlwaysHeard(TaskQueue):
 
 @breaks("REL-1")
 class ReleasesDoNothing(TaskQueue):
-    def _release(self, task_id: str, token: Any) -> bool:
+    def _release(self, task_id: str, token: Any, *, begun: bool) -> bool:
         return tasks_of(self)._claimed(task_id, token) is not None
+
+
+@breaks("REL-3")
+class NothingCanBeGivenBack(TaskQueue):
+    def _release(self, task_id: str, token: Any, *, begun: bool) -> bool:
+        return begun and super()._release(task_id, token, begun=True)
 
 
 @breaks("POP-1")

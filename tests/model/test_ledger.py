@@ -39,7 +39,10 @@ def holding(*tasks: Task) -> State:
 
 def ledger_of(state: State) -> Ledger:
     return Ledger(
-        tuple(Entry(task.incarnation, task.start, task.state == PROCESSING) for task in state.tasks)
+        tuple(
+            Entry(task.incarnation, task.start, task.given_back, task.state == PROCESSING)
+            for task in state.tasks
+        )
     )
 
 
@@ -104,6 +107,14 @@ def test_an_outcome_that_expires_and_is_delivered_too_is_seen() -> None:
     """A discard whose dependent gets the result all the same."""
     before, after = holding(RUNNING._replace(dependent_id="b"), WAITING), holding(FED)
     assert "or as both" in str(fault_of(before, ops.Discard("a"), reply=True, after=after))
+
+
+def test_what_was_given_back_and_cost_a_start_is_seen() -> None:
+    operation = ops.Release("a", begun=False)
+    before, after = holding(RUNNING), holding(READY._replace(start=1))
+    assert "not those that were answered" in str(
+        fault_of(before, operation, reply=True, after=after)
+    )
 
 
 def test_what_was_delivered_once_is_not_delivered_again() -> None:

@@ -1,5 +1,7 @@
 """The queue on its own, searched to the end: nothing is broken anywhere, and all of it was there."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.stateful.profile import by_profile
@@ -15,9 +17,9 @@ from worq_model.spaces import Label, Space, World, contract, labels, reference, 
 from worq_model.values import EMPTY, State
 
 # Name → states, steps, depth.
-SMALL = {"contract-small": (2_455, 18_484, 14), "reference-small": (2_214, 18_026, 13)}
-WHOLE = SMALL | {"contract": (29_181, 283_389, 14), "reference": (16_389, 181_264, 13)}
-CLOSED = by_profile(SMALL, WHOLE, WHOLE | {"contract-large": (68_217, 621_842, 22)})
+SMALL = {"contract-small": (2_545, 20_008, 14), "reference-small": (2_214, 18_026, 13)}
+WHOLE = SMALL | {"contract": (30_555, 309_562, 14), "reference": (16_389, 181_264, 13)}
+CLOSED = by_profile(SMALL, WHOLE, WHOLE | {"contract-large": (70_191, 663_710, 22)})
 
 
 @pytest.mark.parametrize("name", CLOSED)
@@ -28,8 +30,19 @@ def test_a_space_holds_to_its_end(name: str) -> None:
 
 
 def bare(space: Space) -> System[State, Label]:
-    """The space without names taken for one another: nothing is forgotten."""
-    return System(EMPTY, lambda s: ((label, take(s, label)[0]) for label in labels(space, s)))
+    """The space without names taken for one another. Only how many claims were given back is forgotten, for an end."""
+
+    def successors(state: State) -> Iterator[tuple[Label, State]]:
+        for label in labels(space, state):
+            yield label, renumbered(take(state, label)[0])
+
+    return System(EMPTY, successors)
+
+
+def renumbered(state: State) -> State:
+    """Claims that were given back get their numbers back, which a queue never does. [TOK-3]"""
+    tasks = [t._replace(start=t.start - t.given_back, given_back=0) for t in state.tasks]
+    return state._replace(tasks=tuple(tasks))
 
 
 SYMMETRIC_SMALL = {

@@ -69,6 +69,7 @@ ENGINES = {
         Engine("aio memory", ("aio/test_aio_in_memory.py",)),
         Engine("aio on Redis", ("aio/test_aio_on_redis.py",)),
         Engine("next claim", ("pool/test_next_claim.py",)),
+        Engine("hands", ("pool/test_hand.py",)),
         Engine("processes", ("pool/test_process.py",), draws=True),
         Engine("feeds", ("pool/test_feed.py",), draws=True),
         Engine("receipts", ("backends/on_redis/test_redis_receipts.py",)),

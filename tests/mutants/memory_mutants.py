@@ -164,8 +164,13 @@ RULES: tuple[Mutant, ...] = (
            "REL-1 TIM-4", "walk"),
     Mutant("ReleaseGivesTheStartBack", TASKS, "            self._lapse(record)\n",
            "            record.start -= 1\n            self._lapse(record)\n", "REL-1 TOK-3 TIM-4", "exhaustive", "leases"),
-    Mutant("ReleaseOfTheLostIsTrue", TASKS, "            self._lapse(record)\n        return record is not None",
-           "            self._lapse(record)\n        return True", "REL-2", "exhaustive"),
+    Mutant("ReleaseOfTheLostIsTrue", TASKS, "        if record is None:\n            return False\n        if begun",
+           "        if record is None:\n            return True\n        if begun", "REL-2", "exhaustive"),
+    Mutant("GivenBackAtTheTail", TASKS, "        self._ready.move_to_end(record.id, last=False)\n", "", "REL-3", "exhaustive", "claims given back"),
+    Mutant("GivenBackCostsAStart", TASKS, "        record.ticket = record.ticket._replace(attempts=record.ticket.attempts + 1)\n", "", "REL-3", "examples", "costs_no_start"),
+    Mutant("GivenBackWithItsToken", TASKS, "        record.ticket = record.ticket._replace(attempts=record.ticket.attempts + 1)\n", "        record.start -= 1\n",
+           "REL-3 TOK-3", "exhaustive", "claims given back", pitfall="stale worker after re-enqueue"),
+    Mutant("LastStartIsGivenBack", TASKS, "        if begun or record.start >= record.ticket.attempts:\n", "        if begun:\n", "REL-1 TIM-4", "walk"),
     # pop
     Mutant("PopKeeps", TASKS, "        if record.outcome is not None:\n            self._remove(record)\n", "",
            "POP-5", "exhaustive"),
@@ -463,11 +468,11 @@ RACES: tuple[Mutant, ...] = (
             return False
         return self._apply(tasks.heartbeat, task_id, lease_ms, None) or True
 """, "HRT-2", "interleavings", "a heartbeat comes late", pitfall="sweeper against heartbeat", needs="threads"),
-    Mutant("ReleaseInSteps", QUEUE, "        return self._apply(self._store.tasks.release, task_id, token)\n", """\
+    Mutant("ReleaseInSteps", QUEUE, "        return self._apply(self._store.tasks.release, task_id, token, begun=begun)\n", """\
         tasks = self._store.tasks
         if self._apply(tasks._claimed, task_id, token) is None:
             return False
-        return self._apply(tasks.release, task_id, None) or True
+        return self._apply(tasks.release, task_id, None, begun=begun) or True
 """, "REL-2", "interleavings", "processing", pitfall="stale worker after re-enqueue", needs="threads"),
     Mutant("PopThenDeleteById", QUEUE, "        return self._apply(self._pop_found, task_id, timeout_ms, incarnation)\n", """\
         tasks = self._store.tasks

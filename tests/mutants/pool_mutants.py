@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 SHIFT = "pool/shift.py"
 KEEPER = "pool/keeper.py"
+HAND = "pool/hand.py"
 BACKOFF = "pool/backoff.py"
 THREAD = "pool/thread.py"
 DESK = "pool/desk.py"
@@ -20,8 +21,8 @@ LOOKOUT = "pool/lookout.py"
 POOL: tuple[Mutant, ...] = (
     Mutant("NoHeartbeats", KEEPER, "                due = [held for held in self._held.values() if held.due_ms <= now_ms]\n", "                due = []\n", "ENV-POOL-1", "pool", "heartbeat", "lease", "threads"),
     Mutant("HeartbeatsAtOneRate", KEEPER, "rate_ms = checks.milliseconds(task.heartrate)", "rate_ms = 30_000", "ENV-POOL-1", "pool", "heartbeat", needs="threads"),
-    Mutant("KeeperSleepsThroughAHeartbeat", KEEPER, "            self._wake_by(due_ms)\n", "", "ENV-POOL-1", "pool", "keeper_that_sleeps", needs="threads"),
-    Mutant("HeartbeatOfTheForgotten", KEEPER, "            if task.is_forgotten:\n                return True  # there is no claim to keep\n", "", "ENV-POOL-1", "pool", "last_start", needs="threads"),
+    Mutant("KeeperSleepsThroughAHeartbeat", KEEPER, "                self._wake_by(now_ms + rate_ms)\n", "", "ENV-POOL-1", "pool", "keeper_that_sleeps", needs="threads"),
+    Mutant("HeartbeatOfTheForgotten", KEEPER, "                if task.is_forgotten:\n                    continue  # there is no claim to keep\n", "", "ENV-POOL-1", "pool", "last_start", needs="threads"),
     Mutant("LostClaimIsNotLogged", KEEPER, '        _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)\n', "", "ENV-POOL-1", "pool", "lost_claim", needs="threads"),
     Mutant("OneFailedHeartbeatEndsAll", KEEPER, '            _log.exception("no heartbeat: %s [%s]", held.task.name, held.task.id)\n', "            raise\n", "ENV-POOL-1 ENV-POOL-5", "pool", "heartbeat_that_failed", "worker errors", "crash"),
     Mutant("HeartbeatsOfTheEnded", KEEPER, "            self._held.pop(task.token, None)\n", "            self._held.get(task.token)\n", "ENV-POOL-1", "pool", "ended_task_has_no_heartbeat", needs="threads"),
@@ -35,7 +36,7 @@ POOL: tuple[Mutant, ...] = (
     Mutant("NoDrainDeadline", KEEPER, "return self._is_late(now_ms) or self._workers == 0", "return self._workers == 0", "ENV-POOL-3", "pool", "drain_deadline", needs="threads"),
     Mutant("NoHeartbeatsWhileDraining", KEEPER, "return self._is_late(now_ms) or self._workers == 0", "return self._workers == 0 or self._drain_at_ms is not None", "ENV-POOL-1 ENV-POOL-3", "pool", "finishes_what_runs", needs="threads"),
     Mutant("TaskWaitsForItsOwnPool", THREAD, "        if join and not shift.has(threading.current_thread()):\n", "        if join:\n", "ENV-POOL-3", "pool", "may_stop_its_own_pool", needs="threads"),
-    Mutant("WorkerDiesOfATask", SHIFT, "            self._store(ended.task, act)\n        except BaseException:", "            self._store(ended.task, act)\n        except KeyError:", "ENV-POOL-4", "pool", "given_up", "worker errors", "crash"),
+    Mutant("WorkerDiesOfATask", SHIFT, "*(each.task for each in ended[1:]))\n            except BaseException:", "*(each.task for each in ended[1:]))\n            except KeyError:", "ENV-POOL-4", "pool", "given_up", "worker errors", "crash"),
     Mutant("WorkerDiesOfALostConnection", SHIFT, "            except Exception as error:  # noqa: BLE001 - nothing ends a worker [ENV-POOL-5]\n", "            except KeyError as error:  # noqa: BLE001 - nothing ends a worker [ENV-POOL-5]\n", "ENV-POOL-5", "pool", "lost_connection", "worker errors", "crash"),
     Mutant("NoPauseBetweenTries", SHIFT, '                _log_trouble("claimed", error, backoff)\n                backoff.pause()\n', '                _log_trouble("claimed", error, backoff)\n', "ENV-POOL-5", "pool", "ends_a_pause", needs="crash"),
     Mutant("PausesWithoutBound", BACKOFF, "self._delay_s = min(2 * self._delay_s, LAST_S)", "self._delay_s = 2 * self._delay_s", "ENV-POOL-5", "pool", "pauses_get_longer", needs="crash"),
@@ -55,17 +56,29 @@ POOL: tuple[Mutant, ...] = (
     Mutant("FailingQueueComesFirst", FEED, "                self._ledger.first = (index + 1) % count  # it may have taken long\n", "", "ENV-POOL-25", "feeds", "looked_at_last", needs="crash"),
     Mutant("FailingQueueIsEmpty", FEED, "        if errors:\n            raise next(iter(errors.values()))\n", "", "ENV-POOL-25 ENV-POOL-5", "feeds", "burst_is_not_over", needs="crash"),
     # the next claim
-    Mutant("NoClaimWithTheOutcome", SHIFT, "wanted = 0 if self._stopping.is_set() else 1", "wanted = 0", "ENV-POOL-27", "next claim", "together_with_the_next"),
-    Mutant("ClaimsAfterStop", SHIFT, "wanted = 0 if self._stopping.is_set() else 1", "wanted = 1", "ENV-POOL-27 ENV-POOL-3", "next claim", "when_a_pool_stops", needs="threads"),
-    Mutant("SeveralClaimsAtOnce", SHIFT, "wanted = 0 if self._stopping.is_set() else 1", "wanted = 0 if self._stopping.is_set() else 2", "ENV-POOL-27", "next claim", "together_with_the_next", needs="threads"),
-    Mutant("ClaimOfAFinishIsLost", SHIFT, "        claim = None if ended is None else self._finish(ended)\n", "        claim = None if ended is None else (self._finish(ended), None)[1]\n", "ENV-POOL-27", "next claim", "together_with_the_next", needs="threads"),
+    Mutant("NoClaimWithTheOutcome", SHIFT, "wanted = 0 if self._stopping.is_set() else 1 if again else hand.wanted", "wanted = 0", "ENV-POOL-27", "next claim", "together_with_the_next"),
+    Mutant("ClaimsAfterStop", SHIFT, "wanted = 0 if self._stopping.is_set() else 1 if again else hand.wanted", "wanted = 1", "ENV-POOL-27 ENV-POOL-3", "next claim", "when_a_pool_stops", needs="threads"),
+    Mutant("ClaimOfAFinishIsLost", SHIFT, "        claim = self._store_all(hand)\n", "        self._store_all(hand)\n        claim = None\n", "ENV-POOL-27", "next claim", "together_with_the_next", needs="threads"),
     Mutant("LateClaimIsBegun", KEEPER, "            if self._is_late(now_ms):\n                return False\n", "", "ENV-POOL-28 ENV-POOL-3", "next claim", "after_the_drain_deadline", needs="threads"),
-    Mutant("LateClaimIsKept", SHIFT, "        self._keeper.give_back(task)\n", "", "ENV-POOL-28", "next claim", "after_the_drain_deadline", needs="threads"),
+    Mutant("LateClaimIsKept", SHIFT, "            return True\n        self._keeper.give_back(task)\n", "            return True\n", "ENV-POOL-28", "next claim", "after_the_drain_deadline", needs="threads"),
     Mutant("NobodyWaitsForLateClaims", KEEPER, "            self._changed.wait_for(lambda: self._claiming == 0, RELEASES_S)\n", "            pass\n", "ENV-POOL-28", "next claim", "is_given_back", needs="threads"),
     Mutant("LateClaimsAreWaitedForWithoutBound", KEEPER, "self._changed.wait_for(lambda: self._claiming == 0, RELEASES_S)", "self._changed.wait_for(lambda: self._claiming == 0)", "ENV-POOL-28 ENV-POOL-3", "next claim", "does_not_wait_long", needs="crash"),
     Mutant("StaleClaimIsBegun", SHIFT, "        if self._clock.now_ms() < asked_ms + STALE_MS:\n            return True\n", "        if self._clock:\n            return True\n", "ENV-POOL-28", "next claim", "has_passed", needs="crash"),
     Mutant("ClaimIsAsOldAsItsAnswer", SHIFT, "claims[0] if claims and self._stands(claims[0], asked_ms) else None", "claims[0] if claims and self._stands(claims[0], self._clock.now_ms()) else None", "ENV-POOL-28", "next claim", "has_passed", needs="crash"),
     Mutant("StartWithoutALeaseIsDropped", SHIFT, "        if task.is_forgotten:\n            return True  # it has no lease\n", "", "ENV-POOL-28", "next claim", "has_no_lease", needs="crash"),
+    # what is in hand
+    Mutant("NothingIsTakenInHand", HAND, "        self._wanted = max(1, min(2 * self._wanted, int(fitting)))\n", "", "ENV-POOL-29", "hands", "share_their_operations"),
+    Mutant("HandGrowsAtOnce", HAND, "min(2 * self._wanted, int(fitting))", "int(fitting)", "ENV-POOL-29", "hands", "no_more_is_taken"),
+    Mutant("SlowTasksCountAsFast", HAND, "self._task_s = max(task_s, (3 * before_s + task_s) / 4)", "self._task_s = (3 * before_s + task_s) / 4", "ENV-POOL-29", "hands", "no_more_is_taken"),
+    Mutant("GivenBackInTheOrderOfClaims", HAND, "self._returning = self._claims.pop()[1]", "self._returning = self._claims.popleft()[1]", "ENV-POOL-29 REL-3", "hands", "behind_a_long_task", needs="threads"),
+    Mutant("HandIsNeverDue", HAND, "            return None if is_empty else self._due_ms\n", "            return None\n", "ENV-POOL-29", "hands", "behind_a_long_task", needs="threads"),
+    Mutant("MaybeGivenBackIsBegun", HAND, "            if self._returning is None and self._claims:\n                self._returning = self._claims.pop()[1]\n            return self._returning\n", "            return self._claims[-1][1] if self._claims else None\n", "ENV-POOL-29", "hands", "may_have_been_given_back", needs="crash"),
+    Mutant("ReleasedAsBegun", KEEPER, "            self._broker.release(task, begun=False)\n        except BackendUnavailable:", "            self._broker.release(task)\n        except BackendUnavailable:", "ENV-POOL-29", "hands", "given_back", needs="threads"),
+    Mutant("OutcomesAreLostWithTheConnection", KEEPER, "            hand.put_back([each._replace(again=each.again or is_unknown) for each in ended])\n", "            del is_unknown\n", "ENV-POOL-29 ENV-POOL-5", "hands", "stored_later", needs="crash"),
+    Mutant("OneOutcomeTakesTheOthers", HAND, "        if len(ended) == 1:\n            raise\n", "        raise\n", "ENV-POOL-29", "hands", "trips_over", needs="crash"),
+    Mutant("AbortedWithFullHands", KEEPER, "                for hand in self._hands:\n                    self._empty(hand)\n", "", "ENV-POOL-29 ENV-POOL-23", "hands", "aborted", needs="threads"),
+    Mutant("HandIsRunAfterStop", SHIFT, "        while not self._stopping.is_set() and (claim := self._in(hand)) is not None:", "        while (claim := self._in(hand)) is not None:", "ENV-POOL-29 ENV-POOL-3", "hands", "pool_stops", needs="threads"),
+    Mutant("NoHeartbeatInHand", SHIFT, "if self._keeper.hold(*tasks):", "if self._keeper.hold():", "ENV-POOL-29", "hands", "gets_heartbeats", needs="threads"),
     # processes
     Mutant("DeadWorkerIsNotNoticed", CREW, "            self._settle(task, lambda _: self._work.release(task))\n", "            pass\n", "ENV-POOL-10 ENV-POOL-13", "processes", "told_at_once_when_a_worker_dies", "process pool", "crash"),
     Mutant("NoClaimWithTheOutcomeOfAProcess", CREW, "wanted = 1 if goes_on and not self._stopping.is_set() else 0", "wanted = 0", "ENV-POOL-27", "processes", "together_with_the_next"),

@@ -121,6 +121,13 @@ SCRIPTS: tuple[Mutant, ...] = (
     Mutant("HeartbeatWithoutEffect", HEARTBEAT, "call('ZADD', keys.leases, queue.now + lease, id)\n", "", "HRT-1", "walk", pitfall="lease"),
     Mutant("HeartbeatOfTheLostIsTrue", HEARTBEAT, "then return answer('F') end", "then return answer('T') end", "HRT-2", "exhaustive"),
     Mutant("ReleaseExpires", RELEASE, "ending.lapse(id, record)", "ending.expire(id, record)", "REL-1 TIM-3", "exhaustive", "leases"),
+    Mutant("GivenBackAtTheTail", RELEASE, "call('LPUSH', queue.stale and keys.front or keys.ready,", "call('RPUSH', keys.ready,", "REL-3", "exhaustive", "claims given back"),
+    Mutant("GivenBackBehindFront", RELEASE, "queue.stale and keys.front or keys.ready", "keys.ready", "REL-3", "examples", "next_to_be_claimed"),
+    Mutant("GivenBackWhereNobodyLooks", RELEASE, "queue.stale and keys.front or keys.ready", "keys.front", "REL-3", "exhaustive", "claims given back"),
+    Mutant("GivenBackCostsAStart", RELEASE, "attempts + 1)", "attempts)", "REL-3", "examples", "costs_no_start"),
+    Mutant("GivenBackWithoutArguments", RELEASE, "    if arguments then call('HSET', keys.args, incarnation(record), arguments) end\n", "", "REL-3 CLM-4", "examples", "keeps_its_arguments"),
+    Mutant("GivenBackWakesNobody", RELEASE, "    wake_claim()\n", "", "ENV-WAIT-2", "waiting", "TestClaims", needs="threads"),
+    Mutant("LastStartIsGivenBack", RELEASE, "if start < attempts and attempts < ATTEMPTS_MAX then", "if attempts < ATTEMPTS_MAX then", "REL-1 TIM-4", "examples", "last_start_is_not_given_back"),
     Mutant("ReleaseOfTheLostIsTrue", RELEASE, "then return answer('F') end", "then return answer('T') end", "REL-2", "exhaustive"),
     # pop
     Mutant("PopKeeps", POP, "    consume(id)\n    tell(id)\n", "", "POP-5", "exhaustive"),

@@ -59,12 +59,11 @@ def deferreds_of(broker: Broker, ids: str, **options: Any) -> list[Deferred]:
 
 
 @pytest.mark.spec("ENV-POOL-27")
-@pytest.mark.parametrize("attempts", [1, 3])
 def test_an_outcome_is_stored_together_with_the_next_claim(
-    queue: AbstractTaskQueue, plant: Plant, make_pool: MakePool, finishes: Finishes, attempts: int
+    queue: AbstractTaskQueue, plant: Plant, make_pool: MakePool, finishes: Finishes
 ) -> None:
     broker = plant(queue, _finish_many=finishes.method())
-    deferreds = deferreds_of(broker, "abcdefgh", attempts=attempts)
+    deferreds = deferreds_of(broker, "abcdefgh")
     Task(broker.queue().give, id="i", ignore_result=True)()
     pool = make_pool(broker)
     pool.start()

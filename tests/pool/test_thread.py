@@ -864,7 +864,7 @@ def test_claim_that_cannot_be_released_is_left_to_its_lease(
     make_pool: MakePool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def release(self: Any, *args: Any) -> bool:
+    def release(self: Any, *args: Any, **how: Any) -> bool:
         raise LOST
 
     broker = plant(queue, _release=release)

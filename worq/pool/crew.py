@@ -115,7 +115,7 @@ class Crew(Shift):
         if not self._desk.wait_until_idle(KILLED_S):
             _log.error("a worker process can't be killed")
         for job in self._desk.waiting():
-            if job.task.is_forgotten:  # nothing else would tell
+            if job.task.may_be_forgotten:  # nothing else would tell
                 _log.error("not run by the drain deadline: %s [%s]", job.task.name, job.task.id)
 
     def _end(self) -> None:

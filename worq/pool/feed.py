@@ -314,8 +314,8 @@ class Feed(Broker):
     def heartbeat(self, task: FunctionTask) -> bool:
         return self._home(task.token).heartbeat(task)
 
-    def release(self, task: FunctionTask) -> bool:
-        return self._home(task.token).release(task)
+    def release(self, task: FunctionTask, *, begun: bool = True) -> bool:
+        return self._home(task.token).release(task, begun=begun)
 
     def sign(self, sign: Sign, tasks: Sequence[FunctionTask], ttl_ms: int) -> None:
         for broker in self._brokers:

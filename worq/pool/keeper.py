@@ -15,6 +15,7 @@ from worq.bounds import calls_within
 from worq.clock import Clock
 from worq.core import Broker
 from worq.errors import BackendUnavailable
+from worq.pool.hand import DUE_MS, Hand, store
 from worq.pool.presence import Presence
 from worq.task import FunctionTask
 
@@ -26,6 +27,8 @@ RETRY_MS = 1_000
 # When a heartbeat is due its lease stands for 5 s at least: so long that one over a connection that has gone silent
 # is sent twice, and once more after it was given up. [ENV-POOL-21]
 BEAT_S = 2.0
+# One call for what is in a hand: heartbeats wait meanwhile.
+RELIEF_S = 1.0
 # All of them together, at the drain deadline, with those that come late.
 RELEASES_S = 2.0
 # Of claims that could not be released.
@@ -82,6 +85,7 @@ class Keeper:
         self._workers = workers
         self._held: dict[Token, _Held] = {}
         self._limited: dict[Token, _Limited] = {}
+        self._hands: list[Hand] = []
         self._claiming = 0
         self._drain_at_ms: int | None = None
         self._is_out_of_contact = False
@@ -119,33 +123,53 @@ class Keeper:
             if self._drain_at_ms is not None and self._is_late(self._clock.now_ms()):
                 self._changed.notify_all()
 
-    def hold(self, task: FunctionTask) -> bool:
-        """A worker is about to begin a task. False if it must not: the drain deadline has passed. [ENV-POOL-28]"""
-        rate_ms = checks.milliseconds(task.heartrate)
+    def hold(self, *tasks: FunctionTask) -> bool:
+        """A worker is about to begin tasks. False if it must not: the drain deadline has passed. [ENV-POOL-28]"""
         with self._lock:
             now_ms = self._clock.now_ms()
             if self._is_late(now_ms):
                 return False
-            if task.is_forgotten:
-                return True  # there is no claim to keep
-            due_ms = now_ms + rate_ms
-            self._held[task.token] = _Held(task, rate_ms, due_ms)
-            self._wake_by(due_ms)
+            for task in tasks:
+                if task.is_forgotten:
+                    continue  # there is no claim to keep
+                rate_ms = checks.milliseconds(task.heartrate)
+                self._held[task.token] = _Held(task, rate_ms, now_ms + rate_ms)
+                self._wake_by(now_ms + rate_ms)
             if (look_ms := self._presence.look_ms(now_ms, self._held)) is not None:
                 self._wake_by(look_ms)
             return True
 
-    def ending(self, task: FunctionTask) -> None:
-        """A worker is about to store its outcome, and to say so if the claim is lost."""
+    def watch(self, hand: Hand) -> None:
+        """A worker has begun to work, with this in hand."""
         with self._lock:
-            if (held := self._held.get(task.token)) is not None:
-                held.is_ending = True
+            self._hands.append(hand)
 
-    def drop(self, task: FunctionTask) -> None:
-        """A worker has ended it."""
+    def look_at(self, hand: Hand) -> None:
+        """A worker has claims in hand, which may be in it for too long. [ENV-POOL-29]"""
+        due_ms = hand.due_ms
         with self._lock:
-            self._held.pop(task.token, None)
-            self._limited.pop(task.token, None)
+            if due_ms is not None:
+                self._wake_by(due_ms)
+
+    def ran(self, task: FunctionTask) -> None:
+        """A worker has run a task; its outcome may be stored later."""
+        if task.time_limit is not None:
+            with self._lock:
+                self._limited.pop(task.token, None)
+
+    def ending(self, *tasks: FunctionTask) -> None:
+        """A worker is about to store their outcomes, and to say so if a claim is lost."""
+        with self._lock:
+            for task in tasks:
+                if (held := self._held.get(task.token)) is not None:
+                    held.is_ending = True
+
+    def drop(self, *tasks: FunctionTask) -> None:
+        """A worker has ended them."""
+        with self._lock:
+            for task in tasks:
+                self._held.pop(task.token, None)
+                self._limited.pop(task.token, None)
 
     def leave(self) -> None:
         """A worker has ended itself."""
@@ -169,7 +193,10 @@ class Keeper:
         try:
             while (due := self._wait()) is not None:
                 if self._beat_all(due):
+                    self._relieve()
                     self._sign()
+                else:
+                    self._put_off_hands()
         finally:
             unsubscribe()
             self._presence.leave()
@@ -179,15 +206,18 @@ class Keeper:
 
         Then leave as much time to workers that are getting a claim, for them to give it back. [ENV-POOL-28]
         """
-        with self._changed:
-            left = [held.task for held in self._held.values()]
+        left: list[FunctionTask] = []
         try:
             with calls_within(RELEASES_S):
+                for hand in self._hands:
+                    self._empty(hand)
+                left = self._tasks()
                 while left:
                     self._release(left[-1])
                     left.pop()
         except BackendUnavailable as error:
-            _log.warning("not released, left to their leases: %s: %s", _names(left), error)
+            left = left or self._tasks()
+            _log.warning("not released, left to their leases: %s: %s", names(left), error)
         with self._changed:
             self._changed.wait_for(lambda: self._claiming == 0, RELEASES_S)
 
@@ -198,9 +228,23 @@ class Keeper:
             return  # there is no claim to give back
         try:
             with calls_within(RELEASES_S):
-                self._broker.release(task)
+                self._broker.release(task, begun=False)
         except Exception as error:  # noqa: BLE001 - it is logged; the lease does the same, later
-            _log.warning("not released, left to its lease: %s: %r", _names([task]), error)
+            _log.warning("not released, left to its lease: %s: %r", names([task]), error)
+
+    def give_back_all(self, hand: Hand) -> None:
+        """A worker has not begun these, and its pool stops. [ENV-POOL-29]"""
+        try:
+            with hand.storing, calls_within(RELEASES_S):
+                while self._give_back_last(hand):
+                    pass
+        except BackendUnavailable as error:
+            _log.warning("claims can't be given back now: %s", error)
+
+    def _tasks(self) -> list[FunctionTask]:
+        """Of all claims that are held."""
+        with self._changed:
+            return [held.task for held in self._held.values()]
 
     def _look_again(self) -> None:
         with self._changed:
@@ -217,11 +261,81 @@ class Keeper:
                 for held in due:
                     held.due_ms = now_ms + held.rate_ms
                 self._say_late(now_ms)
-                if due or self._presence.is_due(now_ms, self._held):
+                if due or self._presence.is_due(now_ms, self._held) or self._full(now_ms):
                     return due
                 self._wakes_ms = self._next_ms(now_ms)
                 forever = self._wakes_ms == math.inf
                 self._changed.wait(None if forever else (self._wakes_ms - now_ms) / 1000)
+
+    def _full(self, now_ms: int) -> list[Hand]:
+        """The hands in which something has been for too long."""
+        dues_ms = [(hand, hand.due_ms) for hand in self._hands]
+        return [hand for hand, due_ms in dues_ms if due_ms is not None and due_ms <= now_ms]
+
+    def _relieve(self) -> None:
+        """Take a little of what has been in hand for too long out of there: then heartbeats come. [ENV-POOL-29]"""
+        for hand in self._full(self._clock.now_ms())[:1]:
+            if not hand.storing.acquire(blocking=False):
+                hand.put_off(DUE_MS)  # its worker is at it
+                continue
+            try:
+                with calls_within(RELIEF_S):
+                    self._empty_a_little(hand)
+            except BackendUnavailable as error:
+                hand.put_off(RETRY_MS)
+                _log.warning("nothing can be stored or given back, trying again: %s", error)
+            finally:
+                hand.storing.release()
+
+    def _put_off_hands(self) -> None:
+        for hand in self._full(self._clock.now_ms()):
+            hand.put_off(RETRY_MS)
+
+    def _empty(self, hand: Hand) -> None:
+        """Take out all that is there, unless its worker is at it."""
+        if hand.storing.acquire(blocking=False):
+            try:
+                while self._empty_a_little(hand):
+                    pass
+            finally:
+                hand.storing.release()
+
+    def _empty_a_little(self, hand: Hand) -> bool:
+        """Store the outcomes, or else give a claim back. Was there any? The caller is `storing`."""
+        if not (ended := hand.outcomes()):
+            return self._give_back_last(hand)
+        tasks = [each.task for each in ended]
+        self.ending(*tasks)
+        try:
+            store(self._broker, ended)
+        except BackendUnavailable as error:
+            is_unknown = error.outcome == "unknown"
+            hand.put_back([each._replace(again=each.again or is_unknown) for each in ended])
+            raise
+        except Exception:  # noqa: BLE001 - it is logged; their leases pass, and who waits is told
+            _log.exception("given up: %s", names(tasks))
+        self._let_go(*tasks)
+        return True
+
+    def _give_back_last(self, hand: Hand) -> bool:
+        """The last claim that was not begun, if there is one."""
+        task = hand.last()
+        if task is None:
+            return False
+        try:
+            self._broker.release(task, begun=False)
+        except BackendUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - it is logged; its lease passes
+            _log.exception("not given back: %s [%s]", task.name, task.id)
+        hand.was_given_back()
+        self._let_go(task)
+        return True
+
+    def _let_go(self, *tasks: FunctionTask) -> None:
+        self.drop(*tasks)
+        for task in tasks:
+            self._broker.ended(task.token)
 
     def _is_over(self, now_ms: int) -> bool:
         return self._is_late(now_ms) or self._workers == 0
@@ -238,6 +352,7 @@ class Keeper:
         """When there will be something to do."""
         times_ms: list[float] = [held.due_ms for held in self._held.values()]
         times_ms += [limited.late_ms for limited in self._limited.values()]
+        times_ms += [due_ms for hand in self._hands if (due_ms := hand.due_ms) is not None]
         if self._drain_at_ms is not None:
             times_ms.append(self._drain_at_ms)
         look_ms = self._presence.look_ms(now_ms, self._held)
@@ -308,6 +423,8 @@ class Keeper:
         with self._changed:
             if self._held.pop(held.task.token, None) is None or held.is_ending:
                 return  # most likely it has just ended, or was given back
+        if held.task.may_be_forgotten:
+            return
         _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)
 
     def _release(self, task: FunctionTask) -> None:
@@ -324,7 +441,7 @@ class Keeper:
             )
 
 
-def _names(tasks: list[FunctionTask]) -> str:
+def names(tasks: list[FunctionTask]) -> str:
     shown = ", ".join(f"{task.name} [{task.id}]" for task in tasks[:SHOWN_MAX])
     more = len(tasks) - SHOWN_MAX
     return f"{shown} and {more} more" if more > 0 else shown

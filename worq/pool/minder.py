@@ -218,7 +218,7 @@ class Minder:
                 _log.error("ended: %s [%s]: %s", task.name, task.id, reason)
                 self._claims.fail(task, reason)
             case _Ending.OVER:
-                if task.is_forgotten:  # others are released with all that is left
+                if task.may_be_forgotten:  # others are released with all that is left
                     _log.error("ended by the pool: %s [%s]", task.name, task.id)
 
     def _follow(self, worker: Worker, claim: Claim, limit_s: float) -> Message | _Ending:

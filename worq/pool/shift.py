@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from worq import checks, coroutines
@@ -12,7 +13,8 @@ from worq.core import Broker, Ended
 from worq.errors import BackendUnavailable, QueueClosed
 from worq.failures import TaskFailure
 from worq.pool.backoff import Backoff
-from worq.pool.keeper import Keeper
+from worq.pool.hand import Hand, store
+from worq.pool.keeper import Keeper, names
 from worq.pool.presence import Presence
 from worq.pool.signals import SIGNAL_LOOK_S
 from worq.task import FunctionTask
@@ -163,34 +165,46 @@ class Shift:
             self._keeper.leave()
 
     def _labour(self) -> None:
-        ended: Ended | None = None
-        while (job := self._next_job(ended)) is not None:
-            ended = self._perform(*job)
+        hand = Hand(self._clock)
+        self._keeper.watch(hand)
+        while (job := self._next_job(hand)) is not None:
+            self._perform(*job, hand)
 
-    def _next_job(self, ended: Ended | None) -> tuple[FunctionTask, TaskFailure | None] | None:
-        """Store the outcome there is, and begin what comes next; None when it is time to stop."""
+    def _next_job(self, hand: Hand) -> tuple[FunctionTask, TaskFailure | None] | None:
+        """Begin what is in hand, or store what there is and begin what comes next; None when it is time to stop."""
+        while not self._stopping.is_set() and (claim := self._in(hand)) is not None:
+            if (job := self._unpack(claim)) is not None:
+                return job  # it is held already
         with self._keeper.claiming():
-            for claim in self._claimed_after(ended):
+            for claim in self._claimed_after(hand):
                 job = self._unpack(claim)
-                if job is not None:
+                if job is not None and self._holds(job[0]):
                     return job
         return None
 
-    def _claimed_after(self, ended: Ended | None) -> Iterator[Claim]:
-        claim = None if ended is None else self._finish(ended)
-        while claim is not None or (claim := self._next()) is not None:
+    def _claimed_after(self, hand: Hand) -> Iterator[Claim]:
+        if self._stopping.is_set():
+            self._keeper.give_back_all(hand)
+        claim = self._store_all(hand)
+        while claim is not None or (claim := self._in(hand) or self._next()) is not None:
             yield claim
             claim = None
 
+    def _in(self, hand: Hand) -> Claim | None:
+        """The next claim in hand."""
+        while (claim := hand.next()) is not None:
+            if self._stands(claim, hand.asked_ms):
+                return claim
+        return None
+
     def _unpack(self, claim: Claim) -> tuple[FunctionTask, TaskFailure | None] | None:
-        """The task, which is held from here on; None if it must not be begun."""
+        """The task, and its failure if it can't be read; None if nothing can be done with it."""
         try:
-            task, failure = self._work.unpack(claim)
+            return self._work.unpack(claim)
         except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
             _log.exception("given up: %s", claim.id)
-            self._work.ended(claim.token)
+            self._let_go(self._work.glance(claim))
             return None
-        return (task, failure) if self._holds(task) else None
 
     def _holds(self, task: FunctionTask) -> bool:
         """Have its claim kept; False if it came too late, and was given back."""
@@ -230,27 +244,30 @@ class Shift:
             self._store(task, lambda _: beats.append(self._work.heartbeat(task)))
         except Exception:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
             _log.exception("given up: %s [%s]", task.name, task.id)
-        if beats == [True]:
+        if beats == [True] or (beats and task.may_be_forgotten):
             return True
         if beats:
             _log.warning(
                 "the claim was lost before its task was begun: %s [%s]", task.name, task.id
             )
-        self._work.ended(task.token)
+        self._let_go(task)
         return False
 
-    def _perform(self, task: FunctionTask, failure: TaskFailure | None) -> Ended | None:
+    def _perform(self, task: FunctionTask, failure: TaskFailure | None, hand: Hand) -> None:
         """Run a task. Whatever happens, the worker goes on. [ENV-POOL-4]"""
+        began_s = time.monotonic()
         try:
             outcome = self._outcome(task, failure)
         except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
             _log.exception("given up: %s [%s]", task.name, task.id)
             self._let_go(task)
-            return None
-        if task.is_forgotten:
-            self._let_go(task)
-            return None
-        return Ended(task, *outcome)
+        else:
+            self._keeper.ran(task)
+            if task.is_forgotten:
+                self._let_go(task)
+            else:
+                hand.put(Ended(task, *outcome))
+        hand.took(time.monotonic() - began_s)
 
     def _outcome(self, task: FunctionTask, failure: TaskFailure | None) -> tuple[bytes, bool]:
         if task.time_limit is None:
@@ -259,42 +276,68 @@ class Shift:
             self._keeper.limit(task, end)
             return self._work.outcome(task, failure)
 
-    def _let_go(self, task: FunctionTask) -> None:
-        self._keeper.drop(task)
-        self._work.ended(task.token)
+    def _let_go(self, *tasks: FunctionTask) -> None:
+        self._keeper.drop(*tasks)
+        for task in tasks:
+            self._work.ended(task.token)
 
-    def _finish(self, ended: Ended) -> Claim | None:
-        """Store an outcome, in one call with the next claim, if it isn't time to stop. [ENV-POOL-27]"""
+    def _store_all(self, hand: Hand) -> Claim | None:
+        """Store what there is, in one call with the next claims, unless it is time to stop. [ENV-POOL-27]"""
         claims: list[Claim] = []
         asked_ms = self._clock.now_ms()
+        with hand.storing:
+            ended = hand.outcomes()
+            if not ended:
+                return None
 
-        def act(again: bool) -> None:  # noqa: FBT001 - as `_store` calls it
-            wanted = 0 if self._stopping.is_set() else 1
-            claims.extend(self._work.finish_many([ended._replace(again=again)], wanted))
+            def act(again: bool) -> None:  # noqa: FBT001 - as `_store` calls it
+                # What an answer that was lost had claimed is left to its leases: that is one batch.
+                wanted = 0 if self._stopping.is_set() else 1 if again else hand.wanted
+                tried = [each._replace(again=each.again or again) for each in ended]
+                claims.extend(store(self._work, tried, wanted))
 
-        try:
-            self._store(ended.task, act)
-        except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
-            _log.exception("given up: %s [%s]", ended.task.name, ended.task.id)
-        finally:
-            self._let_go(ended.task)
+            try:
+                self._store(ended[0].task, act, *(each.task for each in ended[1:]))
+            except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
+                _log.exception("given up: %s", names([each.task for each in ended]))
+            finally:
+                self._let_go(*(each.task for each in ended))
+        return self._begin(claims, asked_ms, hand)
+
+    def _begin(self, claims: list[Claim], asked_ms: int, hand: Hand) -> Claim | None:
+        """The first of them; the others are in hand."""
+        if len(claims) > 1:
+            others = [(claim, self._work.glance(claim)) for claim in claims[1:]]
+            tasks = [task for _, task in others]
+            if self._keeper.hold(*tasks):
+                hand.fill(others, asked_ms)
+                self._keeper.look_at(hand)
+            else:
+                for task in reversed(tasks):
+                    self._keeper.give_back(task)
+                    self._work.ended(task.token)
         return claims[0] if claims and self._stands(claims[0], asked_ms) else None
 
-    def _store(self, task: FunctionTask, act: Callable[[bool], object]) -> None:
-        """Store an outcome, and try again for as long as its claim may stand without a heartbeat.
+    def _store(
+        self, task: FunctionTask, act: Callable[[bool], object], *others: FunctionTask
+    ) -> None:
+        """Store outcomes, and try again for as long as one of the claims may stand without a heartbeat.
 
         `act` is told whether a try before may have done it.
         """
-        self._keeper.ending(task)
+        tasks = (task, *others)
+        self._keeper.ending(*tasks)
         again = False
         backoff = Backoff(self._over)
-        lease_ms = checks.milliseconds(2 * task.heartrate + LEASE_MARGIN_S)
+        heartrate_s = max(each.heartrate for each in tasks)
+        lease_ms = checks.milliseconds(2 * heartrate_s + LEASE_MARGIN_S)
         deadline_ms = self._clock.now_ms() + lease_ms
         while True:
             try:
                 act(again)
             except QueueClosed:
-                _log.warning("after the drain deadline, dropped: %s [%s]", task.name, task.id)
+                for each in tasks:
+                    _log.warning("after the drain deadline, dropped: %s [%s]", each.name, each.id)
             except BackendUnavailable as error:
                 if self._over.is_set() or deadline_ms <= self._clock.now_ms():
                     raise

@@ -213,7 +213,7 @@ _CONTRACT: dict[type[ops.Operation], _Call] = {
     ops.Claim: _claim,
     ops.Finish: _finish,
     ops.Heartbeat: lambda q, op: q.heartbeat(op.id, op.lease_ms / 1000, token=_token(op.token)),
-    ops.Release: lambda q, op: q.release(op.id, token=_token(op.token)),
+    ops.Release: lambda q, op: q.release(op.id, token=_token(op.token), begun=op.begun),
     ops.Pop: _pop,
     ops.Discard: lambda q, op: q.discard(op.id, token=_inner(op.incarnation)),
     ops.Purge: lambda q, op: q.purge(),

@@ -153,6 +153,8 @@ THEMES: tuple[Theme, ...] = (
         discard("a", 1), submit("x", 3))),
     Theme("leases", (submit("a", 1, options=TWICE),), (
         CLAIM, Do(ops.Heartbeat("a", 2)), Do(ops.Release("a")), LEASE_PASSES, Tick(2), finish("a", 1))),
+    Theme("claims given back", (submit("a", 1, options=TWICE), submit("b", 2, options=TWICE)), (
+        CLAIM, Do(ops.Release("a", begun=False)), Do(ops.Release("b", begun=False)), Do(ops.Release("a")), discard("a"), LEASE_PASSES)),
     Theme("leases, just before and just after", (submit("a", 1), submit("b", 2, options=TWICE)), (
         CLAIM, Tick(1), Tick(LEASE_MS - 1), Do(ops.Heartbeat("b", 1)), Do(ops.Release("b", token(2))), finish("b", 2))),
     Theme("deadlines that pass together", (

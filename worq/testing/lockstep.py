@@ -138,7 +138,7 @@ class Lockstep:
     def _check_in_advance(self, do: Do, got: ops.Reply) -> None:
         """It leaves the task at least one start. [ENV-BULK-3]"""
         task = find(self.states[do.queue], got.id) if isinstance(got, ops.Claimed) else None
-        if task is None or task.start + 1 >= task.options.attempts:
+        if task is None or task.starts_left <= 1:
             raise self._broken_bulk(do, got, "ENV-BULK-3")
 
     def _broken_bulk(self, do: Do, got: object, clause: str = "ENV-BULK-1") -> Disagreement:

@@ -327,10 +327,11 @@ class RulesMachine(Machine):
             place,
         )
 
-    @rule(place=places, task_id=ids, which=whiches, behind=behinds)
-    def release(self, place: Place, task_id: str, which: Which, behind: int) -> None:
+    @rule(place=places, task_id=ids, which=whiches, behind=behinds, begun=st.booleans())
+    def release(self, place: Place, task_id: str, which: Which, behind: int, begun: bool) -> None:
         task_id = self.aim(place, task_id, PROCESSING)
-        self.do(ops.Release(task_id, self.token(place["queue"], task_id, which, behind)), place)
+        token = self.token(place["queue"], task_id, which, behind)
+        self.do(ops.Release(task_id, token, begun), place)
 
     @rule(place=places, task_id=ids, which=whiches)
     def pop(self, place: Place, task_id: str, which: Which) -> None:
@@ -443,14 +444,26 @@ class RulesMachine(Machine):
 
 KINDS = (
     *("submit", "feed", "feed", "claim", "claim", "claim", "finish", "fail", "time", "time") * 3,
-    *("beat", "release", "pop", "discard", "defer", "reserve", "reserve", "set", "arguments") * 2,
+    *(
+        "beat",
+        "release",
+        "give back",
+        "pop",
+        "discard",
+        "defer",
+        "reserve",
+        "reserve",
+        "set",
+        "arguments",
+    )
+    * 2,
     "purge",
 )
 LIVE = (PENDING, ENQUEUED, PROCESSING)
 # What each kind does something to: tasks in these states; none: an id that is free, or any will do.
 AIMS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(KINDS, ()),
-    **dict.fromkeys(("finish", "fail", "beat", "release"), (PROCESSING,)),
+    **dict.fromkeys(("finish", "fail", "beat", "release", "give back"), (PROCESSING,)),
     **dict.fromkeys(("reserve", "set"), (PENDING,)),
     **dict.fromkeys(("discard", "arguments"), LIVE),
     "pop": (COMPLETED,),
@@ -505,6 +518,8 @@ class OneRuleMachine(Machine):
                 return ops.Heartbeat(one, 4, self.token(0, one, which, 0))
             case "release":
                 return ops.Release(one, self.token(0, one, which, 0))
+            case "give back":
+                return ops.Release(one, self.token(0, one, which, 0), begun=False)
             case "pop":
                 return ops.Pop(one, self.incarnation(0, one, which))
             case "discard":

@@ -26,8 +26,8 @@ Which = Literal["any", "current", "stale"]
 
 KINDS: Final = (
     "submit", "submit", "submit", "feed", "feed", "claim", "claim", "claim", "finish", "finish", "finish", "fail",
-    "beat", "release", "pop", "pop", "discard", "purge", "size", "status", "ended", "defer", "reserve", "reserve",
-    "set", "undefer", "arguments", "tick",
+    "beat", "release", "give back", "pop", "pop", "discard", "purge", "size", "status", "ended", "defer", "reserve",
+    "reserve", "set", "undefer", "arguments", "tick",
 )  # fmt: skip
 SUBMISSIONS: Final = ("submit", "feed", "ended", "defer")
 
@@ -191,6 +191,8 @@ class _Names:
                 return ops.Heartbeat(one, symbol.ms, self._token(symbol))
             case "release":
                 return ops.Release(one, self._token(symbol))
+            case "give back":
+                return ops.Release(one, self._token(symbol), begun=False)
             case "purge":
                 return ops.Purge()
             case "size":

@@ -29,6 +29,7 @@ from worq_model import operations as ops
 
 BEAT: Final = Do(ops.Heartbeat("a", 1))
 RELEASE: Final = Do(ops.Release("a"))
+GIVE_BACK: Final = Do(ops.Release("a", begun=False))
 FAIL: Final = finish("a", failed=True)
 A: Final = submit("a", 1)
 A_TWICE: Final = submit("a", 1, options=TWICE)
@@ -54,7 +55,7 @@ SITUATIONS: Final[dict[str, Lane]] = {
 
 ACTS: Final[tuple[Act, ...]] = (
     submit("a", 11), submit("a", 12), submit("c", 13, "a"), defer("d", 14, "a"), CLAIM, GET, finish("a"), FAIL, BEAT,
-    RELEASE, pop("a"), discard("a"), PURGE, Do(ops.Size()), Do(ops.Status("a")), Do(ops.Undefer("d")), reserve("a", "d"),
+    RELEASE, GIVE_BACK, pop("a"), discard("a"), PURGE, Do(ops.Size()), Do(ops.Status("a")), Do(ops.Undefer("d")), reserve("a", "d"),
     set_argument("d", "a"), get_arguments("d"), Tick(LEASE_MS), waits(CLAIM), waits(pop("a")), waits(pop("b")),
 )  # fmt: skip
 

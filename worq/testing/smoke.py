@@ -48,6 +48,10 @@ def _release(task_id: str, n: int | None = None, start: int = 1) -> Do:
     return Do(ops.Release(task_id, None if n is None else token(n, start)))
 
 
+def _give_back(task_id: str, n: int, start: int = 1) -> Do:
+    return Do(ops.Release(task_id, token(n, start), begun=False))
+
+
 def _finish(task_id: str, n: int | None = None, start: int = 1, *, failed: bool = False) -> Do:
     done = finish(task_id, n, start, failed=failed)
     assert isinstance(done.operation, ops.Finish)
@@ -74,6 +78,9 @@ SMOKE: Final[dict[str, Program]] = {
     "a retention passes": (*_CLAIMED_A, finish("a"), Tick(2), _status("a"), Tick(1), pop("a")),
     "release": (_release("a"), *_CLAIMED_A, _release("a", 2), _release("a", 1), pop("a")),
     "release with starts left": (submit("a", 1, options=TWICE), CLAIM, _release("a", 1), CLAIM, _release("a", 1), _release("a", 1, 2)),
+    "give back": (
+        submit("a", 1, options=TWICE), submit("b", 2, options=TWICE), CLAIM, CLAIM, _give_back("b", 2), _give_back("a", 1), CLAIM,
+        _finish("a", 1), _give_back("a", 1, 2), CLAIM, _release("a", 1, 3), CLAIM, CLAIM, _give_back("a", 1, 4), _status("a")),
     "discard": (discard("a"), submit("a", 1), discard("a", 2), discard("a", 1), CLAIM, submit("a", 3), discard("a")),
     "purge": (submit("a", 1), CLAIM, submit("b", 2), submit("c", 3), PURGE, CLAIM, PURGE),
     "submit with an argument": (submit("a", 1), submit("b", 2, "a"), submit("c", 3, "a"), submit("d", 4, "nobody"), pop("a")),

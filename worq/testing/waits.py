@@ -175,6 +175,7 @@ MAKES_READY: dict[str, Callable[[AbstractTaskQueue], object]] = {
     "submit": lambda queue: queue.submit(Request("c"), b"m"),
     "finish": lambda queue: queue.finish("a", b"r", LONG_S),
     "release": lambda queue: queue.release("b"),
+    "release of what was not begun": lambda queue: queue.release("b", begun=False),
 }
 
 

@@ -119,6 +119,7 @@ _QUEUE_SAMPLES: dict[str, Sample] = {
     "outcome": _one_of(*(None,) * 18, Outcome("failure", b"fetched", "x"), EXPIRED),
     "again": _one_in(8),
     "failed": _one_in(2),
+    "begun": _one_in(2),
     "retention_ms": _one_of(0, *RETENTIONS_MS, *RETENTIONS_MS),
     "lease_ms": _one_of(0, 1, 3, 6, 5003),
     "really": _one_in(1),

@@ -159,8 +159,8 @@ class TaskQueue(AbstractTaskQueue):
     def _heartbeat(self, task_id: str, lease_ms: int, token: Token | None) -> bool:
         return self._apply(self._store.tasks.heartbeat, task_id, lease_ms, token)
 
-    def _release(self, task_id: str, token: Token | None) -> bool:
-        return self._apply(self._store.tasks.release, task_id, token)
+    def _release(self, task_id: str, token: Token | None, *, begun: bool) -> bool:
+        return self._apply(self._store.tasks.release, task_id, token, begun=begun)
 
     def _discard(self, task_id: str, incarnation: bytes | None) -> bool:
         return self._apply(self._store.tasks.discard, task_id, incarnation)

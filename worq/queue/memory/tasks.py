@@ -199,12 +199,16 @@ class Tasks:
             self._deadlines.set(task_id, self.now_ms + lease_ms)
         return record is not None
 
-    def release(self, task_id: str, token: Token | None) -> bool:
-        """[REL-1] [REL-2]"""
+    def release(self, task_id: str, token: Token | None, *, begun: bool) -> bool:
+        """[REL-1] to [REL-3]"""
         record = self._claimed(task_id, token)
-        if record is not None:
+        if record is None:
+            return False
+        if begun or record.start >= record.ticket.attempts:
             self._lapse(record)
-        return record is not None
+        else:
+            self._unclaim(record)
+        return True
 
     def pop(self, record: Record) -> Outcome | Sentinel | None:
         """Look once; None: not yet. [POP-1] to [POP-5]"""
@@ -352,6 +356,12 @@ class Tasks:
             self._enqueue(record)
         else:
             self._end(record, EXPIRED, None)
+
+    def _unclaim(self, record: Record) -> None:
+        """The next to be claimed. The start that it has not cost is added: no token comes twice. [REL-3] [TOK-3]"""
+        record.ticket = record.ticket._replace(attempts=record.ticket.attempts + 1)
+        self._enqueue(record)
+        self._ready.move_to_end(record.id, last=False)
 
     def _end(self, record: Record, outcome: Outcome, retention_ms: int | None) -> None:
         """End a task with an outcome, then whoever ends by that in turn. [OUT-1] to [OUT-6]"""

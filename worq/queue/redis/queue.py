@@ -128,8 +128,9 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         lease = b"%d" % lease_ms
         return self._link.call(scripts.HEARTBEAT, task_id, records.token(token), lease) == b"T"
 
-    def _release(self, task_id: str, token: Token | None) -> bool:
-        return self._link.call(scripts.RELEASE, task_id, records.token(token)) == b"T"
+    def _release(self, task_id: str, token: Token | None, *, begun: bool) -> bool:
+        not_begun = () if begun else (b"1",)
+        return self._link.call(scripts.RELEASE, task_id, records.token(token), *not_begun) == b"T"
 
     def _pop(
         self, task_id: str, timeout_ms: int | None, incarnation: bytes | None

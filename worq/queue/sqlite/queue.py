@@ -115,8 +115,8 @@ class TaskQueue(AbstractTaskQueue, Introspective):
     def _heartbeat(self, task_id: str, lease_ms: int, token: Token | None) -> bool:
         return self._do(lambda tasks: tasks.heartbeat(task_id, lease_ms, token))
 
-    def _release(self, task_id: str, token: Token | None) -> bool:
-        return self._do(lambda tasks: tasks.release(task_id, token))
+    def _release(self, task_id: str, token: Token | None, *, begun: bool) -> bool:
+        return self._do(lambda tasks: tasks.release(task_id, token, begun=begun))
 
     def _await_ready(self, timeout_ms: int | None) -> bool:
         sleeper = Sleeper(self, (), timeout_ms)
