@@ -12,7 +12,7 @@ from worq.testing.bench import nothing
 from worq.testing.capabilities import ALL, CONTRACT, MANUAL_CLOCK, REFERENCE, RETRIES, Capability
 from worq.testing.kit import Effort, Kit, Lossy, Subject
 from worq.testing.stages import all_checks
-from worq.urls import SCHEMES, open_queue, scheme_of
+from worq.urls import SCHEMES, open_queue, scheme_of, without_serializer
 
 ON_A_SERVER: Final = Effort(length=1, every=20, examples=15, walks=5, programs=5, times=3)
 """For a server that may be far away."""
@@ -74,7 +74,7 @@ class Scratch:
 
     def _claimed(self) -> frozenset[Capability]:
         if self._is_redis:
-            return ALL - {RETRIES} if self._scheme == "rediss" else ALL
+            return ALL if self._scheme in ("redis", "unix") else ALL - {RETRIES}
         if self._is_sqlite:
             return ALL - {RETRIES}  # nothing is sent
         if self._scheme == "memory":
@@ -125,13 +125,13 @@ class Scratch:
             )
 
     def _removed(self) -> Iterator[str]:
-        import redis
-
         from worq.queue.redis.keys import SESSION, prefix
+        from worq.queue.redis.url import target
 
         begin = prefix(self.name).removesuffix("}")
-        with redis.Redis.from_url(self.url) as client:
-            for key in cast("Iterator[bytes]", cast("Any", client).scan_iter(f"{begin}*", count=1000)):  # fmt: skip
-                if f"}}{SESSION}".encode() not in key:
-                    yield key.decode(errors="replace")
-                client.delete(key)
+        with target(without_serializer(self.url)).clients() as clients:
+            for client in clients:
+                for key in cast("Iterator[bytes]", cast("Any", client).scan_iter(f"{begin}*", count=1000)):  # fmt: skip
+                    if f"}}{SESSION}".encode() not in key:
+                        yield key.decode(errors="replace")
+                    client.delete(key)

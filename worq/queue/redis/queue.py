@@ -58,8 +58,9 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         wait. `clock`: for tests; None for the server's.
         """
         super().__init__(url, name, clock=clock, message_bytes_max=message_bytes_max)
+        self._target = target(url)
         self._link = Link(
-            target(url),
+            self._target,
             name,
             clock=clock,
             retry_deadline_s=checks.seconds("retry_deadline_s", retry_deadline_s),
@@ -182,7 +183,7 @@ class TaskQueue(AbstractTaskQueue, Introspective):
     # For people.
 
     def queues(self) -> list[str]:
-        return signs.queue_names(self.url)
+        return signs.queue_names(self._target)
 
     def counts(self) -> Counts:
         return signs.counts(self._link.call(scripts.COUNTS))

@@ -7,35 +7,30 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from worq.errors import BackendUnavailable
 from worq.introspection import Counts, Seen, Sign
-from worq.masking import masked
-from worq.queue.redis.url import CONNECT_TIMEOUT_S, SOCKET_TIMEOUT_S
+from worq.queue.redis.url import Target
 
 _PAGE = 1000
-_OPTIONS: dict[str, Any] = {
-    "socket_timeout": SOCKET_TIMEOUT_S,
-    "socket_connect_timeout": CONNECT_TIMEOUT_S,
-    "retry": Retry(NoBackoff(), 0),
-}
-"""Where the URL has no others."""
 _AGE_BYTES, _LENGTH_BYTES = 6, 4
 # The key that a queue with tasks has, and the one that a queue with workers has.
 _OF_A_QUEUE = re.compile(rb"worq:\{([^{}]*)\}(?::session:workers)?")
 
 
-def queue_names(url: str) -> list[str]:
+def queue_names(target: Target) -> list[str]:
     """The queues that have tasks or workers. It scans all keys of the database."""
     try:
-        with redis.Redis.from_url(url, **_OPTIONS) as client:
-            keys = cast("Iterator[bytes]", cast("Any", client).scan_iter("worq:{*", count=_PAGE))
+        with target.clients() as clients:
+            keys = (key for client in clients for key in _scan(client))
             found = [_OF_A_QUEUE.fullmatch(key) for key in keys]
     except redis.RedisError as error:
-        raise BackendUnavailable(f"{masked(url)}: {error}", "not_sent") from error
+        raise BackendUnavailable(f"{target.url}: {error}", "not_sent") from error
     return sorted({unquote(match[1].decode()) for match in found if match is not None})
+
+
+def _scan(client: redis.Redis) -> Iterator[bytes]:
+    return cast("Iterator[bytes]", cast("Any", client).scan_iter("worq:{*", count=_PAGE))
 
 
 def counts(reply: bytes) -> Counts:
