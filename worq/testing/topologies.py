@@ -1,7 +1,7 @@
 """Servers that belong together, for tests: a primary that sentinels watch, and a cluster. All are on loopback."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Final, Self, cast
 
@@ -246,7 +246,7 @@ def _raw(client: Any, *command: object) -> Any:
 
 
 @contextmanager
-def client_of(server: RedisServer) -> Iterator[Any]:
+def client_of(server: RedisServer) -> Generator[Any]:
     """A client of redis-py, of which it doesn't say what it answers."""
     with redis.Redis(port=cast("int", server.port), retry=Retry(NoBackoff(), 1)) as client:
         yield cast("Any", client)
