@@ -128,8 +128,9 @@ class Scratch:
         from worq.queue.redis.keys import SESSION, prefix
         from worq.queue.redis.url import target
 
-        begin = prefix(self.name).removesuffix("}")
-        with target(without_serializer(self.url)).clients() as clients:
+        found = target(without_serializer(self.url))
+        begin = prefix(self.name, found.prefix).removesuffix("}")
+        with found.clients() as clients:
             for client in clients:
                 for key in cast("Iterator[bytes]", cast("Any", client).scan_iter(f"{begin}*", count=1000)):  # fmt: skip
                     if f"}}{SESSION}".encode() not in key:

@@ -99,4 +99,5 @@ class Channel:
         sock: socket.socket | None = getattr(self._connection, "_sock", None)
         if sock is not None:
             with suppress(OSError):  # not connected any more
-                sock.shutdown(socket.SHUT_RDWR)
+                # Not the method of an SSLSocket, which takes away what the reader is about to use.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)

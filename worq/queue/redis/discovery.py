@@ -14,7 +14,7 @@ from redis.crc import key_slot
 
 from worq.errors import BackendUnsupported
 from worq.queue.redis.channel import Connection
-from worq.queue.redis.retry import UnknownService, meaning
+from worq.queue.redis.retry import UnknownService, meaning, said
 from worq.queue.redis.seeds import Address
 
 ASK_TIMEOUT_S: Final = 0.5
@@ -61,8 +61,8 @@ class Sentinels:
                 return self._named_by(sentinel)
             except _LOST as error:
                 errors[sentinel] = error
-        said = "; ".join(f"{sentinel}: {error}" for sentinel, error in errors.items())
-        text = f"no sentinel says where {self._service!r} is: {said}"
+        all_said = "; ".join(f"{sentinel}: {said(error)}" for sentinel, error in errors.items())
+        text = f"no sentinel says where {self._service!r} is: {all_said}"
         if all(meaning(error) in ("final", "bug") for error in errors.values()):
             raise UnknownService(text)
         raise redis_errors.ConnectionError(text)
@@ -136,7 +136,7 @@ class Cluster:
                     raise BackendUnsupported(f"{node} is no node of a cluster: {error}") from error
                 if meaning(error) == "final":
                     raise
-                errors.append(f"{node}: {error}")
+                errors.append(f"{node}: {said(error)}")
                 continue
             rows = [(int(row[0]), int(row[1]), _node(row[2], node)) for row in answer]
             found = (_node(each, node) for row in answer for each in row[2:])

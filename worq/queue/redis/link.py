@@ -18,6 +18,7 @@ from worq.queue.redis.channel import Channel
 from worq.queue.redis.contact import Contact
 from worq.queue.redis.keys import GUARD, prefix
 from worq.queue.redis.retry import Tries, meaning
+from worq.queue.redis.rights import check_rights
 from worq.queue.redis.scripts import Script
 from worq.queue.redis.server import check_server
 from worq.queue.redis.url import BLOCK_MS_MAX, Target
@@ -45,7 +46,7 @@ class Link:
     def __init__(
         self, target: Target, name: str, *, clock: Clock | None, retry_deadline_s: float
     ) -> None:
-        self.prefix: str = prefix(name)
+        self.prefix: str = prefix(name, target.prefix)
         self.clock = clock
         self._target = target.of_queue(self.prefix)
         self._name = name
@@ -127,6 +128,8 @@ class Link:
                 reply = channel.exchange(*([command] if block is None else [block, command]))
             except NoScriptError:
                 whole = True
+            except WorqError:
+                raise  # by the look at the server; one of them is an OSError
             except _LOST as error:
                 if self.closed.is_set() and channel.waits:
                     if tries is None and not channel.may_be_done:
@@ -199,6 +202,8 @@ class Link:
 
     def _check(self, channel: Channel) -> None:
         try:
+            if self._target.has_user:
+                check_rights(channel, self.prefix, self._where)
             check_server(channel.exchange((b"INFO", b"server")))
         finally:
             channel.may_be_done = False

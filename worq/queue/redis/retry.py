@@ -5,7 +5,7 @@
 | connecting, sending | the server has not got the whole command, so it did nothing | again |
 | reading, or a time-out | it may have been done: `unknown`, unless a later try answers | again |
 | an answer in `REFUSALS` | the server refused before it changed anything | again |
-| authentication, permissions, no such database | it will not get better | BackendUnavailable at once |
+| authentication, permissions, certificates, no such database | it will not get better | BackendUnavailable at once |
 | any other error that the server answers | a bug | the error of redis-py |
 
 Sending again is harmless: the operation keeps its number, and the session's receipt has its answer. [ENV-RETRY-1]
@@ -23,6 +23,7 @@ from typing import Literal
 import redis.exceptions as redis_errors
 
 from worq.errors import BackendUnavailable, QueueClosed
+from worq.queue.redis import rights, tls
 
 DELAY_S_MIN = 0.05
 DELAY_S_MAX = 1.0
@@ -63,19 +64,29 @@ class UnknownService(redis_errors.RedisError):
     """No sentinel knows of a primary of that name."""
 
 
-_FINAL = (redis_errors.AuthenticationError, redis_errors.NoPermissionError, UnknownService)
+_FINAL = (redis_errors.AuthenticationError, UnknownService)
 
 Meaning = Literal["lost", "refused", "final", "bug"]
 
 
 def meaning(error: Exception) -> Meaning:
-    if isinstance(error, _FINAL) or NO_DATABASE in str(error):
+    if isinstance(error, _FINAL) or _advice(error) or NO_DATABASE in str(error):
         return "final"
     if isinstance(error, _REFUSED_CLASSES):
         return "refused"
     if isinstance(error, redis_errors.ResponseError):
         return "refused" if _REFUSED.search(str(error)) else "bug"
     return "lost"
+
+
+def said(error: Exception) -> str:
+    """The error, and what is to be done if no other try will mend it."""
+    advice = _advice(error)
+    return f"{error}; {advice}" if advice else str(error)
+
+
+def _advice(error: Exception) -> str | None:
+    return rights.advice(error) or tls.advice(error)
 
 
 class Tries:
@@ -98,7 +109,7 @@ class Tries:
         means = meaning(error)
         if means == "bug":
             raise error
-        if means == "lost" and may_be_done:
+        if (means == "lost" and may_be_done) or rights.is_half_done(error):
             self._outcome = "unknown"
         now = time.monotonic()
         if self._give_up_at is None:
@@ -106,7 +117,7 @@ class Tries:
             if self._until_s is not None:
                 self._give_up_at = min(self._give_up_at, self._until_s)
         if means == "final" or now >= self._give_up_at:
-            raise BackendUnavailable(f"{self._where}: {error}", self._outcome) from error
+            raise BackendUnavailable(f"{self._where}: {said(error)}", self._outcome) from error
         pause_s = min(self._delay_s * random.uniform(0.5, 1), self._give_up_at - now)  # noqa: S311
         self._delay_s = min(max(DELAY_S_MIN, 2 * self._delay_s), DELAY_S_MAX)
         if self._closed.wait(pause_s):

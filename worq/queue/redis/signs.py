@@ -10,27 +10,29 @@ import redis
 
 from worq.errors import BackendUnavailable
 from worq.introspection import Counts, Seen, Sign
+from worq.queue.redis.retry import said
 from worq.queue.redis.url import Target
 
 _PAGE = 1000
 _AGE_BYTES, _LENGTH_BYTES = 6, 4
-# The key that a queue with tasks has, and the one that a queue with workers has.
-_OF_A_QUEUE = re.compile(rb"worq:\{([^{}]*)\}(?::session:workers)?")
+# After the prefix, the key that a queue with tasks has, and the one that a queue with workers has.
+_OF_A_QUEUE = re.compile(rb"\{([^{}]*)\}(?::session:workers)?")
 
 
 def queue_names(target: Target) -> list[str]:
     """The queues that have tasks or workers. It scans all keys of the database."""
+    begin = target.prefix.encode()
     try:
         with target.clients() as clients:
-            keys = (key for client in clients for key in _scan(client))
-            found = [_OF_A_QUEUE.fullmatch(key) for key in keys]
+            keys = (key for client in clients for key in _scan(client, begin))
+            found = [_OF_A_QUEUE.fullmatch(key, len(begin)) for key in keys]
     except redis.RedisError as error:
-        raise BackendUnavailable(f"{target.url}: {error}", "not_sent") from error
+        raise BackendUnavailable(f"{target.url}: {said(error)}", "not_sent") from error
     return sorted({unquote(match[1].decode()) for match in found if match is not None})
 
 
-def _scan(client: redis.Redis) -> Iterator[bytes]:
-    return cast("Iterator[bytes]", cast("Any", client).scan_iter("worq:{*", count=_PAGE))
+def _scan(client: redis.Redis, begin: bytes) -> Iterator[bytes]:
+    return cast("Iterator[bytes]", cast("Any", client).scan_iter(begin + b"{*", count=_PAGE))
 
 
 def counts(reply: bytes) -> Counts:

@@ -11,7 +11,9 @@ from worq.errors import BackendUnsupported
 from worq.masking import masked
 from worq.queue.redis.channel import Connection
 from worq.queue.redis.discovery import ASK_TIMEOUT_S, Cluster, Led, Place, Sentinels, is_moved
+from worq.queue.redis.keys import PREFIX
 from worq.queue.redis.seeds import Address, Seeds, seeds_in
+from worq.queue.redis.tls import TlsConnection, check_tls
 from worq.queue.redis.urlparts import UrlError, check_parts
 
 BLOCK_MS_MAX = 5_000
@@ -26,6 +28,7 @@ _parse_url = cast("Callable[[str], dict[str, Any]]", redis.connection.parse_url)
 class Target(NamedTuple):
     """How to connect. `connections_max`: of those that do not wait; None for no limit. `url`: without a password.
 
+    `prefix`: what all keys begin with. [ENV-REDIS-10]
     `seeds`: who knows where the server is, if the URL doesn't say. `place`: where it is, once a queue is chosen.
     """
 
@@ -33,6 +36,7 @@ class Target(NamedTuple):
     connection_class: Callable[..., object]
     options: dict[str, Any]
     connections_max: int | None
+    prefix: str = PREFIX
     seeds: Seeds | None = None
     place: Place | None = None
 
@@ -113,14 +117,18 @@ class Target(NamedTuple):
         )
 
     @property
+    def has_user(self) -> bool:
+        """Does it say who is asking, who may have fewer rights than all?"""
+        return any(self.options.get(name) for name in ("username", "password"))
+
+    @property
     def try_s(self) -> float:
-        """How long a try takes at most: to connect, and to wait for the reply."""
-        timeouts_s: tuple[float, float] = (
-            self.options["socket_connect_timeout"],
-            self.options["socket_timeout"],
-        )
+        """How long a try takes at most: to ask where, to connect, to shake hands in TLS, to wait for the reply."""
+        connect_s: float = self.options["socket_connect_timeout"]
+        reply_s: float = self.options["socket_timeout"]
         asked = 0 if self.seeds is None else len(self.seeds.addresses)
-        return sum(timeouts_s) + asked * 2 * ASK_TIMEOUT_S
+        handshakes = 2 if self.connection_class is TlsConnection else 1
+        return asked * (handshakes + 1) * ASK_TIMEOUT_S + handshakes * connect_s + reply_s
 
 
 def target(url: str) -> Target:
@@ -141,10 +149,14 @@ def target(url: str) -> Target:
 def _target(url: str, options: dict[str, Any], seeds: Seeds | None) -> Target:
     connection_class = options.pop("connection_class", redis.connection.Connection)
     connections_max = options.pop("max_connections", None)
+    prefix = options.pop("prefix", PREFIX)
     options.pop("timeout", None)  # of a pool
     options.setdefault("socket_timeout", SOCKET_TIMEOUT_S)
     options.setdefault("socket_connect_timeout", CONNECT_TIMEOUT_S)
     options.setdefault("protocol", 2)
+    if connection_class is redis.connection.SSLConnection:
+        check_tls(options)
+        connection_class = TlsConnection
     if not SOCKET_TIMEOUT_S_MIN < options["socket_timeout"] < float("inf"):
         # Or a wait would be taken for a server that does not answer.
         raise UrlError(
@@ -154,6 +166,4 @@ def _target(url: str, options: dict[str, Any], seeds: Seeds | None) -> Target:
     # Retries and checks of health are this backend's own.
     options.update(retry=None, retry_on_timeout=False, retry_on_error=[], health_check_interval=0)
     options.update(decode_responses=False)
-    if seeds is not None and seeds.kind == "cluster" and options.get("db", 0) != 0:
-        raise UrlError(f"db: a cluster has the database 0 alone, not {options['db']}")
-    return Target(url, connection_class, options, connections_max, seeds)
+    return Target(url, connection_class, options, connections_max, prefix, seeds)

@@ -1,5 +1,6 @@
 """What is wrong with a URL, part by part, since redis-py takes much of it in silence. [ENV-API-11]"""
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
@@ -34,6 +35,9 @@ def _is_one_of(*words: str) -> Callable[[str], bool]:
     return lambda value: value.lower() in words
 
 
+_IS_PREFIX: Final = re.compile(r"[A-Za-z0-9:._/-]{1,64}")
+"""No braces, or the hash tag would be another; none of what patterns of keys and of ACLs read as more than itself."""
+
 _TEXT: Final[Expected] = (lambda _: True, "text")
 _WHOLE: Final[Expected] = (_is_whole(0), "a whole number of 0 or more")
 _SOME: Final[Expected] = (_is_whole(1), "a whole number of 1 or more")
@@ -46,6 +50,10 @@ _OPTIONS: Final[Mapping[str, Expected]] = {
     "password": _TEXT,
     "client_name": _TEXT,
     "max_connections": _SOME,
+    "prefix": (
+        lambda value: _IS_PREFIX.fullmatch(value) is not None,
+        "text of 1 to 64 letters of ASCII, digits and : . _ - /",
+    ),
     "protocol": (_is_one_of("2", "3"), "2 or 3"),
     "socket_timeout": _SECONDS,
     "socket_connect_timeout": _SECONDS,
