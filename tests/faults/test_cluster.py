@@ -1,5 +1,6 @@
 """Cluster: queues are where their slots are, also while these move, and when a node dies. [ENV-REDIS-15]"""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -8,17 +9,20 @@ from itertools import cycle
 from typing import Any, Final
 
 import pytest
+from click.testing import CliRunner
 from redis.crc import key_slot
 
 from tests.backends.calls import PATIENCE_S, Call
 from tests.faults.failovers import PROGRAMS, Program
 from tests.stateful.profile import by_profile
 from worq import get_broker
+from worq.cli.app import worq as command
 from worq.clock import Clock
 from worq.errors import BackendUnavailable, BackendUnsupported
 from worq.pool.thread import WorkerPool
 from worq.queue.redis import TaskQueue
 from worq.queue.redis.keys import prefix
+from worq.queue.redis.rights import rules
 from worq.testing.bench import nothing
 from worq.testing.capabilities import CONTRACT, MANUAL_CLOCK, REFERENCE
 from worq.testing.journal import JournalQueue
@@ -84,6 +88,38 @@ def test_queues_are_spread_and_listed(cluster: Cluster) -> None:
         assert queues[0].queues() == list(NAMES)
         assert [queue.purge() for queue in queues] == [1] * len(NAMES)
         assert queues[0].queues() == []
+
+
+@pytest.mark.spec("ENV-REDIS-15", "ENV-INFO-1")
+def test_commands_look_at_all_nodes(cluster: Cluster) -> None:
+    with ExitStack() as stack:
+        for name in NAMES:
+            broker = stack.enter_context(get_broker(cluster.url, name))
+            broker.queue(ignore_result=True).half(2)
+        listed = CliRunner().invoke(command, ["info", cluster.url, "--json"])
+        assert [each["name"] for each in json.loads(listed.stdout)["queues"]] == list(NAMES)
+        purged = CliRunner().invoke(
+            command, ["purge", cluster.url, "--queue", "b", "--yes", "--json"]
+        )
+        assert json.loads(purged.stdout)["purged"] == 1
+
+
+@pytest.mark.spec("ENV-REDIS-15", "ENV-REDIS-11")
+def test_a_user_with_the_least_rights_asks_where_slots_are(cluster: Cluster) -> None:
+    url = cluster.url.replace("://", "://worq:secret@")
+    with closing(TaskQueue(url, "a", retry_deadline_s=PATIENCE_S)) as queue:
+        allow(cluster, f"{rules()} +cluster|slots")
+        assert queue.submit(Request("a"), b"").status == "accepted"
+    with closing(TaskQueue(url, "a", retry_deadline_s=PATIENCE_S)) as queue:
+        allow(cluster, rules())
+        with pytest.raises(BackendUnavailable, match=r"cluster\|slots.*'Rights'") as caught:
+            queue.size()
+        assert caught.value.outcome == "not_sent"
+
+
+def allow(cluster: Cluster, rights: str) -> None:
+    for client in cluster.clients:
+        client.execute_command("ACL", "SETUSER", "worq", "reset", "on", ">secret", *rights.split())
 
 
 @pytest.mark.spec("ENV-REDIS-15", "ENV-REDIS-2")

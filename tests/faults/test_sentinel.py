@@ -243,7 +243,12 @@ def test_a_service_that_no_sentinel_knows_is_refused_at_once(watched: Watched) -
 def test_the_password_of_sentinels_is_their_own(watched: Watched) -> None:
     for sentinel in watched.sentinels:
         with client_of(sentinel) as client:
-            client.acl_setuser("asks", enabled=True, passwords=["+s3cret"], commands=["+sentinel"])
+            client.acl_setuser(
+                "asks",
+                enabled=True,
+                passwords=["+s3cret"],
+                commands=["+sentinel|get-master-addr-by-name"],
+            )
     good = f"{watched.url}?sentinel_username=asks&sentinel_password=s3cret"
     wrong = f"{watched.url}?sentinel_username=asks&sentinel_password=wrong"
     with closing(RedisQueue(good)) as queue:

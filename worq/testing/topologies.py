@@ -69,7 +69,9 @@ class Watched(_Group):
             f"sentinel down-after-milliseconds {SERVICE}": "200",
             f"sentinel failover-timeout {SERVICE}": "1000",
         }
-        self.sentinels = tuple(self._server(options, "--sentinel") for _ in range(3))
+        self.sentinels: tuple[RedisServer, ...] = tuple(
+            self._server(options, "--sentinel") for _ in range(3)
+        )
         self._asked = [self._client(sentinel) for sentinel in self.sentinels]
         for client in self._asked:
             with suppress(redis.ResponseError):
@@ -149,8 +151,10 @@ class Cluster(_Group):
             "appendonly": "yes" if self._append_only else "no",
             **_REPLICATING,
         }
-        self.servers = tuple(self._server(options) for _ in range(3 + self._replicas))
-        self.clients = [self._client(server) for server in self.servers]
+        self.servers: tuple[RedisServer, ...] = tuple(
+            self._server(options) for _ in range(3 + self._replicas)
+        )
+        self.clients: list[Any] = [self._client(server) for server in self.servers]
         self.ids: list[str] = [
             client.execute_command("CLUSTER MYID").decode() for client in self.clients
         ]
