@@ -20,7 +20,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test deep histories engines soak bench fuzz check lint docs format coverage oldest tables vectors servers mutants sweep wheel wheel-test changelog first-minutes sdist-test release-check test-all clean
+.PHONY: help demo test deep histories engines soak bench fuzz check lint docs format coverage oldest tables vectors servers mutants kit-mutants sweep wheel wheel-test changelog first-minutes sdist-test release-check test-all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -96,6 +96,9 @@ servers: $(VENV)/with-test ## run worq check on the servers that there are, for 
 
 mutants: $(VENV)/with-test ## have several engines hunt each mutant, for docs/verification.md; ARGS='--anew --seeds 3'
 	$(BIN)/python -m tests.mutants.report docs/verification.md $(ARGS)
+
+kit-mutants: $(VENV)/with-test ## have the conformance kit name what each mutant of a backend breaks, for docs/verification.md
+	$(BIN)/python -m tests.mutants.kit_report docs/verification.md $(ARGS)
 
 # ARGS: files of worq, or of the model if they begin with model/; `queue/memory/deadlines.py` for one that is quick.
 sweep: $(VENV)/with-test ## try every small change of the memory queue and the model, and list what nobody notices: hours

@@ -7,15 +7,9 @@ deferred.wait(10) and deferred.value
 """
 
 from functools import partial
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from worq.collecting import (
-    ALL_COMPLETED,
-    FIRST_COMPLETED,
-    FIRST_EXCEPTION,
-    as_completed,
-    wait,
-)
+from worq import lazily
 from worq.const import DEFAULT
 from worq.core import Broker
 from worq.errors import BackendUnavailable, MessageRefused, QueueClosed, WorqError
@@ -23,8 +17,31 @@ from worq.failures import TasksRefused
 from worq.options import Options
 from worq.serializer import Serializer, resolve
 from worq.task import Deferred, DuplicateTask, Queue, Task, TaskExpired, TaskFailure, TaskSpace
-from worq.typed_task import TypedTask, typed
 from worq.urls import open_queue, serializer_in
+
+if TYPE_CHECKING:
+    from worq.collecting import (
+        ALL_COMPLETED,
+        FIRST_COMPLETED,
+        FIRST_EXCEPTION,
+        as_completed,
+        wait,
+    )
+    from worq.typed_task import TypedTask, typed
+else:
+    __getattr__ = lazily.attributes(
+        __name__,
+        {
+            "worq.collecting": (
+                "ALL_COMPLETED",
+                "FIRST_COMPLETED",
+                "FIRST_EXCEPTION",
+                "as_completed",
+                "wait",
+            ),
+            "worq.typed_task": ("TypedTask", "typed"),
+        },
+    )
 
 __all__ = [
     "ALL_COMPLETED",

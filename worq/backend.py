@@ -14,6 +14,7 @@ from worq import bulk, checks
 from worq.clock import Clock
 from worq.const import DEFAULT, MESSAGE_BYTES_MAX, PENDING, Sentinel, State
 from worq.masking import masked
+from worq.options import HasOptions, TaskOptions
 from worq.values import (
     NO_ARGS,
     Claim,
@@ -421,6 +422,10 @@ class AbstractTaskQueue(ABC):
 
     # Checks
 
+    def entries(self, submissions: Sequence[Submission]) -> list[Entry]:
+        """What `submit_many` is given, checked, as `worq.asynchronous` wants it."""
+        return bulk.checked("submissions", submissions, self._submission)
+
     def _submission(self, submission: Submission) -> Entry:
         return self._entry(*checks.instance("", submission, Submission))
 
@@ -451,12 +456,13 @@ class AbstractTaskQueue(ABC):
         token: Token | None,
         failed: bool,  # noqa: FBT001 - the fields of Finishing
     ) -> Ending:
-        retention_s = checks.seconds_or_forever("timeout", _not_none("timeout", timeout))
+        is_number = type(timeout) in (int, float)
+        retention_ms = _known_retention_ms(timeout) if is_number else _retention_ms(timeout)
         checked = checks.message("message", message, self.message_bytes_max)
         return Ending(
             checks.name("task_id", task_id),
             Outcome("failure" if failed else "result", checked),
-            checks.milliseconds_or_forever(retention_s),
+            retention_ms,
             _token("token", token),
         )
 
@@ -474,6 +480,8 @@ class AbstractTaskQueue(ABC):
 def _ticket(result: Submittable) -> Ticket:
     task_id = checks.name("id", result.id)
     token = _token("token", result.token) or Token.new()
+    if isinstance(result, HasOptions):
+        return Ticket(task_id, token.incarnation, *_terms_of(result.options))
     given = (
         bool(result.ignore_result),
         result.on_error,
@@ -488,13 +496,23 @@ def _ticket(result: Submittable) -> Ticket:
     return Ticket(task_id, token.incarnation, *_terms(*given))
 
 
+@lru_cache(maxsize=TERMS_MAX)
+def _terms_of(options: TaskOptions) -> "_Terms":
+    """The same of options that were checked when they were made, so that equal ones are as good."""
+    on_error, ignore_result, result_timeout, heartrate, attempts, _ = options
+    return _terms(ignore_result, on_error, heartrate, result_timeout, attempts)
+
+
+_Terms = tuple[bool, bool, int, int | None, int]
+
+
 def _terms(
     ignore_result: bool,  # noqa: FBT001 - as in Ticket
     on_error: object,
     heartrate: object,
     result_timeout: object,
     attempts: object,
-) -> tuple[bool, bool, int, int | None, int]:
+) -> _Terms:
     """What a Ticket says besides which task it is."""
     heartrate_s = checks.positive_seconds("heartrate", heartrate)
     return (
@@ -506,8 +524,17 @@ def _terms(
     )
 
 
-# The same for nearly all tasks of a program.
+# The same for nearly all tasks of a program, whose options need not have been checked.
 _known_terms = lru_cache(maxsize=TERMS_MAX, typed=True)(_terms)
+
+
+def _retention_ms(timeout: object) -> int | None:
+    """How long an outcome is kept."""
+    retention_s = checks.seconds_or_forever("timeout", _not_none("timeout", timeout))
+    return checks.milliseconds_or_forever(retention_s)
+
+
+_known_retention_ms = lru_cache(maxsize=TERMS_MAX, typed=True)(_retention_ms)
 
 
 def _token(argument: str, token: object) -> Token | None:

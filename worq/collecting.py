@@ -39,20 +39,19 @@ def wait(
     `return_when`: as in `concurrent.futures`: ALL_COMPLETED, FIRST_COMPLETED, or FIRST_EXCEPTION,
     which is a failure or an expiry. A result that is for another task is not waited for.
     """
-    listed = _listed(deferreds)
+    given = listed(deferreds)
     timeout_s = checks.seconds_or_forever("timeout", timeout)
-    if return_when not in (FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED):
-        raise ValueError(f"return_when: a constant of worq is needed, not {return_when!r}")
-    pending = _Pending(listed)
+    check_return_when(return_when)
+    pending = _Pending(given)
     until = _Until(pending.clock, timeout_s)
     arrived: Collection[Deferred] = pending.held
-    while pending and not _is_enough(arrived, return_when):
+    while pending and not is_enough(arrived, return_when):
         left_s = until.left_s()
         arrived = pending.fetch(left_s, for_all=return_when == ALL_COMPLETED)
         if left_s == 0:
             break
-    done = {deferred for deferred in listed if deferred.held is not None}
-    return Waited(done, set(listed) - done)
+    done = {deferred for deferred in given if deferred.held is not None}
+    return Waited(done, set(given) - done)
 
 
 def as_completed(deferreds: Iterable[Deferred], timeout: float | None = None) -> Iterator[Deferred]:
@@ -61,10 +60,10 @@ def as_completed(deferreds: Iterable[Deferred], timeout: float | None = None) ->
     TimeoutError when one is still missing `timeout` seconds after this call (None: wait for ever).
     One whose result is for another task does not come.
     """
-    listed = _listed(deferreds)
+    given = listed(deferreds)
     timeout_s = checks.seconds_or_forever("timeout", timeout)
-    pending = _Pending(listed)
-    return _as_they_come(pending, _Until(pending.clock, timeout_s), len(listed))
+    pending = _Pending(given)
+    return _as_they_come(pending, _Until(pending.clock, timeout_s), len(given))
 
 
 def _as_they_come(pending: "_Pending", until: "_Until", count: int) -> Iterator[Deferred]:
@@ -76,7 +75,7 @@ def _as_they_come(pending: "_Pending", until: "_Until", count: int) -> Iterator[
             raise TimeoutError(f"{len(pending)} (of {count}) outcomes are not there")
 
 
-def _listed(deferreds: Iterable[Deferred]) -> list[Deferred]:
+def listed(deferreds: Iterable[Deferred]) -> list[Deferred]:
     """Each once, in their order."""
     listed = list(dict.fromkeys(checks.iterable("deferreds", deferreds)))
     for number, deferred in enumerate(listed):
@@ -84,7 +83,12 @@ def _listed(deferreds: Iterable[Deferred]) -> list[Deferred]:
     return listed
 
 
-def _is_enough(arrived: Iterable[Deferred], return_when: ReturnWhen) -> bool:
+def check_return_when(return_when: object) -> None:
+    if return_when not in (FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED):
+        raise ValueError(f"return_when: a constant of worq is needed, not {return_when!r}")
+
+
+def is_enough(arrived: Iterable[Deferred], return_when: ReturnWhen) -> bool:
     if return_when == ALL_COMPLETED:
         return False
     held = [deferred.held for deferred in arrived]

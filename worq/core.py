@@ -1,16 +1,18 @@
 """The broker: all that an application, and its workers, do with one queue. SPEC.md, section 8."""
 
-import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any, NamedTuple, Self, TypeVar, Unpack, cast
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, Unpack, cast
 from weakref import WeakValueDictionary
 
 from worq import bulk, checks, messages
 from worq.backend import LEASE_MARGIN_S, AbstractTaskQueue
 from worq.clock import Clock, MonotonicClock
 from worq.const import RESERVED, TASK_EXPIRED, Sentinel, State
+from worq.coroutines import LimitPassed
+from worq.coroutines import run as run_coroutine
 from worq.deferred import Deferred, Held, Home, Popped, TaskId
 from worq.errors import WorqError
 from worq.failures import (
@@ -43,11 +45,19 @@ from worq.values import (
     Token,
 )
 
+if TYPE_CHECKING:
+    import logging
+
 __all__ = ["AbstractTaskQueue", "Broker"]
 
 F = TypeVar("F")
 
-_log = logging.getLogger(__name__)
+
+@cache
+def _log() -> "logging.Logger":
+    import logging  # noqa: PLC0415 - it is slow to import, and nearly all that is logged is a worker's
+
+    return logging.getLogger(__name__)
 
 
 class _Handle(NamedTuple):
@@ -221,10 +231,22 @@ class Broker:
         too, of the first tasks: unless its `outcome` is `'unknown'`, the others are not enqueued,
         and `enqueue_many(tasks[len(error.deferreds):])` goes on. [ENV-MANY-8]
         """
-        calls = bulk.checked("tasks", list(checks.iterable("tasks", tasks)), self._write_one)
-        submissions = [call.submission for call in calls if isinstance(call, _Call)]
+        steps = self._enqueuing(tasks)
+        submissions = next(steps)
         try:
             answers = self._queue.submit_many(submissions)
+        except WorqError as error:
+            steps.throw(error)
+            raise
+        return bulk.returned(steps, answers)
+
+    def _enqueuing(
+        self, tasks: Iterable[FunctionTask]
+    ) -> Generator[list[Submission], Sequence[Submitted], list[Deferred | None]]:
+        """What `enqueue_many` submits; it is sent the answers, or the error, and returns what that does."""
+        calls = bulk.checked("tasks", list(checks.iterable("tasks", tasks)), self._write_one)
+        try:
+            answers = yield [call.submission for call in calls if isinstance(call, _Call)]
         except WorqError as error:
             error.deferreds, refused = self._answered_each(calls, error.answers)
             if refused:
@@ -293,7 +315,6 @@ class Broker:
             tasks = {task_name(obj): obj}
         else:
             raise TypeError(f"obj: a TaskSpace or a callable is needed, not {obj!r}")
-        _refuse_coroutines(tasks)
         there = sorted(self.tasks.keys() & tasks.keys())
         if there and not replace:
             names = ", ".join(there)
@@ -366,9 +387,9 @@ class Broker:
         except messages.Unreadable as error:
             failure = TaskFailure(*self._address(error.task), error.reason)
             if error.is_refused:  # there may be very many
-                _log.error("not started, the %d. that was refused: %s", self.refused, failure)
+                _log().error("not started, the %d. that was refused: %s", self.refused, failure)
             else:
-                _log.exception("not started: %s", failure)
+                _log().exception("not started: %s", failure)
             return error.task, failure
 
     def outcome(self, task: FunctionTask, failure: TaskFailure | None) -> tuple[bytes, bool]:
@@ -411,15 +432,15 @@ class Broker:
             return
         address = self._address(task)
         if not finished.accepted and again:
-            _log.warning(
+            _log().warning(
                 "the claim has ended: its outcome was stored by an earlier try, "
                 "or the claim was lost and it is dropped: %s [%s:%s]",
                 *address,
             )
         elif not finished.accepted:
-            _log.warning("the claim is lost, so the outcome is dropped: %s [%s:%s]", *address)
+            _log().warning("the claim is lost, so the outcome is dropped: %s [%s:%s]", *address)
         else:
-            _log.warning("its failure went to %r: %s [%s:%s]", finished.dependent_id, *address)
+            _log().warning("its failure went to %r: %s [%s:%s]", finished.dependent_id, *address)
 
     def heartbeat(self, task: FunctionTask) -> bool:
         """Move the lease to 2·heartrate + 5 s from now; False if the claim is lost. [BRK-4]"""
@@ -511,6 +532,8 @@ class Broker:
 
     def _write_call(self, task: FunctionTask) -> "_Call":
         message, passed = messages.write_task(self._codec, task)
+        if not (passed.awaited or passed.failed):  # as of most
+            return _Call(task, Submission(task, message), passed, _NO_NAMES)
         names, args = self._arguments(passed.awaited) if passed.awaited else (_NO_NAMES, NO_ARGS)
         outcome = passed.outcome(self._codec, task)
         return _Call(task, Submission(task, message, args, outcome), passed, names)
@@ -542,18 +565,19 @@ class Broker:
         if answer.argument_id is not None:
             unavailable = Address(names[answer.argument_id], self.name, answer.argument_id)
             raise TaskFailure(*unavailable, passed.why_unavailable(answer.argument_id))
-        passed.note(self._address(task))
+        if passed.awaited:
+            passed.note(self._address(task))
         if not task.ignore_result:
             return Deferred(self, task)
         if answer.outcome is not None:
             ended = self.read_outcome(task, answer.outcome)
-            _log.error("not started, and nobody else is told of it: %s", ended.value)
+            _log().error("not started, and nobody else is told of it: %s", ended.value)
         return None
 
     def _write(self, task: FunctionTask, result: object) -> tuple[bytes, bool]:
         """What the task returned as a message, and whether it is a failure. [RUN-1] [RUN-4]"""
         if task.ignore_result and isinstance(result, TaskFailure):
-            _log.error("nobody is told of it: %s", result)
+            _log().error("nobody is told of it: %s", result)
         if task.is_forgotten:
             return b"", isinstance(result, TaskFailure)
         return messages.write_outcome(self._codec, result, task)
@@ -562,15 +586,19 @@ class Broker:
         address = self._address(task)
         function = self.tasks.get(task.name)
         if function is None:
-            _log.error("%s [%s:%s] %s", *address, NO_SUCH_TASK)
+            _log().error("%s [%s:%s] %s", *address, NO_SUCH_TASK)
             return TaskFailure(*address, NO_SUCH_TASK)
         try:
-            return function(*task.args, **task.kw)
+            result = function(*task.args, **task.kw)
+            return (
+                run_coroutine(cast("Any", result)) if isinstance(result, CoroutineType) else result
+            )
         except BaseException as error:  # noqa: BLE001 - whatever it raises, the worker goes on [RUN-2]
-            failure = TaskFailure(*address, describe(error))
+            reason = str(error) if isinstance(error, LimitPassed) else describe(error)
+            failure = TaskFailure(*address, reason)
             if isinstance(error, TaskFailure):
                 failure.__cause__ = error
-            _log.exception("failed: %s", failure)
+            _log().exception("failed: %s", failure)
             return failure
 
     def _arguments(self, awaited: list[Deferred]) -> tuple[dict[str, str], dict[str, Token | None]]:
@@ -602,16 +630,14 @@ def _checked(task: TaskId) -> TaskId:
     return task
 
 
+def named(task: TaskId) -> tuple[str, bytes | None]:
+    """The id of a task and, if it is known, its incarnation."""
+    token = _token(_checked(task))
+    return checks.name("task_id", task.id), None if token is None else token.incarnation
+
+
 def _token(task: TaskId) -> Token | None:
     return getattr(task, "token", None)
-
-
-def _refuse_coroutines(tasks: Mapping[str, Callable[..., Any]]) -> None:
-    import inspect  # noqa: PLC0415 - it is slow to import, and producers need it not
-
-    for name, function in tasks.items():
-        if inspect.iscoroutinefunction(function):
-            raise TypeError(f"obj: workers call plain functions; {name!r} is a coroutine function")
 
 
 def _same(first: Token | None, second: Token | None) -> Token | None:

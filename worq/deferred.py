@@ -3,7 +3,7 @@
 import importlib
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, cast
 
 from worq import checks
@@ -187,14 +187,32 @@ class Deferred(Generic[T_co]):
         Raises the TaskFailure or TaskExpired, or AttributeError, which says whether there is no
         outcome yet or it was passed to another task.
         """
-        self.wait(0)
-        if self._held is None:
+        held = self._held
+        if held is None:
+            self.wait(0)
+            held = self._held
+        if held is None:
             reason = PASSED_ON if self._unread is RESERVED else NOT_YET
             raise AttributeError(f"{reason}: {self!r}")
-        if (failure := self._held.failure) is not None:
+        if (failure := held.failure) is not None:
             # It may be raised often, and would collect the traces of all of them.
             raise failure.with_traceback(None)
-        return cast("T_co", self._held.value)
+        return cast("T_co", held.value)
+
+    def __await__(self) -> Generator[Any, None, T_co]:
+        """The result, once it is there, in asyncio; raises as `value` does. [ENV-AIO-5]
+
+        Its broker must be one of `worq.aio`, or it holds its outcome already.
+        """
+        if self.held is None:
+            arrival: Callable[[Deferred[Any]], Awaitable[object]] | None
+            arrival = getattr(self._bound(), "arrival", None)
+            if arrival is None:
+                raise RuntimeError(f"broker: one of worq.aio is needed to await it: {self!r}")
+            yield from arrival(self).__await__()
+            if self.held is None:
+                raise AttributeError(f"{PASSED_ON}: {self!r}")
+        return self.value
 
     @property
     def status(self) -> Status | None:
@@ -286,6 +304,12 @@ class Deferred(Generic[T_co]):
         return self._broker
 
 
+def keep(deferreds: Sequence[Deferred], answers: Sequence[Popped]) -> None:
+    """Give each what the queue says of it. [ENV-API-12]"""
+    # In one step of the interpreter: no handler of a signal comes between two of them.
+    deque(map(_set_unread, deferreds, answers), maxlen=0)
+
+
 def fetch_together(
     broker: DeferredBroker, deferreds: Sequence[Deferred], timeout: float | None
 ) -> None:
@@ -300,8 +324,7 @@ def fetch_together(
         answers = cast("Sequence[Popped]", error.answers)
         raise
     finally:
-        # In one step of the interpreter: no handler of a signal comes between two of them.
-        deque(map(_set_unread, deferreds, answers), maxlen=0)
+        keep(deferreds, answers)
 
 
 # What sets a slot without running any code of Python.

@@ -41,7 +41,8 @@ class TaskFailure(WorqError):
         self.error = error
 
     def __str__(self) -> str:
-        return f"{self.task_name} [{self.queue}:{self.task_id}] {self.error}"
+        place = f"[{self.queue}:{self.task_id}] {self.error}"
+        return f"{self.task_name} {place}" if self.task_name else place
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         if type(self) in KNOWN_FAILURES:

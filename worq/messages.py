@@ -145,6 +145,8 @@ class Passed:
     One that holds a result, or a failure, stands for that from here on; `awaited` are the others.
     """
 
+    __slots__ = ("_sealed", "_serializer", "awaited", "failed")
+
     def __init__(self, serializer: Serializer, *, sealed: bool = False) -> None:
         """`sealed`: what is awaited is named with its incarnation."""
         self._serializer = serializer
@@ -298,7 +300,8 @@ def read_task(codec: Codec, claim: Claim) -> FunctionTask:
     load = loader(codec, claim.arguments)
     try:
         name, options, body = _read_envelope(codec, claim)
-        args, kw = cast("tuple[Any, Any]", codec.loads(body, decoder(codec.loads, load)))
+        content: Any = codec.loads(body, decoder(codec.loads, load))
+        args, kw = content
         return FunctionTask(name, claim.id, claim.token, tuple(args), dict(kw), options)
     except BaseException as error:  # reading runs code of the application
         task = FunctionTask(name, claim.id, claim.token, (), {}, options)
@@ -318,7 +321,7 @@ def read_head(codec: Codec, claim: Claim) -> FunctionTask:
 
 def _read_envelope(codec: Codec, claim: Claim) -> tuple[str, TaskOptions, bytes]:
     message = codec.unseal(claim.message, "task", claim.id, claim.token)
-    envelope = cast("Any", codec.loads(message, decode_failure))
+    envelope: Any = codec.loads(message, decode_failure)
     if (found := envelope[0]) != FORMAT:
         raise ValueError(f"it has format {found!r}, and this worq reads {FORMAT}")
     _, name, *options, body = envelope

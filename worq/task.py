@@ -138,8 +138,8 @@ class Queue:
     def __getattr__(self, name: str) -> "Queue":
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(f"a task has no such name: {name!r}")
-        target = self.__target__
-        return _queue(target._replace(name=f"{target.name}.{name}" if target.name else name))
+        broker, outer, task_id, options = self.__target__
+        return _queue(_Target(broker, f"{outer}.{name}" if outer else name, task_id, options))
 
     def __call__(self, /, *args: Any, **kw: Any) -> Called:
         """Call the task: a Deferred, or None with `ignore_result`. [CALL-6]
@@ -260,19 +260,20 @@ class Task(HasOptions):
         """As `Queue.__call__`."""
         return self._target.call(args, kw)
 
-    def map(self, /, *iterables: Iterable[Any]) -> list[Called]:
+    def map(self, /, *iterables: Iterable[Any], **kw: Any) -> list[Called]:
         """Call the task with each item, or with one of each iterable, in few round trips. [ENV-MANY-3]
 
             Task(q.double).map([1, 2, 3])       # -> three Deferreds
 
-        The iterables are read to the end of the shortest first. Raises as `Broker.enqueue_many`.
+        `kw` goes to each call. The iterables are read to the end of the shortest first. Raises as
+        `Broker.enqueue_many`.
         """
         if not iterables:
             raise TypeError("iterables: at least one is needed")
         target = self._target
         given = [checks.iterable(f"iterables[{i}]", each) for i, each in enumerate(iterables)]
         calls = zip(*given, strict=False)
-        return target.broker.enqueue_many([target.prepare(args, {}) for args in calls])
+        return target.broker.enqueue_many([target.prepare(args, kw) for args in calls])
 
     def prepare(self, /, *args: Any, **kw: Any) -> FunctionTask:
         """A call that is not made yet: one for `Broker.enqueue_many`. [ENV-MANY-1]"""

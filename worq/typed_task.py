@@ -5,7 +5,7 @@ can't say that of keywords, of further arguments, nor of what is in a list: ther
 tells the checker what the task will get.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import (
     Any,
     Concatenate,
@@ -113,10 +113,46 @@ class TypedTask(Generic[F_co, R_co]):
         """As `Queue.__call__`."""
         return self._task(*args, **kw)
 
+    @overload
+    def map(
+        self: "TypedTask[Callable[Concatenate[A, ...], Any], R_co]",
+        a: Iterable[A | Deferred[A]],
+        /,
+        **kw: Any,
+    ) -> list[R_co]: ...
+    @overload
+    def map(
+        self: "TypedTask[Callable[Concatenate[A, B, ...], Any], R_co]",
+        a: Iterable[A | Deferred[A]],
+        b: Iterable[B | Deferred[B]],
+        /,
+        **kw: Any,
+    ) -> list[R_co]: ...
+    @overload
+    def map(
+        self: "TypedTask[Callable[Concatenate[A, B, C, ...], Any], R_co]",
+        a: Iterable[A | Deferred[A]],
+        b: Iterable[B | Deferred[B]],
+        c: Iterable[C | Deferred[C]],
+        /,
+        **kw: Any,
+    ) -> list[R_co]: ...
+    def map(self: "TypedTask[Any, Any]", /, *iterables: Iterable[Any], **kw: Any) -> list[Any]:
+        """As `Task.map`, for one to three iterables whose items fit; keywords are not checked. [ENV-MANY-3]"""
+        return self._task.map(*iterables, **kw)
+
     def __repr__(self) -> str:
         return f"<TypedTask{repr(self._task).removeprefix('<Task')}"
 
 
+@overload
+def typed(
+    queue: Queue,
+    func: Callable[P, Coroutine[Any, Any, T]],
+    *,
+    ignore_result: Literal[False] = False,
+    **options: Unpack[CallOptions],
+) -> TypedTask[Callable[P, Coroutine[Any, Any, T]], Deferred[T]]: ...
 @overload
 def typed(
     queue: Queue,
@@ -136,7 +172,7 @@ def typed(
 def typed(queue: Queue, func: Callable[..., Any], **options: Unpack[Options]) -> Any:
     """The task as which the broker of `queue` exposes `func`, for calls that a type checker checks.
 
-        typed(queue, add)(1, y=2)     # -> Deferred[int], if `add` returns an int
+        typed(queue, add)(1, y=2)     # -> Deferred[int], if `add` returns an int, or is a coroutine that does
 
     It has one name among those that begin with the queue's target, or it is a ValueError that shows them: then
     `broker.expose` it here too, or say which is meant: `typed(queue.maths.add, add)`. `options`: those of

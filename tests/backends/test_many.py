@@ -276,6 +276,17 @@ def test_map_calls_the_task_with_each_item(broker: Broker) -> None:
     assert work(broker) == 2
 
 
+@pytest.mark.spec("ENV-MANY-3")
+def test_map_gives_its_keywords_to_each_call(broker: Broker) -> None:
+    first = broker.queue().give("x")
+    deferreds = Task(broker.queue().echo, on_error="pass").map("ab", given=7)
+    (kept,) = Task(broker.queue().echo).map([1], given=first)
+    work(broker)
+    assert wait([*deferreds, kept], 0).not_done == set()
+    assert [d.value for d in deferreds] == [(("a",), {"given": 7}), (("b",), {"given": 7})]
+    assert kept.value == ((1,), {"given": "x"})
+
+
 @pytest.mark.spec("ENV-MANY-3", "ENV-BAD-5")
 def test_map_needs_iterables(broker: Broker) -> None:
     with pytest.raises(TypeError, match="iterables: at least one is needed"):

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -179,6 +180,21 @@ def test_info_looks_again_until_it_is_interrupted(redis_url: str, first: worq.Br
         first.queue(ignore_result=True).say(1)
         while not json.loads(process.stdout.readline())["queues"]:
             pass
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    assert process.returncode == 0
+
+
+def test_info_prints_one_look_after_another_where_there_is_no_terminal(
+    redis_url: str, first: worq.Broker
+) -> None:
+    first.queue(ignore_result=True).say(1)
+    arguments = [*PROGRAM, "info", redis_url, "--watch"]
+    with subprocess.Popen(arguments, stdout=PIPE, text=True, env=environment()) as process:
+        assert process.stdout is not None
+        for _ in range(2):
+            while not re.match(" *first +1 +0 +1", process.stdout.readline()):
+                pass
         process.send_signal(signal.SIGINT)
         process.communicate()
     assert process.returncode == 0

@@ -12,6 +12,7 @@ import pytest
 import worq
 from tests.cli.conftest import Run
 from tests.cli.workers import APPLICATION, PROGRAM, SECONDS, open_gate, running, spawn
+from worq.testing.servers import RedisServer
 
 READY = "the tasks of"
 POOLS = pytest.mark.parametrize("pool", ["--threads", "--processes"])
@@ -235,6 +236,59 @@ def test_a_failure_names_the_queue_of_its_task(app: Path, redis_url: str, pool: 
             assert deferred.wait(SECONDS)
             with pytest.raises(worq.TaskFailure, match=f"\\[second:.*{error}"):
                 _ = deferred.value
+
+
+# Several servers.
+
+
+@POOLS
+@pytest.mark.spec("ENV-POOL-24")
+def test_queues_of_several_servers_are_served_in_turn(
+    app: Path, redis_url: str, first: worq.Broker, pool: str
+) -> None:
+    """Of one name, as they often are; and each outcome goes to where its task came from."""
+    with RedisServer() as server, worq.get_broker(server.url, "first") as other:
+        results = [each.queue().say(text) for text in "abc" for each in (first, other)]
+        urls = ["--url", redis_url, "--url", server.url, "--url", redis_url]
+        with running(app, "app:make", *urls, pool, 1, "--burst") as worker:
+            assert worker.end() == 0
+        assert f"of {redis_url} [first], {server.url} [first]\n" in worker.said
+        said = [line.split()[1] for line in worker.lines if line.startswith("says")]
+        assert said == list("aabbcc")
+        for result, text in zip(results, "aabbcc", strict=True):
+            assert result.wait(SECONDS)
+            assert result.value == text
+
+
+@pytest.mark.spec("ENV-POOL-25")
+def test_a_server_that_is_gone_keeps_no_task_of_another(
+    app: Path, redis_url: str, first: worq.Broker
+) -> None:
+    with RedisServer() as server, worq.get_broker(server.url, "first") as other:
+        urls = f"{server.url} {redis_url}"
+        with running(app, "app:make", WORQ_URL=urls) as worker:
+            assert urls.split()[1] in worker.until("1 thread runs")
+            result = other.queue().say("one")
+            assert result.wait(SECONDS)
+            assert result.value == "one"
+            server.kill()
+            for text in ("two", "three"):
+                result = first.queue().say(text)
+                assert result.wait(SECONDS)
+                assert result.value == text
+            server.start()
+            result = other.queue().say("four")
+            assert result.wait(SECONDS)
+            assert result.value == "four"
+            worker.kill(signal.SIGTERM)
+            assert worker.end() == 0
+
+
+def test_one_of_several_urls_that_makes_no_sense_is_named(app: Path, redis_url: str) -> None:
+    urls = ["--url", redis_url, "--url", "redis://host:port"]
+    with running(app, "app:make", *urls) as worker:
+        assert worker.end() == 2
+    assert "port: a number from 1 to 65535 is needed: 'redis://host:port'" in worker.said
 
 
 # Starting again.

@@ -1,9 +1,10 @@
 """Cluster: queues are where their slots are, also while these move, and when a node dies. [ENV-REDIS-15]"""
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import AsyncExitStack, ExitStack, closing
 from functools import partial
 from itertools import cycle
 from typing import Any, Final
@@ -15,7 +16,7 @@ from redis.crc import key_slot
 from tests.backends.calls import PATIENCE_S, Call
 from tests.faults.failovers import PROGRAMS, Program
 from tests.stateful.profile import by_profile
-from worq import get_broker
+from worq import aio, get_broker
 from worq.cli.app import worq as command
 from worq.clock import Clock
 from worq.errors import BackendUnavailable, BackendUnsupported
@@ -337,6 +338,28 @@ def test_one_worker_serves_queues_on_all_nodes(cluster: Cluster) -> None:
         calls = [broker.queue().half(2 * n) for n, broker in enumerate(brokers)]
         assert all(call.wait(PATIENCE_S) for call in calls)
         assert [call.value for call in calls] == list(range(len(NAMES)))
+
+
+@pytest.mark.spec("ENV-REDIS-15")
+def test_calls_are_awaited_on_all_nodes(cluster: Cluster, moving: Callable[[str], Move]) -> None:
+    """And where a slot has gone after a connection was made."""
+
+    async def main() -> None:
+        async with AsyncExitStack() as stack:
+            brokers = [
+                await stack.enter_async_context(aio.get_broker(cluster.url, name)) for name in NAMES
+            ]
+            assert [await broker.size() for broker in brokers] == [0] * len(NAMES)
+            await asyncio.to_thread(lambda: moving(NAMES[0]).end())
+            calls = [await broker.queue().half(2 * n) for n, broker in enumerate(brokers)]
+            with ExitStack() as workers:
+                for name in NAMES:
+                    broker = workers.enter_context(get_broker(cluster.url, name))
+                    broker.expose(half)
+                    workers.enter_context(WorkerPool(broker))
+                assert [await call for call in calls] == list(range(len(NAMES)))
+
+    asyncio.run(main())
 
 
 def half(number: int) -> int:

@@ -1,5 +1,6 @@
 """Sentinel: a primary that dies is followed by those who submit, wait and work. [ENV-REDIS-14]"""
 
+import asyncio
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ import pytest
 from tests.backends.calls import PATIENCE_S, Call
 from tests.faults.failovers import fail_over
 from tests.stateful.profile import by_profile
-from worq import Deferred, TaskExpired, get_broker
+from worq import Deferred, TaskExpired, aio, get_broker
 from worq.errors import BackendUnavailable
 from worq.pool.thread import WorkerPool
 from worq.queue.redis import TaskQueue as RedisQueue
@@ -87,6 +88,22 @@ def test_who_waits_and_who_works_follows_the_primary(mortal: Watched) -> None:
             assert queue.discard("new")
             assert value_of(work.double(number)) == 2 * number
         assert value_of(held) == 8
+
+
+@pytest.mark.spec("ENV-REDIS-14")
+def test_who_awaits_follows_the_primary_too(mortal: Watched) -> None:
+    async def main() -> None:
+        async with aio.get_broker(mortal.url, "work") as broker:
+            queue = broker.queue()
+            before = await queue.double(1)
+            waits = asyncio.ensure_future(before)
+            await asyncio.to_thread(mortal.wait_until_replicated)
+            await asyncio.to_thread(mortal.fail_over)
+            after = await queue.double(2)
+            with working(mortal.url):
+                assert (await waits, await after) == (2, 4)
+
+    asyncio.run(main())
 
 
 @pytest.mark.spec("ENV-REDIS-14")

@@ -46,7 +46,7 @@ BROKER: tuple[Mutant, ...] = (
                 raise TaskFailure(call.names[argument_id], self.name, argument_id, NOT_AVAILABLE)
         return self._answered(call, self._queue.submit(task, message, args, outcome=outcome))
 """, "CALL-4 CALL-5", "broker", "duplicate_comes_before", "enqueue with Deferreds"),
-    Mutant("EndsInSilence", CORE, '            _log.error("not started, and nobody', '            _log.debug("not started, and nobody', "CALL-7", "broker", "ends_at_its_call"),
+    Mutant("EndsInSilence", CORE, '            _log().error("not started, and nobody', '            _log().debug("not started, and nobody', "CALL-7", "broker", "ends_at_its_call"),
     Mutant("OutcomeLostWhileItIsRead", DEFERRED, "                self._held = self._bound().read_outcome(self, outcome)\n                self._unread = None\n", "                self._unread = None\n                self._held = self._bound().read_outcome(self, outcome)\n",
            "ENV-API-12", "broker", "interrupted"),
     # many at once
@@ -106,7 +106,7 @@ BROKER: tuple[Mutant, ...] = (
     Mutant("PopResultWithoutKeyError", CORE, '            raise KeyError("{} [{}:{}] {}".format(*self._address(task), reason))\n', "            return None\n", "BRK-1", "stories"),
     Mutant("ReservedIsNotYet", CORE, "reason = PASSED_ON if outcome is RESERVED else NOT_YET", "reason = NOT_YET", "BRK-1", "broker"),
     Mutant("ValueOfReservedIsNotYet", DEFERRED, "reason = PASSED_ON if self._unread is RESERVED else NOT_YET", "reason = NOT_YET", "DEF-3", "broker"),
-    Mutant("PassedOnIsForgotten", CORE, "        passed.note(self._address(task))\n", "", "CALL-5", "broker"),
+    Mutant("PassedOnIsForgotten", CORE, "            passed.note(self._address(task))\n", "            pass\n", "CALL-5", "broker"),
     Mutant("TaskFailedOfTheId", CORE, "self._queue.discard(_checked(task).id, token=_token(task))", "self._queue.discard(_checked(task).id)", "BRK-2 TOK-1", "broker", pitfall="id reuse"),
     Mutant("StatusOfTheId", CORE, "self._queue.status(_checked(result).id, token=_token(result))", "self._queue.status(_checked(result).id)", "BRK-3 TOK-1", "stories"),
     Mutant("HeartbeatOfOneRate", CORE, "lease_s = 2 * task.heartrate + LEASE_MARGIN_S", "lease_s = task.heartrate", "BRK-4 ENV-POOL-1", "stories", pitfall="lease"),

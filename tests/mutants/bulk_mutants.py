@@ -66,8 +66,8 @@ BULKS: tuple[Mutant, ...] = (
     Mutant("TheNextPieceStealsTheWakeUp", MANY, 'b"1" if block else b"0",\n                    *_piece', 'b"0",\n                    *_piece', "ENV-BULK-5", "scripts of many", "is_not_lost", needs="threads"),
     Mutant("ClosedIsAllLost", MANY, "                    if not found:\n                        raise\n", "                    raise\n", "ENV-WAIT-7", "scripts of many", "when_it_is_closed", needs="threads"),
     # what all share
-    Mutant("NobodyKnowsWhatIsDone", BULK, "        error.answers = tuple(answers)\n", "", "ENV-BULK-6", "one by one"),
-    Mutant("NoNote", BULK, '        error.add_note(f"of {count} operations {len(answers)} are known to be done")\n', "", "ENV-BULK-6", "one by one"),
+    Mutant("NobodyKnowsWhatIsDone", BULK, "            error.answers = tuple(self._answers)\n", "", "ENV-BULK-6", "one by one"),
+    Mutant("NoNote", BULK, '            error.add_note(f"of {self._count} operations {len(self._answers)} are known to be done")\n', "", "ENV-BULK-6", "one by one"),
     Mutant("CheckedOnTheWay", BACKEND, 'return self._submit_many(bulk.checked("submissions", submissions, self._submission))', "return [self._submit(*self._submission(each)) for each in submissions]", "ENV-BULK-2", "bulk", "TestErrors"),
     Mutant("TheErrorNamesNoItem", BULK, 'raise kind(f"{argument}[{len(answers)}]{text}") from error.__cause__', "raise", "ENV-BULK-2", "bulk", "TestErrors"),
     Mutant("LooksBeforeItIsOver", BACKEND, "            if is_over or not tasks or any(answer is not None for answer in answers):\n", "            if is_over or not tasks:\n", "ENV-BULK-5", "one by one", needs="threads"),

@@ -18,7 +18,9 @@ ENGINES = {
     engine.name: engine
     for engine in (
         Engine("smoke"),
+        Engine("quick", draws=True),
         Engine("kit", draws=True),
+        Engine("whole kit", draws=True),
         Engine("stories"),
         Engine("exhaustive"),
         Engine("bulks"),
@@ -40,6 +42,15 @@ ENGINES = {
         Engine("interruptions", ("backends/test_interruptions.py",)),
         Engine("unit", ("unit/test_memory.py", "unit/test_memory_handlers.py")),
         Engine(
+            "tests of memory",
+            (
+                "unit/test_memory.py",
+                "unit/test_memory_handlers.py",
+                "backends/test_queue.py",
+                "backends/test_waiting.py",
+            ),
+        ),
+        Engine(
             "model", ("model/test_table.py", "model/test_invariants.py", "stateful/test_queue.py")
         ),
         Engine("broker", ("backends/test_broker.py", "backends/test_deferred.py")),
@@ -52,6 +63,11 @@ ENGINES = {
             "security", ("unit/test_signed.py", "unit/test_plain.py", "backends/test_security.py")
         ),
         Engine("pool", ("pool/test_thread.py",), draws=True),
+        Engine("coroutines", ("pool/test_coroutines.py",)),
+        Engine("aio", ("aio/test_aio.py",)),
+        Engine("arrivals", ("aio/test_arrivals.py",)),
+        Engine("aio memory", ("aio/test_aio_in_memory.py",)),
+        Engine("aio on Redis", ("aio/test_aio_on_redis.py",)),
         Engine("next claim", ("pool/test_next_claim.py",)),
         Engine("processes", ("pool/test_process.py",), draws=True),
         Engine("feeds", ("pool/test_feed.py",), draws=True),

@@ -51,7 +51,6 @@ SURVIVORS: dict[str, str] = {
     "queue/memory/taskqueue _end: return False -> return None": "It is asked for its truth alone.",
     "queue/memory/taskqueue _end: False -> True": "Who is closed again is counted no more, and nothing is freed that is needed.",
     "queue/memory/waiting : 0 -> 1": "`_plan` sets it before anybody reads it.",
-    "queue/memory/waiting sleep: waiter.gate = self._guard.gate() -> pass": "What has opened the last gate once more ends the next sleep at once: one look too many.",
     "queue/memory/waiting sleep: 1000 -> 1001": "It wakes a thousandth too early, and sleeps on.",
     "queue/memory/waiting wake_overdue: waiter.limit_ms is not None and waiter.limit_ms <= now_ms -> waiter.limit_ms is not None": "Whose limit has not passed looks, and sleeps on.",
     "queue/memory/deadlines : 64 -> 65": "How many stale entries are too few to make the heap anew is an economy.",

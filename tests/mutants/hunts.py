@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -33,11 +33,12 @@ from worq.testing.bench import Bench
 from worq.testing.capabilities import checked
 from worq.testing.exhaustive import THEMES, run_theme
 from worq.testing.interleavings import Interleavings, Stage
-from worq.testing.kit import BRIEF, Broken, Kit, Subject
+from worq.testing.kit import USUAL, Broken, Effort, Kit, Lossy, Subject
 from worq.testing.lifecycle_machine import make_lifecycle_machine
 from worq.testing.machine import OneRuleMachine, RulesMachine, make_machine
 from worq.testing.parallel import Parallel, Run, ThreadRun, examine
 from worq.testing.parallel_programs import programs
+from worq.testing.proxy import lossy_queue
 from worq.testing.redis_runs import RedisRun
 from worq.testing.report import described
 from worq.testing.scenarios import STORIES, run_story
@@ -53,6 +54,11 @@ HANGS_AFTER_S = 3.0
 # The same for the tests: for what another thread is told, and for a whole test.
 PATIENCE_S = 1.0
 TEST_S_MAX = 5
+# The same for the kit, whose word counts: nothing is late because the machine is busy.
+PATIENCE_OF_THE_KIT_S = 8.0
+# Its own, but for what depends on chance and takes longest; less on the slower backends.
+OF_THE_KIT = USUAL._replace(examples=30, walks=20, programs=5, times=5)
+ELSEWHERE = OF_THE_KIT._replace(length=2, every=5)
 # The exhaustive histories get so long, the shortest first; on Redis a letter longer where only some are asked for.
 LENGTHS: dict[Backend, int] = {"memory": 3, "redis": 2, "sqlite": 2}
 EXAMPLES = 100
@@ -70,9 +76,14 @@ CLAUSES = re.compile(r"\[((?:[A-Z]+-)+\d+(?: (?:[A-Z]+-)+\d+)*)\]")
 
 
 class Steps:
-    """How far the hunt in this process has come."""
+    """How far the hunt in this process has come.
+
+    `hangs_after_s`: one step. `lasts`: as does whatever comes between it and the next.
+    """
 
     done = 0
+    hangs_after_s = HANGS_AFTER_S
+    lasts = True
 
     @classmethod
     def counted(cls, act: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,8 +91,12 @@ class Steps:
 
         def step(*args: Any, **kw: Any) -> Any:
             cls.done += 1
-            signal.setitimer(signal.ITIMER_REAL, HANGS_AFTER_S)
-            return act(*args, **kw)
+            signal.setitimer(signal.ITIMER_REAL, cls.hangs_after_s)
+            try:
+                return act(*args, **kw)
+            finally:
+                if not cls.lasts:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
 
         return step
 
@@ -89,7 +104,7 @@ class Steps:
 class Place(NamedTuple):
     """Where queues are made, and what says what is left of one, or of all of them.
 
-    `haste`: by how much to do less where nothing is to be found.
+    `haste`: by how much to do less where nothing is to be found. `claims` and what follows is for the kit.
     """
 
     backend: Backend
@@ -99,6 +114,9 @@ class Place(NamedTuple):
     url: str | None = None
     only: str = ""
     haste: int = 1
+    claims: tuple[str, ...] = ("reference", "manual clock")
+    lossy: Callable[[str, ManualClock | None], AbstractContextManager[Lossy]] | None = None
+    new_store: Callable[[], AbstractTaskQueue] | None = None
 
 
 class NothingToRunError(Exception):
@@ -134,7 +152,9 @@ def hunt(
         return
     logging.disable()  # the lives of the stories are full of failures
     # Told at once: what hangs may not let go of the threads that are in it.
-    signal.signal(signal.SIGALRM, lambda *_: tell(Found(f"no answer for {HANGS_AFTER_S} s", ())))
+    signal.signal(
+        signal.SIGALRM, lambda *_: tell(Found(f"no answer for {Steps.hangs_after_s} s", ()))
+    )
     lockstep.carry_out = Steps.counted(lockstep.carry_out)  # type: ignore[attr-defined]
     lockstep.carry_out_bulk = Steps.counted(lockstep.carry_out_bulk)  # type: ignore[attr-defined]
     lifecycle.LifecycleLockstep.act = Steps.counted(lifecycle.LifecycleLockstep.act)  # type: ignore[method-assign]
@@ -175,20 +195,32 @@ def _place(backend: Backend) -> Iterator[Place]:
             dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
         ) as folder:
             url = f"sqlite:///{folder}/queues.db?synchronous=normal"
-            yield Place(
+            place = Place(
                 backend,
                 lambda name, clock: sqlite.TaskQueue(url, name, clock=clock),
                 lambda queue: leftover_rows(url),
                 lambda: leftover_rows(url),
             )
+            yield place._replace(
+                claims=(*place.claims, "shared", "durable"),
+                new_store=lambda: sqlite.TaskQueue(
+                    f"sqlite:///{tempfile.mkdtemp(dir=folder)}/queues.db?synchronous=normal", "new"
+                ),
+            )
         return
     with RedisServer() as server, redis.Redis.from_url(server.url) as client:
-        yield Place(
+        place = Place(
             backend,
             lambda name, clock: redis_queue.TaskQueue(server.url, name, clock=clock),
             lambda queue: leftover_keys(client),
             lambda: leftover_keys(client),
             server.url,
+        )
+        yield place._replace(
+            claims=(*place.claims, "shared", "durable", "retries"),
+            lossy=lambda name, clock: lossy_queue(
+                server.url, lambda url: redis_queue.TaskQueue(url, name, clock=clock)
+            ),
         )
 
 
@@ -220,14 +252,26 @@ def _smoke(place: Place, number: int) -> None:
         bench.done(beside)
 
 
-def _kit(place: Place, number: int) -> None:
-    """As an implementer runs it, up to the first thing that is broken."""
-    subject = Subject(place.make, place.left_of, checked(("reference", "manual clock")), BRIEF)
+def _kit(place: Place, number: int, effort: Effort | None = None) -> None:
+    """As an implementer runs it, up to the first thing that is broken. `only`: the stages that come after smoke at once."""
+    effort = effort or (OF_THE_KIT if place.backend == "memory" else ELSEWHERE)
+    subject = Subject(
+        place.make, place.left_of, checked(place.claims), effort, place.lossy, place.new_store
+    )
     kit = Kit(subject, all_checks())
-    for check in kit.checks:
+    calls.PATIENCE_S = Steps.hangs_after_s = PATIENCE_OF_THE_KIT_S
+    Steps.lasts = False  # between steps it waits for threads and processes
+    for check in sorted(
+        kit.checks, key=lambda check: check.stage != "smoke" and check.stage not in place.only
+    ):
         verdict = kit.verdict(check)
         if verdict.answer == "violated":
             raise Broken(f"{check.stage}: {check.name}\n{described(verdict)}", *verdict.clauses)
+
+
+def _whole_kit(place: Place, number: int) -> None:
+    """With the effort that it has by itself on a backend that has a manual clock."""
+    _kit(place, number, USUAL)
 
 
 def _vectors(place: Place, number: int) -> None:
@@ -263,6 +307,12 @@ def _settings(examples: int) -> settings:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
+
+
+def _quick(place: Place, number: int) -> None:
+    """What finds most small changes, the quickest first, in one process."""
+    for engine in (_smoke, _stories, _bulks, _exhaustive, _walk, _walk_of_life):
+        engine(place, number)
 
 
 def _rules(place: Place, number: int) -> None:
@@ -329,7 +379,9 @@ def _explore(run: Run, number: int) -> None:
 
 _HUNTS: dict[str, Callable[[Place, int], None]] = {
     "smoke": _smoke,
+    "quick": _quick,
     "kit": _kit,
+    "whole kit": _whole_kit,
     "stories": _stories,
     "vectors": _vectors,
     "exhaustive": _exhaustive,
@@ -345,7 +397,9 @@ _HUNTS: dict[str, Callable[[Place, int], None]] = {
 
 
 class _Watch:
-    """A plugin of pytest that tells of the first test that fails."""
+    """A plugin of pytest that tells of the first test that fails. `lacks`: why there are tests that can't be tried."""
+
+    lacks = ""
 
     def __init__(self, tell: Told) -> None:
         self._tell = tell
@@ -354,7 +408,11 @@ class _Watch:
         self._found: Found | None = None
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        if report.failed:
+        if report.failed and "ModuleNotFoundError" in report.longreprtext:
+            self.lacks = (
+                report.longreprtext
+            )  # something is not installed, and every mutant would be found
+        elif report.failed:
             self._tell(Found(f"not collected: {report.longreprtext}", ()))
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -404,7 +462,10 @@ def _run_tests(
     if only:
         arguments += ["-k", only]
     paths = [str(TESTS / path) for path in engine.tests]
-    code = pytest.main([*arguments, *paths], plugins=[_Watch(tell)])
+    watch = _Watch(tell)
+    code = pytest.main([*arguments, *paths], plugins=[watch])
+    if watch.lacks:
+        raise NothingToRunError(watch.lacks)
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise NothingToRunError(f"no test of {engine.name} has {only!r} in its name")
     if code != pytest.ExitCode.OK:

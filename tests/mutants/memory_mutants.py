@@ -203,7 +203,7 @@ RULES: tuple[Mutant, ...] = (
            "purged = [r for r in self._records.values() if r.state != COMPLETED]", "PRG-2", "exhaustive", pitfall="purging"),
     Mutant("PurgeDropsTheCompleted", TASKS, "purged = [*self._pending.values(), *self._ready.values()]",
            "purged = [r for r in self._records.values() if r.state != PROCESSING]", "PRG-2", "exhaustive", "promised, one still missing", pitfall="purging"),
-    Mutant("PurgeCountsItselfToo", TASKS, "return len(purged)", "return len(self._records) + len(purged)", "PRG-1", "exhaustive"),
+    Mutant("PurgeCountsItselfToo", TASKS, "return len(purged)", "return len(self._records) + len(purged)", "PRG-1 PRG-2", "exhaustive"),
     Mutant("SizeWithoutThePending", TASKS, "return len(self._pending) + len(self._ready)", "return len(self._ready)",
            "SIZ-1", "exhaustive", pitfall="size"),
     Mutant("SizeOfAll", TASKS, "return len(self._pending) + len(self._ready)", "return len(self._records)",
@@ -378,7 +378,7 @@ WAITS: tuple[Mutant, ...] = (
     Mutant("InterruptionIsForgotten", GUARD, "            if interruption is not None:\n                raise interruption\n", "", "ENV-WAIT-9", "unit", "takes_it_first"),
     Mutant("AGateForgets", GUARD, "        return self._lock.acquire(timeout", "        self._lock.acquire(blocking=False)\n        return self._lock.acquire(timeout",
            "ENV-WAIT-9 ENV-WAIT-2", "unit", "before_any_instruction"),
-    Mutant("AGateStaysOpen", WAITING, "            waiter.gate = self._guard.gate()  # whatever opened the last one is seen by now\n", "            waiter.gate.open()\n", "ENV-WAIT-3", "waiting", needs="threads"),
+    Mutant("AGateStaysOpen", WAITING, "        waiter.gate = gate\n", "        waiter.gate = gate\n        gate.open()\n", "ENV-WAIT-3", "waiting", needs="threads"),
     Mutant("BusyForEver", GUARD, "        finally:\n            self._busy.discard(me)\n", "        finally:\n            pass\n", "ENV-WAIT-9", "exhaustive"),
     Mutant("WaitingIsPolling", WAITING, "WAIT_MS_MAX = 5_000", "WAIT_MS_MAX = 20", "ENV-WAIT-3", "waiting", "does_not_poll", needs="threads"),
     Mutant("OneMillisecondEarly", STORES, "self.tasks.now_ms + timeout_ms + int(self._flows)", "self.tasks.now_ms + timeout_ms - 1",
@@ -518,8 +518,8 @@ RACES: tuple[Mutant, ...] = (
             store.sleep(waiter)
             self._look()
 """, "ENV-WAIT-2", "interleavings", pitfall="wake-ups and reconnects (other queues)", needs="threads"),
-    Mutant("WhoIsClosedSettlesNothing", QUEUE, "        try:\n            return act()\n        finally:\n            self._store.settle()\n", """\
-        answer = act()
+    Mutant("WhoIsClosedSettlesNothing", QUEUE, "        try:\n            return act(*args, **kwargs)\n        finally:\n            self._store.settle()\n", """\
+        answer = act(*args, **kwargs)
         self._store.settle()
         return answer
 """, "ENV-WAIT-6 ENV-WAIT-7", "interleavings", "woken and leaves", pitfall="wake-ups and reconnects (other queues)", needs="threads"),

@@ -10,6 +10,7 @@ DESK = "pool/desk.py"
 MINDER = "pool/minder.py"
 CREW = "pool/crew.py"
 LABOUR = "pool/labour.py"
+WORKER = "pool/worker.py"
 PROCESS = "pool/process.py"
 FEED = "pool/feed.py"
 LOOKOUT = "pool/lookout.py"
@@ -67,10 +68,18 @@ POOL: tuple[Mutant, ...] = (
     Mutant("StartWithoutALeaseIsDropped", SHIFT, "        if task.is_forgotten:\n            return True  # it has no lease\n", "", "ENV-POOL-28", "next claim", "has_no_lease", needs="crash"),
     # processes
     Mutant("DeadWorkerIsNotNoticed", CREW, "            self._settle(task, lambda _: self._work.release(task))\n", "            pass\n", "ENV-POOL-10 ENV-POOL-13", "processes", "told_at_once_when_a_worker_dies", "process pool", "crash"),
+    Mutant("NoClaimWithTheOutcomeOfAProcess", CREW, "wanted = 1 if goes_on and not self._stopping.is_set() else 0", "wanted = 0", "ENV-POOL-27", "processes", "together_with_the_next"),
+    Mutant("ProcessesClaimAfterStop", CREW, "wanted = 1 if goes_on and not self._stopping.is_set() else 0", "wanted = int(goes_on)", "ENV-POOL-27 ENV-POOL-3", "processes", "when_a_pool_stops", needs="threads"),
+    Mutant("ClaimsForAWorkerThatIsReplaced", MINDER, "goes_on=not (is_last or self._desk.has_waiting)", "goes_on=not self._desk.has_waiting", "ENV-POOL-27 ENV-POOL-14", "processes", "has_had_its_tasks"),
+    Mutant("WhatWasGivenBackIsOvertaken", MINDER, "goes_on=not (is_last or self._desk.has_waiting)", "goes_on=not is_last", "ENV-POOL-27 ENV-POOL-11", "processes", "comes_before_the_next_claim", needs="crash"),
+    Mutant("OutcomeOfTheForgottenIsStored", CREW, "endings = [] if task.is_forgotten else [Ended(task, message, failed, again)]", "endings = [Ended(task, message, failed, again)]", "ENV-POOL-27", "processes", "together_with_the_next"),
+    Mutant("BeginningIsNotNoted", LABOUR, "        begun_s.value = time.monotonic()\n", "        pass\n", "ENV-POOL-10 ENV-POOL-11", "processes", "told_at_once_when_a_worker_dies", "process pool", "crash"),
+    Mutant("EachTaskCountsAsBegun", WORKER, "        self._begun_s.value = 0.0\n", "", "ENV-POOL-11", "processes", "dies_idle", "process pool", "crash"),
+    Mutant("TimeLimitCountsFromTheHandOver", MINDER, "left_s = (worker.begun_s or handed_s) + limit_s - time.monotonic()", "left_s = handed_s + limit_s - time.monotonic()", "ENV-POOL-12", "processes", "counts_from_when_it_is_begun", needs="crash"),
     Mutant("IdleDeathBurnsATask", MINDER, "            self._desk.give_back(self._post)  # nobody has begun it\n", "            self._desk.done(self._post)\n", "ENV-POOL-11", "processes", "while_workers_are_killed", "process pool", "crash"),
     Mutant("TasksBeforeWorkersAreReady", DESK, "                if self._is_open and len(self._free) > self._reserved:\n", "                if self._is_open or self.posts:\n", "ENV-POOL-9", "processes", "before_all_workers_are_ready", "process pool", "threads"),
     Mutant("FailingInitializerIsSilent", CREW, "            if error is not None:\n                raise error\n", "            if error is not None:\n                continue\n", "ENV-POOL-9", "processes", "init_func_that_fails", "process pool", "crash"),
-    Mutant("StopLosesWhatArrives", CREW, "                self._desk.fill(Job(claim, task))\n", "                if not self._stopping.is_set():\n                    self._desk.fill(Job(claim, task))\n", "ENV-POOL-6", "processes", "just_as_a_pool_stops", "process pool", "threads"),
+    Mutant("StopLosesWhatArrives", CREW, "                self._desk.fill(job)\n", "                if not self._stopping.is_set():\n                    self._desk.fill(job)\n", "ENV-POOL-6", "processes", "just_as_a_pool_stops", "process pool", "threads"),
     Mutant("AnyBrokerWillDo", LABOUR, "        if broker.name != queue:\n", "        if broker.name is None:\n", "ENV-POOL-8", "processes", "init_func_that_fails", "process pool"),
     Mutant("WorkersGrowOld", MINDER, "        while served != self._terms.tasks_max:\n", "        while True:\n", "ENV-POOL-14", "processes", "replaced_after_its_tasks"),
     Mutant("WorkersOutliveTheirPool", LABOUR, "    _end_with(lifeline)\n", "", "ENV-POOL-15", "processes", "parent_is_killed", needs="crash"),
@@ -80,7 +89,7 @@ POOL: tuple[Mutant, ...] = (
     Mutant("NoReplacement", MINDER, "                elif not self._is_refused:\n                    backoff.pause()\n", "                else:\n                    return\n", "ENV-POOL-19", "processes", "replaced_when_init_func_works_again", needs="crash"),
     Mutant("SomePoolsAreLeftRunning", PROCESS, "            started.callback(pool.stop)\n", "", "ENV-POOL-20", "processes", "all_or_none", "process pool"),
     Mutant("OwnTimeLimitIsIgnored", MINDER, "        limits_s = (task.time_limit, self._terms.time_limit_s)\n", "        limits_s = (self._terms.time_limit_s,)\n", "ENV-POOL-12", "processes", "shorter_time_limit", needs="crash"),
-    Mutant("ThreadsSayNothingOfTimeLimits", SHIFT, "        self._keeper.limit(task)\n", "", "ENV-POOL-22", "pool", "time_limit_that_passes", needs="threads"),
+    Mutant("ThreadsSayNothingOfTimeLimits", SHIFT, "            self._keeper.limit(task, end)\n", "", "ENV-POOL-22", "pool", "time_limit_that_passes", needs="threads"),
     Mutant("ContactIsMissedForEachClaim", KEEPER, "        if not self._is_out_of_contact:\n", "        if self._clock:\n", "ENV-POOL-21", "pool", "heartbeat_that_failed", "wake-ups and reconnects (other queues)", "crash"),
     Mutant("NoTimeLimit", MINDER, "return min((limit_s for limit_s in limits_s if limit_s is not None), default=math.inf)", "return math.inf", "ENV-POOL-12", "processes", "ended_by_the_time_limit", needs="crash"),
 )

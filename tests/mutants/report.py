@@ -7,35 +7,30 @@ goes on where it was; `--anew` forgets them. The file is written when no trial i
 """
 
 import argparse
-import json
 import math
 import os
-import re
 import statistics
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
+from functools import partial
 from pathlib import Path
-from threading import Lock, local
-from typing import NamedTuple
 
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.engines import ENGINES
 from tests.mutants.equivalents import EQUIVALENT
+from tests.mutants.kept import Trial, Verdicts, seconds, trial_of, write_between
 from tests.mutants.mutant import Mutant
 from tests.mutants.trials import Laboratory, Verdict
 
 VERDICTS = Path("build/mutants.jsonl")
-BEGIN, END = "<!-- mutants: begin -->", "<!-- mutants: end -->"
+MARKS = "<!-- mutants: begin -->", "<!-- mutants: end -->"
 # Seeds of the engine that ought to find it, where it draws; of any other engine.
 SEEDS_OF_ITS_OWN = 3
 SEEDS = 1
 # How long an engine may look that need not find it.
 SECONDS_MAX = 3.0
-TOLD_EVERY = 100
 BUCKETS_S = (0.1, 1.0, 10.0, 60.0)
 
 # Place → engines, for what calls one after another show, and for what needs threads or a crash.
@@ -56,88 +51,24 @@ CONCURRENT = {
 }
 
 
-class Trial(NamedTuple):
-    """`planted`: what the mutant is, in short."""
-
-    place: str
-    name: str
-    engine: str
-    seed: int
-    planted: str
-
-
-Verdicts = dict[Trial, Verdict]
-
-
 def trials_of(mutant: Mutant, seeds: int) -> Iterator[Trial]:
     engines = (CONCURRENT if mutant.needs else SEQUENTIAL)[mutant.place]
     for engine in dict.fromkeys((mutant.engine, *engines)):
         count = max(seeds, SEEDS_OF_ITS_OWN) if engine == mutant.engine else seeds
         for seed in range(count if ENGINES[engine].draws else 1):
-            yield Trial(mutant.place, mutant.name, engine, seed, _digest(mutant))
+            yield trial_of(mutant, engine, seed)
 
 
-def _digest(mutant: Mutant) -> str:
-    what = (mutant.file, mutant.old, mutant.new, mutant.only)
-    return sha256(repr(what).encode()).hexdigest()[:16]
-
-
-def known() -> Verdicts:
-    """The verdicts of earlier runs."""
-    verdicts: Verdicts = {}
-    if VERDICTS.exists():
-        for line in VERDICTS.read_text(encoding="utf-8").splitlines():
-            trial, verdict = json.loads(line)
-            verdicts[Trial(*trial)] = Verdict(**verdict)
-    return verdicts
-
-
-def hunt_all(
-    mutants: Sequence[Mutant],
-    verdicts: Verdicts,
-    *,
-    jobs: int,
-    seeds: int,
-    seconds_max: float,
-    budget_s: float,
-) -> None:
-    """Do all trials that have no verdict yet, the engine that ought to find it first, and say how far it is.
-
-    None begins after `budget_s` seconds.
-    """
-    of_thread, writing = local(), Lock()
-    VERDICTS.parent.mkdir(exist_ok=True)
-    todo = [(m, trial) for m in mutants for trial in trials_of(m, seeds) if trial not in verdicts]
-    # What is cut short still says that none is missed.
-    todo.sort(key=lambda each: each[0].engine != each[1].engine)
-    began = time.monotonic()
-    done: list[Trial] = []
-
-    def attempt(mutant: Mutant, trial: Trial) -> None:
-        if time.monotonic() - began > budget_s:
-            return
-        if not hasattr(of_thread, "laboratory"):
-            of_thread.laboratory = Laboratory()
-        # The engine that ought to find it is narrowed as in the tests; the others are not.
-        is_its_own = trial.engine == mutant.engine
-        verdict: Verdict = of_thread.laboratory.try_out(
-            mutant,
-            trial.engine,
-            seed=trial.seed,
-            only=mutant.only if is_its_own else "",
-            gives_up_s=None if is_its_own else seconds_max,
-        )
-        with writing, VERDICTS.open("a", encoding="utf-8") as file:
-            verdicts[trial] = verdict
-            print(json.dumps([trial, verdict._asdict()]), file=file)
-            done.append(trial)
-            if len(done) % TOLD_EVERY == 0 or len(done) == len(todo):
-                took = time.monotonic() - began
-                print(f"{len(done)} of {len(todo)} trials in {took:.0f} s", flush=True)  # noqa: T201
-
-    with ThreadPoolExecutor(jobs) as pool:
-        for future in [pool.submit(attempt, *each) for each in todo]:
-            future.result()
+def ask(laboratory: Laboratory, mutant: Mutant, trial: Trial, seconds_max: float) -> Verdict:
+    """The engine that ought to find it is narrowed as in the tests; the others are not, and may give up."""
+    is_its_own = trial.engine == mutant.engine
+    return laboratory.try_out(
+        mutant,
+        trial.engine,
+        seed=trial.seed,
+        only=mutant.only if is_its_own else "",
+        gives_up_s=None if is_its_own else seconds_max,
+    )
 
 
 # The text
@@ -146,7 +77,7 @@ def hunt_all(
 def section(mutants: Sequence[Mutant], verdicts: Verdicts) -> str:
     missed = [m for m in mutants if not any(_caught(m, verdicts))]
     needing = sum(m.needs != "" for m in mutants)
-    own = [v for m in mutants for t, v in _tried(m, verdicts) if t.engine == m.engine]
+    own = [v for m in mutants for t, v in verdicts.of(m) if t.engine == m.engine]
     times = [verdict.seconds for verdict in own if verdict.is_caught]
     return "\n".join(
         [
@@ -169,16 +100,7 @@ def section(mutants: Sequence[Mutant], verdicts: Verdicts) -> str:
 
 
 def _caught(mutant: Mutant, verdicts: Verdicts) -> Iterator[Verdict]:
-    return (verdict for _, verdict in _tried(mutant, verdicts) if verdict.is_caught)
-
-
-def _tried(mutant: Mutant, verdicts: Verdicts) -> Iterator[tuple[Trial, Verdict]]:
-    return (
-        (trial, verdict)
-        for trial, verdict in verdicts.items()
-        if (trial.place, trial.name) == (mutant.place, mutant.name)
-        and trial.planted == _digest(mutant)
-    )
+    return (verdict for _, verdict in verdicts.of(mutant) if verdict.is_caught)
 
 
 def _summary(mutants: Sequence[Mutant], verdicts: Verdicts) -> Iterator[str]:
@@ -190,7 +112,7 @@ def _summary(mutants: Sequence[Mutant], verdicts: Verdicts) -> Iterator[str]:
     yield "|---" * (5 + len(BUCKETS_S)) + "|"
     by_engine: dict[str, list[Verdict]] = defaultdict(list)
     for mutant in mutants:
-        for trial, verdict in _tried(mutant, verdicts):
+        for trial, verdict in verdicts.of(mutant):
             by_engine[trial.engine].append(verdict)
     for engine in ENGINES:
         tried = by_engine[engine]
@@ -228,7 +150,7 @@ def _finders(mutant: Mutant, verdicts: Verdicts) -> Iterator[str]:
     """The engine that ought to find it first, then the quickest."""
     found: dict[str, list[Verdict]] = defaultdict(list)
     tried: dict[str, int] = defaultdict(int)
-    for trial, verdict in _tried(mutant, verdicts):
+    for trial, verdict in verdicts.of(mutant):
         tried[trial.engine] += 1
         if verdict.is_caught:
             found[trial.engine].append(verdict)
@@ -246,19 +168,7 @@ def _steps(found: Iterable[Verdict]) -> int:
 
 
 def _seconds(times: Iterable[float]) -> str:
-    median = statistics.median(times)
-    return f"{median:.2f} s" if median < 1 else f"{median:.1f} s"
-
-
-def write(path: Path, text: str) -> None:
-    """Put the text between its marks, which are made at the end of the file if there are none."""
-    old = path.read_text(encoding="utf-8") if path.exists() else "# Verification\n"
-    if BEGIN not in old:
-        old = f"{old.rstrip()}\n\n## Mutants\n\n{BEGIN}\n{END}\n"
-    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    path.write_text(
-        pattern.sub(lambda _: f"{BEGIN}\n{text}\n{END}", old, count=1), encoding="utf-8"
-    )
+    return seconds(statistics.median(times))
 
 
 def main() -> None:
@@ -276,22 +186,21 @@ def main() -> None:
     )
     parser.add_argument("--budget", type=float, default=math.inf, help="seconds to begin trials in")
     options = parser.parse_args()
-    if options.anew:
-        VERDICTS.unlink(missing_ok=True)
-    verdicts = known()
+    verdicts = Verdicts(VERDICTS, anew=options.anew)
     chosen = [m for m in MUTANTS if options.only in f"{m.place} {m.name}"]
-    hunt_all(
-        chosen,
-        verdicts,
+    every = [(m, trial) for m in MUTANTS for trial in trials_of(m, options.seeds)]
+    todo = [(m, trial) for m, trial in every if m in chosen and trial not in verdicts.known]
+    # What is cut short still says that none is missed.
+    todo.sort(key=lambda each: each[0].engine != each[1].engine)
+    verdicts.try_all(
+        todo,
+        partial(ask, seconds_max=options.seconds),
         jobs=options.jobs,
-        seeds=options.seeds,
-        seconds_max=options.seconds,
-        budget_s=options.budget,
+        until=time.monotonic() + options.budget,
     )
-    left = [t for m in MUTANTS for t in trials_of(m, options.seeds) if t not in verdicts]
-    if left:
-        sys.exit(f"{len(left)} trials are left, so nothing is written: call it again, not anew")
-    write(options.path, section(MUTANTS, verdicts))
+    if left := sum(trial not in verdicts.known for _, trial in every):
+        sys.exit(f"{left} trials are left, so nothing is written: call it again, not anew")
+    write_between(MARKS, options.path, section(MUTANTS, verdicts), "Mutants")
 
 
 if __name__ == "__main__":

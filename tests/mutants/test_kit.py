@@ -8,55 +8,16 @@ from collections.abc import Iterator
 import pytest
 
 from tests.mutants.catalogue import MUTANTS
+from tests.mutants.clauses import LEFT, RELATED, is_for_the_kit
+from tests.mutants.kit_report import STAGES
 from tests.mutants.mutant import Mutant
 from tests.mutants.test_mutants import marks
 from tests.mutants.trials import Laboratory
+from tests.mutants.unseen import UNSEEN
 from tests.stateful.profile import by_profile
 
 STEPS_MAX = 9
-# Each clause, and those by which its mistakes are seen, or that say the same of other operations.
-RELATED: dict[str, str] = {
-    "SUB-3": "SUB-6 STA-1 BRK-3",
-    "SUB-4": "SUB-5 OUT-5",
-    "SUB-5": "SUB-6 SUB-7 SUB-8 OUT-5",
-    "SUB-6": "SUB-3 SUB-7",
-    "SUB-7": "SUB-6 CLM-1",
-    "SUB-8": "SUB-5",
-    "CLM-1": "TIM-1 TIM-3 TIM-4",
-    "CLM-3": "CLM-1 GAR-3",
-    "FIN-2": "OUT-1",
-    "FIN-4": "TIM-1 TIM-5",
-    "HRT-1": "TIM-1 TIM-3 TIM-4",
-    "DSC-1": "OUT-6 SIZ-1",
-    "PRG-1": "DSC-1 SIZ-1 OUT-7",
-    "SIZ-1": "SUB-7",
-    "STA-1": "SUB-7",
-    "TOK-3": "TOK-1",
-    "TOK-4": "RSV-4 RSV-2",
-    "POP-5": "TIM-1 TIM-5",
-    "TIM-5": "TIM-1",
-    "TIM-1": "TIM-3 TIM-4 TIM-5",
-    "TIM-2": "TIM-1 TIM-3 CLM-1",
-    "TIM-3": "CLM-1 CLM-4 POP-3 TIM-1",
-    "TIM-4": "TIM-1 OUT-6 STA-1",
-    "OUT-1": "FIN-2 ARG-3 CLM-1",
-    "OUT-2": "DSC-1 OUT-6",
-    "OUT-3": "OUT-5 FIN-2",
-    "OUT-6": "TIM-4 DSC-1 DSC-2",
-    "OUT-7": "DSC-1 FIN-4 OUT-6",
-    "ARG-3": "DSC-1",
-    "ARG-4": "CLM-1 ARG-3",
-    "DFR-2": "ARG-3 DFR-1",
-    "RSV-1": "RSV-2",
-    "RSV-4": "FIN-2 POP-3",
-    "RSV-2": "RSV-1 RSV-4",
-    "GAR-1": "DSC-1 CLM-1",
-    "GAR-2": "GAR-3",
-    "GAR-3": "GAR-2 CLM-3 CLM-4",
-    "ENV-SQLITE-1": "SUB-6",
-}
 ENGINES_OF_ITS_OWN = ("smoke", "exhaustive", "vectors")
-LEFT = frozenset({"ENV-REDIS-5", "ENV-SQLITE-8"})
 SEQUENTIAL = [
     m
     for m in MUTANTS
@@ -68,6 +29,17 @@ EVERY = {
     "redis": by_profile(40, 12, 1),
     "sqlite": by_profile(40, 12, 1),
 }
+
+
+# What the kit did not see, or gave another name, or took minutes for: the clause, and the stages that come first.
+MENDED = [
+    ("memory", "NothingIsFreed", "OUT-7", ""),
+    ("memory", "ExpiredArgumentIsEmpty", "GAR-1", ""),
+    ("redis", "NothingIsFreed", "OUT-7", ""),
+    ("memory", "ReserveItself", "RSV-2", ""),
+    ("memory", "ReservedInSilence", "ENV-WAIT-5", STAGES),
+][: by_profile(2, 5, 5)]
+BY_NAME: dict[tuple[str, str], Mutant] = {(m.place, m.name): m for m in MUTANTS}
 
 
 def sample() -> Iterator[Mutant]:
@@ -99,3 +71,20 @@ def test_it_names_the_clause_and_shows_a_short_history(
     assert verdict.clauses[0] in {*listed, *related}, verdict.what
     assert f"{verdict.clauses[0]} is broken." in verdict.what
     assert "\n# expected " in verdict.what or "# got      " in verdict.what
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "clause", "stages"),
+    [pytest.param(*each, id="-".join(each[:2]), marks=marks(each[0])) for each in MENDED],  # type: ignore[arg-type]
+)
+def test_it_says_still_what_it_has_once_not_said(
+    place: str, name: str, clause: str, stages: str, laboratory: Laboratory
+) -> None:
+    verdict = laboratory.try_out(BY_NAME[place, name], "kit", only=stages)
+    assert verdict.clauses[:1] == (clause,), verdict
+
+
+def test_what_it_cannot_see_is_there_and_breaks_a_clause_that_it_examines() -> None:
+    for key, reason in UNSEEN.items():
+        assert is_for_the_kit(BY_NAME[key]), key
+        assert reason

@@ -4,6 +4,7 @@ A task meets the test at a gate: it connects to a port, says which process it is
 the test lets it. When its process ends the connection does, and so the test knows that too.
 """
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -26,6 +27,14 @@ HELD: list[socket.socket] = []
 @TASKS.task
 def give(value: Any = None) -> Any:
     return value
+
+
+@TASKS.task
+async def loop(value: Any) -> tuple[Any, int]:
+    """The value, and which loop it is; None: never."""
+    if value is None:
+        await asyncio.Event().wait()
+    return value, id(asyncio.get_running_loop())
 
 
 @TASKS.task
@@ -214,7 +223,7 @@ def init_fragile(url: str, name: str) -> Broker:
     """The worker ends when it gets a task, before it has begun it."""
 
     def receive(self: WorkerLine) -> NoReturn:
-        self._incoming.read(1)
+        self._end.recv(1)
         os._exit(4)
 
     WorkerLine.receive = receive  # type: ignore[method-assign]

@@ -68,7 +68,7 @@ def test_the_queue_behind_the_last_is_first_whoever_claims(brokers: list[Broker]
     for broker, count in zip(brokers, (3, 1, 2), strict=True):
         submit(broker, count)
     claims = [claimer.claim(0) for claimer in (feed, other, feed, other, feed, other)]
-    queues = [claim.token.queue[0] for claim in claims if claim is not None]  # type: ignore[attr-defined]
+    queues = [claim.token.home.queue[0] for claim in claims if claim is not None]  # type: ignore[attr-defined]
     assert "".join(queues) == "abcaca"
     other.close()
 

@@ -28,10 +28,11 @@ from tests.pool import tasks
 from tests.pool.conftest import Plant, own
 from tests.pool.gates import Gate, value_of
 from tests.pool.interrupts import interrupted_at
+from tests.pool.test_next_claim import Finishes
 from worq import BackendUnavailable, Broker, Deferred, Task, TaskExpired, TaskFailure, get_broker
 from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
-from worq.pool import backoff, worker
+from worq.pool import backoff, minder, worker
 from worq.pool.feed import Feed, Ledger
 from worq.pool.process import WorkerInitError, WorkerPool, start_pools
 from worq.queue.memory import TaskQueue as MemoryQueue
@@ -43,6 +44,7 @@ KILLS = 20
 TURNS = 3
 ENOUGH = 20
 LOST = BackendUnavailable("nobody there", "not_sent")
+UNRELIABLE = ("_claim", "_finish_many", "_release")
 
 
 @pytest.fixture
@@ -150,10 +152,10 @@ def test_outcome_that_can_not_be_stored_is_a_failure_or_given_up(
     memory: Broker, make_pool: MakePool, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Planted(MemoryQueue):
-        def _finish(self, task_id: str, *args: Any) -> Any:
-            if task_id == "b":
+        def _finish_many(self, endings: Any, claims: int) -> Any:
+            if "b" in [ending.task_id for ending in endings]:
                 raise RuntimeError("a bug")
-            return super()._finish(task_id, *args)
+            return super()._finish_many(endings, claims)
 
     with closing(Planted(memory.url, memory.name, message_bytes_max=1_000)) as queue:
         make_pool(Broker(queue)).start()
@@ -170,7 +172,7 @@ def test_a_burst_ends_although_a_task_was_given_up_or_its_worker_has_died(
     memory: Broker, make_pool: MakePool, name: str, options: dict[str, Any]
 ) -> None:
     class Planted(MemoryQueue):
-        def _finish(self, *_: Any) -> Any:
+        def _finish_many(self, *_: Any) -> Any:
             raise RuntimeError("a bug")
 
     spent = threading.Event()
@@ -249,6 +251,104 @@ def test_there_are_as_many_workers_as_processors_unless_told_otherwise(memory: B
     pool = WorkerPool(memory, tasks.init, name="mine")
     assert pool.workers == len(os.sched_getaffinity(0))
     assert repr(pool) == f"<WorkerPool mine ({pool.workers})>"
+
+
+# What is claimed next.
+
+
+@pytest.mark.spec("ENV-POOL-27")
+def test_an_outcome_of_a_process_is_stored_together_with_the_next_claim(
+    make_queue: MakeQueue, plant: Plant, make_pool: MakePool
+) -> None:
+    queue = make_queue()
+    finishes = Finishes(queue)
+    broker = plant(queue, _finish_many=finishes.method())
+    first = [call(broker.queue().give, task_id, task_id) for task_id in "abcd"]
+    Task(broker.queue().give, id="e", ignore_result=True)()
+    last = call(broker.queue().give, "f", "f")
+    pool = make_pool(broker)
+    pool.start()
+    assert [value_of(each) for each in (*first, last)] == list("abcdf")
+    pool.stop()
+    assert finishes.claimed == list("bcdef")
+    # Nobody is told of the last start of `e`: what comes next is claimed all the same.
+    assert finishes.asked[:5] == [(1, 1), (1, 1), (1, 1), (1, 1), (0, 1)]
+
+
+@pytest.mark.spec("ENV-POOL-27", "ENV-POOL-3", "ENV-POOL-6")
+def test_no_task_is_claimed_with_an_outcome_of_a_process_when_a_pool_stops(
+    make_queue: MakeQueue, plant: Plant, make_pool: MakePool, gate: Gate
+) -> None:
+    queue = make_queue()
+    finishes = Finishes(queue)
+    broker = plant(queue, _finish_many=finishes.method())
+    running = call(broker.queue().meet, "a", gate.port, 1)
+    later = call(broker.queue().give, "b")
+    pool = make_pool(broker)
+    pool.start()
+    visitor = gate.visitor()
+    pool.stop(join=False)
+    visitor.let_go()
+    pool.join()
+    assert [running.value, later.status] == [1, "enqueued"]
+    assert finishes.asked == [(1, 0)]
+
+
+@pytest.mark.spec("ENV-POOL-27", "ENV-POOL-14")
+def test_nothing_is_claimed_for_a_worker_that_has_had_its_tasks(
+    make_queue: MakeQueue, plant: Plant, make_pool: MakePool
+) -> None:
+    queue = make_queue()
+    finishes = Finishes(queue)
+    broker = plant(queue, _finish_many=finishes.method())
+    deferreds = [call(broker.queue().pid, task_id) for task_id in "abcd"]
+    make_pool(broker, max_worker_tasks=2).start()
+    pids = [value_of(each) for each in deferreds]
+    assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [2, 2]
+    assert finishes.asked == [(1, 1), (1, 0), (1, 1), (1, 0)]
+
+
+@pytest.mark.spec("ENV-POOL-27", "ENV-POOL-11")
+def test_a_task_that_waits_for_a_worker_comes_before_the_next_claim(
+    memory: Broker, make_pool: MakePool, gate: Gate, tmp_path: Path
+) -> None:
+    obstacle, runs = tmp_path / "obstacle", tmp_path / "runs"
+    pool = make_pool(memory, 2, tasks.init_unless, obstacle)
+    pool.start()
+    q = memory.queue()
+    running = [call(q.meet, task_id, gate.port) for task_id in "ab"]
+    idle, busy = gate.visitor(), gate.visitor()
+    idle.let_go()
+    assert eventually(lambda: "success" in [each.status for each in running])
+    obstacle.touch()
+    os.kill(idle.pid, signal.SIGSTOP)  # what it is handed next it can't begin
+    handed = call(q.mark, "c", runs, "c")
+    assert eventually(lambda: handed.status == "processing")
+    later = call(q.mark, "d", runs, "d")
+    os.kill(idle.pid, signal.SIGKILL)  # nobody can take its place
+    assert eventually(lambda: pool._crew._desk.has_waiting)  # type: ignore[union-attr]  # noqa: SLF001 (it has been given back)
+    busy.let_go()
+    assert [value_of(each) for each in (handed, later)] == ["c", "d"]
+    assert runs.read_text().split() == ["c", "d"]
+
+
+@pytest.mark.spec("ENV-POOL-28", "ENV-POOL-23")
+def test_a_claim_of_a_process_pool_that_comes_after_the_drain_deadline_is_given_back(
+    make_queue: MakeQueue,
+    plant: Plant,
+    make_pool: MakePool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    queue = make_queue()
+    finishes = Finishes(queue)
+    broker = plant(queue, _finish_many=finishes.method())
+    first, second = [call(broker.queue().give, task_id, attempts=2) for task_id in "ab"]
+    pool = make_pool(broker)
+    finishes.claims_came = pool.abort
+    pool.start()
+    pool.join()
+    assert [first.status, second.status] == ["success", "enqueued"]
+    assert "not begun by the drain deadline: give [b]" in caplog.text
 
 
 # Workers that die.
@@ -442,6 +542,34 @@ def test_time_limit_is_for_a_worker_that_does_not_begin_too(
     before = value_of(call(memory.queue().pid, "a"))
     os.kill(before, signal.SIGSTOP)
     assert value_of(call(memory.queue().pid, "b")) != before
+
+
+class Late:
+    """The time, to a pool that is so many seconds behind its workers. `looks`: how often it has asked."""
+
+    def __init__(self, behind_s: float) -> None:
+        self.behind_s = behind_s
+        self.looks = 0
+
+    def monotonic(self) -> float:
+        self.looks += 1
+        return time.monotonic() - self.behind_s
+
+
+@pytest.mark.spec("ENV-POOL-12")
+def test_time_limit_counts_from_when_it_is_begun(
+    memory: Broker, make_pool: MakePool, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = Late(2_000)
+    monkeypatch.setattr(minder, "LOOK_S", 0.01)
+    make_pool(memory, time_limit=1_000).start()
+    monkeypatch.setattr(minder, "time", now)  # it is handed over long before it is begun
+    running = call(memory.queue().meet, "a", gate.port, "in time")
+    visitor = gate.visitor()
+    now.behind_s, now.looks = 0, 0
+    assert eventually(lambda: now.looks > 2)
+    visitor.let_go()
+    assert value_of(running) == "in time"
 
 
 # Starting badly.
@@ -680,7 +808,7 @@ def test_lost_connection_does_not_end_a_pool(
 ) -> None:
     monkeypatch.setattr(backoff, "FIRST_S", 0.001)
     queue = make_queue()
-    planted = {name: unreliable(own(queue, name)) for name in ("_claim", "_finish", "_release")}
+    planted = {name: unreliable(own(queue, name)) for name in UNRELIABLE}
     broker = plant(queue, **planted)
     make_pool(broker).start()
     assert value_of(call(broker.queue().give, "a", 1)) == 1

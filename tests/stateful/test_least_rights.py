@@ -25,7 +25,7 @@ def server() -> Iterator[RedisServer]:
 
 
 @pytest.mark.redis
-@pytest.mark.spec("ENV-REDIS-11")
+@pytest.mark.spec("ENV-REDIS-13")
 class TestLeastRights(QueueConformance):
     """Not as much as in test_conformance.py, but each check."""
 

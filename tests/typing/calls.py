@@ -7,7 +7,7 @@ error of both.
 
 from typing import Any, TypeVar, assert_type, cast
 
-from worq import Broker, Deferred, Queue, Task, TaskSpace, TypedTask, get_broker, typed
+from worq import Broker, Deferred, Queue, Task, TaskSpace, TypedTask, aio, get_broker, typed
 
 T = TypeVar("T")
 
@@ -95,6 +95,37 @@ def methods_classes_and_builtins_are_functions() -> None:
     assert_type(typed(queue, Account)("a"), Deferred[Account])
     assert_type(typed(queue, len)("abc"), Deferred[int])
     typed(queue, Account("a").transfer)(amount=1, to="b")  # type: ignore[call-overload]
+
+
+def items_are_checked(number: Deferred[int], counts: list[int | Deferred[int]]) -> None:
+    assert_type(typed(queue, add).map([1, 2]), list[Deferred[int]])
+    assert_type(typed(queue, add).map(counts, [3, number], y=1), list[Deferred[int]])
+    assert_type(typed(queue, add, ignore_result=True).map(range(3)), list[None])
+    typed(queue, add).map(["a"])  # type: ignore[list-item]
+    typed(queue, add).map(1)  # type: ignore[call-overload]
+
+
+async def fetch(url: str, tries: int = 1) -> bytes:
+    return url.encode() * tries
+
+
+def coroutine_functions_give_what_they_are_awaited_for() -> None:
+    task = typed(queue, fetch)
+    assert_type(task("a", tries=2), Deferred[bytes])
+    assert_type(task(typed(queue, str)(1)), Deferred[bytes])
+    assert_type(typed(queue, fetch, ignore_result=True)("a"), None)
+    task(1)  # type: ignore[call-overload]
+
+
+async def calls_in_asyncio_are_awaited(broker: aio.Broker, deferred: Deferred[int]) -> None:
+    assert_type(await deferred, int)
+    assert_type(await aio.typed(broker.queue(), add)(1, y=2), Deferred[int])
+    assert_type(await (await aio.typed(broker.queue(), fetch)("a")), bytes)
+    assert_type(await aio.typed(broker.queue(), add, ignore_result=True)(1), None)
+    assert_type(await broker.map(broker.queue().add, [1, 2]), list[Deferred[Any]])
+    async for each in aio.as_completed([deferred], timeout=1):
+        assert_type(each, Deferred[Any])
+    aio.typed(broker.queue(), add)("1")  # type: ignore[call-overload]
 
 
 def options_are_checked() -> None:

@@ -247,7 +247,7 @@ class TestTheLifeOfAStore:
             submitted(queue, str(number))
             return queue
 
-        for _ in range(20):
+        for _ in range(60):
             calls = [Call(partial(open_and_submit, number)) for number in range(8)]
             queues = [call.answer() for call in calls]
             assert {queue.size() for queue in queues} == {8}

@@ -58,14 +58,6 @@ def test_what_is_no_task_is_refused(broker: Broker, name: str) -> None:
         getattr(broker, name)("x")
 
 
-def test_a_coroutine_function_is_refused(broker: Broker) -> None:
-    async def later() -> None: ...
-
-    with pytest.raises(TypeError, match="'later' is a coroutine function"):
-        broker.expose(later)
-    assert broker.tasks == {}
-
-
 @pytest.mark.spec("ENV-BAD-8")
 @pytest.mark.parametrize("argument", [threading.Lock(), lambda: 1, json])
 @pytest.mark.parametrize(

@@ -70,6 +70,18 @@ def test_job_that_was_given_back_goes_to_another(desk: Desk) -> None:
     assert [first.job, second.job] == [None, placed]
 
 
+def test_post_that_goes_on_with_another_job_is_not_free_meanwhile(desk: Desk) -> None:
+    first, _ = desk.posts
+    desk.offer(first)
+    desk.place(job("a"))
+    desk.done(first)
+    desk.keep(first, kept := job("b"))
+    had_waiting = desk.has_waiting
+    desk.place(placed := job("c"))
+    assert [had_waiting, desk.has_waiting] == [False, True]
+    assert [desk.take(first), desk.waiting()] == [kept, [placed]]
+
+
 def test_nothing_is_claimed_before_the_desk_is_open_and_a_post_free() -> None:
     desk = Desk(1)
     claiming = Call(lambda: desk.wait_for_free(RUNNING))

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from worq.pool.line import Line, Message, WorkerLine
+from worq.pool.feed import QueueToken
+from worq.pool.line import Line, Message, WorkerLine, pack_claim, unpack_claim
+from worq.values import EXPIRED, Claim, Outcome, Token
 
 Ends = tuple[Line, WorkerLine]
 
@@ -100,3 +102,22 @@ def test_worker_reads_nothing_of_half_a_message(sent: bytes) -> None:
     ours.close()
     assert worker.receive() is None
     worker.close()
+
+
+def test_claim_is_the_same_at_the_worker() -> None:
+    arguments = {"a": Outcome("failure", b"no", "b"), "c": EXPIRED}
+    claim = Claim("id", Token(b"16 random bytes.", 3), b"message", arguments)
+    for each in (claim, claim._replace(arguments={})):
+        unpacked = unpack_claim(pack_claim(each))
+        assert unpacked == each
+        assert type(unpacked.token) is Token
+        assert [type(outcome) for outcome in unpacked.arguments.values()] == (
+            [Outcome] * len(each.arguments)
+        )
+
+
+def test_claim_of_several_queues_says_of_which_it_is() -> None:
+    token = QueueToken.of(Token(b"16 random bytes.", 3), "mail")
+    unpacked = unpack_claim(pack_claim(Claim("id", token, b"message", {})))
+    assert isinstance(unpacked.token, QueueToken)
+    assert unpacked.token.queue == "mail"

@@ -85,6 +85,7 @@ def test_an_expiry_says_in_a_note_what_it_may_mean() -> None:
     for cls in (TaskExpired, OwnExpired):
         failure = cls("f", "q", "1", "task expired")
         assert str(failure) == "f [q:1] task expired"
+        assert str(cls("", "q", "1", "task expired")) == "[q:1] task expired"
         (note,) = failure.__notes__
         assert "its worker died" in note
         assert note in "".join(traceback.format_exception(failure))

@@ -84,6 +84,8 @@ def info(url: str, names: Sequence[str], *, watch: bool, as_json: bool) -> None:
             console.print(shown(found))
     elif as_json:
         _watch(look, say)
+    elif not console.is_terminal:  # a file or a pipe: one look after another
+        _watch(look, lambda found: console.print(shown(found)))
     else:
         with Live(console=console, auto_refresh=False) as live:
             _watch(look, lambda found: live.update(shown(found), refresh=True))

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from functools import reduce
 from types import ModuleType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -15,6 +15,9 @@ from worq.core import Broker
 from worq.failures import describe
 from worq.pool.feed import Feed, Ledger
 from worq.task import TaskSpace
+
+if TYPE_CHECKING:
+    from worq.deferred import Home
 
 ARGUMENT = "MODULE:OBJECT"
 
@@ -128,12 +131,26 @@ def of_queues(broker: Broker, names: Sequence[str]) -> list[Broker]:
     return brokers or [broker]
 
 
+def of_urls(
+    text: str, urls: Sequence[str], names: Sequence[str], *, are_default: bool = False
+) -> list[Broker]:
+    """The brokers of each of these servers and queues; without URLs, of the object's own."""
+    found: dict[Home, Broker] = {}
+    for url in dict.fromkeys(urls) or (None,):
+        broker = load(text, url, url_is_default=are_default)
+        for each in of_queues(broker, names):
+            found.setdefault(each.home, each)
+    return list(found.values())
+
+
 def fed(brokers: Sequence[Broker], ledger: Ledger | None = None) -> Broker:
     """One broker for a pool."""
     return brokers[0] if len(brokers) == 1 and ledger is None else Feed(brokers, ledger)
 
 
-def for_worker(url: str, text: str, names: Sequence[str], level: str) -> Broker:
-    """What a worker process of the pool makes for itself; `url` and `names` are the pool's."""
+def for_worker(
+    url: str, text: str, urls: Sequence[str], names: Sequence[str], level: str
+) -> Broker:
+    """What a worker process of the pool makes for itself; `url`, `urls` and `names` are the pool's."""
     logs.configure(level)
-    return fed(of_queues(load(text, url), names))
+    return fed(of_urls(text, urls if len(urls) > 1 else (url,), names))

@@ -1,7 +1,8 @@
 """Options that several commands have."""
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -32,6 +33,15 @@ class Seconds(click.ParamType[float]):
         elif not (0 <= seconds <= TIMEOUT_S_MAX or seconds == math.inf):
             self.fail(f"{value!r}: 0 seconds or more are needed", param, ctx)
         return seconds
+
+
+class Url(click.ParamType[str]):
+    """A URL. A variable may have several, parted by white space; a path in one may have blanks too."""
+
+    name = "text"
+
+    def split_envvar_value(self, rv: str) -> Sequence[str]:
+        return re.split(r"\s+(?=[\w+.-]+://)", rv.strip())
 
 
 def url_option(*, required: bool, help: str) -> Callable[[F], F]:  # noqa: A002 - click's word

@@ -17,7 +17,7 @@ from worq.cli import loading, logs, reloading
 from worq.cli.exits import CUT_SHORT, FAILED, TABLE, needing_a_server
 from worq.cli.foreman import Ending, Foreman, Pool
 from worq.cli.loading import NotLoaded
-from worq.cli.options import Seconds, url_option
+from worq.cli.options import Seconds, Url
 from worq.core import Broker
 from worq.masking import masked
 from worq.pool import process, thread
@@ -32,22 +32,23 @@ _log = logging.getLogger(__name__)
 
 HELP = f"""Run the tasks of MODULE:OBJECT until told to stop.
 
-OBJECT is a Broker, or a function that is called with the URL and returns one. MODULE is imported
-with the current folder on its path.
+OBJECT is a Broker, or a function that is called with the URL and returns one; with several URLs,
+with each of them. MODULE is imported with the current folder on its path.
 
 The first INT (Ctrl-C) or TERM ends the claiming, and what runs has --drain-timeout seconds to end.
 After that, or at the second signal, what still runs is ended: it starts again elsewhere if it has
 attempts left, or else whoever waits for it is told that it expired. HUP drains too, and then starts
 the whole command again, with the same process id.
 
-Several queues are served in strict rotation: whoever is free looks first at the queue behind that of
-the last task. If all are empty, whoever is idle waits for all of them.
+Several queues, of one server or several, are served in strict rotation: whoever is free looks first
+at the queue behind that of the last task. If all are empty, whoever is idle waits for all of them.
 
 \b
 Examples:
   worq worker app:broker
   worq worker app:make_broker --url redis://localhost:6379/0 --threads 8
   worq worker app:broker --queue mail --queue reports --processes 4
+  worq worker app:make_broker --url redis://one:6379/0 --url redis://two:6379/0
   worq worker app:broker --burst          # and 0 when all is done
   worq worker app:broker --check
 
@@ -58,8 +59,8 @@ class _Plan(NamedTuple):
     """What was asked for."""
 
     text: str
-    url: str | None
-    url_is_default: bool
+    urls: tuple[str, ...]
+    urls_are_default: bool
     queues: tuple[str, ...]
     threads: int | None
     processes: int | None
@@ -82,10 +83,12 @@ class _Plan(NamedTuple):
                 )
 
     def brokers(self) -> list[Broker]:
-        broker = loading.load(self.text, self.url, url_is_default=self.url_is_default)
-        if not broker.tasks:
+        brokers = loading.of_urls(
+            self.text, self.urls, self.queues, are_default=self.urls_are_default
+        )
+        if not brokers[0].tasks:
             raise NotLoaded(f"{loading.ARGUMENT}: {self.text!r} exposes no tasks")
-        return loading.of_queues(broker, self.queues)
+        return brokers
 
     def pool(
         self, brokers: Sequence[Broker], spent: Callable[[], None]
@@ -101,7 +104,12 @@ class _Plan(NamedTuple):
         processes = process.WorkerPool(
             broker,
             loading.for_worker,
-            (self.text, tuple(each.name for each in brokers), self.level),
+            (
+                self.text,
+                tuple(dict.fromkeys(each.url for each in brokers)),
+                tuple(dict.fromkeys(each.name for each in brokers)),
+                self.level,
+            ),
             workers=self.processes,
             max_worker_tasks=self.worker_tasks_max,
             time_limit=self.time_limit_s,
@@ -122,9 +130,14 @@ class _Plan(NamedTuple):
 
 @click.command(help=HELP)
 @click.argument("text", metavar="MODULE:OBJECT")
-@url_option(
-    required=False,
-    help="The server; for a Broker, instead of its own. As a variable: for a function.",
+@click.option(
+    "--url",
+    "urls",
+    type=Url(),
+    multiple=True,
+    envvar="WORQ_URL",
+    show_envvar=True,
+    help="A server; for a Broker, instead of its own; can be repeated. As a variable: for a function.",
 )
 @click.option(
     "--queue",
@@ -205,12 +218,12 @@ def worker(
     check: bool,
     reload: bool,
     drain_s: float,
-    url: str | None,
+    urls: tuple[str, ...],
     **asked: object,
 ) -> None:
     _prefer_the_command_line(context, asked)
-    is_default = context.get_parameter_source("url") is not ParameterSource.COMMANDLINE
-    plan = _Plan(url=url, url_is_default=is_default, **asked)  # type: ignore[arg-type]
+    are_default = context.get_parameter_source("urls") is not ParameterSource.COMMANDLINE
+    plan = _Plan(urls=urls, urls_are_default=are_default, **asked)  # type: ignore[arg-type]
     plan.check()
     logs.configure(plan.level)
     reloading.reap()
@@ -266,8 +279,7 @@ def _work(plan: _Plan, foreman: Foreman, *, reload: bool) -> Ending:
 
     def start_and_say() -> None:
         start()
-        names = ", ".join(broker.name for broker in brokers)
-        _log.info("%s the tasks of %s [%s]", plan.crew, masked(brokers[0].url), names)
+        _log.info("%s the tasks of %s", plan.crew, _places(brokers))
         if is_process_local(brokers[0].url):
             _log.warning("it means another queue in each process: only this one gives it tasks")
 
@@ -281,6 +293,14 @@ def _work(plan: _Plan, foreman: Foreman, *, reload: bool) -> Ending:
     for broker in brokers:
         broker.close()
     return ending
+
+
+def _places(brokers: Sequence[Broker]) -> str:
+    """The servers, and the queues of each."""
+    names: dict[str, list[str]] = {}
+    for broker in brokers:
+        names.setdefault(masked(broker.url), []).append(broker.name)
+    return ", ".join(f"{url} [{', '.join(each)}]" for url, each in names.items())
 
 
 def _end(ending: Ending, folder: str) -> None:

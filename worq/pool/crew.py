@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from worq.core import Broker
+from worq.core import Broker, Ended
 from worq.failures import describe
 from worq.pool.desk import Desk, Job
 from worq.pool.minder import Minder, Terms
@@ -13,6 +13,7 @@ from worq.pool.shift import Shift
 from worq.pool.signals import SIGNALS, leave_to_the_main_thread
 from worq.pool.worker import KILLED_S
 from worq.task import FunctionTask
+from worq.values import Claim
 
 _log = logging.getLogger(__name__)
 
@@ -132,26 +133,39 @@ class Crew(Shift):
                 claim = self._next()
                 if claim is None:
                     break
-                task = self._work.glance(claim)
-                if not self._holds(task):
+                job = self._job(claim)
+                if job is None:
                     break
-                self._desk.fill(Job(claim, task))
+                self._desk.fill(job)
         finally:
             self._desk.close()
 
+    def _job(self, claim: Claim) -> Job | None:
+        """What is to be done, whose claim is kept from here on; None if it came too late."""
+        task = self._work.glance(claim)
+        return Job(claim, task) if self._holds(task) else None
+
     # What minders do with claims.
 
-    def finish(self, task: FunctionTask, message: bytes, failed: bool) -> None:  # noqa: FBT001 - as `Broker.finish`
-        """Store an outcome that a worker has written."""
+    def finish(
+        self, task: FunctionTask, message: bytes, *, failed: bool, goes_on: bool
+    ) -> Job | None:
+        """Store an outcome that a worker has written, and claim its next task if it goes on. [ENV-POOL-27]"""
+        claims: list[Claim] = []
 
         def act(again: bool) -> None:  # noqa: FBT001 - as `_store` calls it
+            wanted = 1 if goes_on and not self._stopping.is_set() else 0
+            endings = [] if task.is_forgotten else [Ended(task, message, failed, again)]
             try:
-                self._work.finish(task, message, failed, again=again)
+                claims.extend(self._work.finish_many(endings, wanted))
             except ValueError as error:  # the worker's broker allows more
                 reason = f"result cannot be serialized: {describe(error)}"
                 self._work.fail(task, reason, again=again)
 
-        self._settle(task, act)
+        with self._keeper.claiming():
+            asked_ms = self._clock.now_ms()
+            self._settle(task, act)
+            return self._job(claims[0]) if claims and self._stands(claims[0], asked_ms) else None
 
     def fail(self, task: FunctionTask, reason: str) -> None:
         """Store a failure that no worker could write."""

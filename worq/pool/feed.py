@@ -8,6 +8,7 @@ from typing import Any, Self
 from weakref import WeakSet
 
 from worq.core import Broker, Ended
+from worq.deferred import Home
 from worq.failures import TaskFailure
 from worq.introspection import Sign
 from worq.pool.lookout import Lookout
@@ -29,13 +30,13 @@ class _Running:
 class QueueToken(Token):
     """A token that knows of which queue it is; equal to one that does not."""
 
-    queue: str
+    home: Home
     running: _Running
 
     @classmethod
-    def of(cls, token: Token, queue: str) -> "QueueToken":
+    def of(cls, token: Token, home: Home) -> "QueueToken":
         made = cls(*token)
-        made.queue = queue
+        made.home = home
         made.running = _Running()
         return made
 
@@ -82,9 +83,9 @@ class Ledger:
             self._left -= 1
             return True
 
-    def claimed(self, claim: Claim, queue: str) -> Claim:
+    def claimed(self, claim: Claim, home: Home) -> Claim:
         """Note that it was made."""
-        token = QueueToken.of(claim.token, queue)
+        token = QueueToken.of(claim.token, home)
         with self._changed:
             self._running.add(token.running)
             if self._unclaimed is not None:
@@ -132,7 +133,7 @@ class Ledger:
 
 
 class Feed(Broker):
-    """A broker of several queues, for one pool: it claims from them in strict rotation.
+    """A broker of several queues, on one server or several, for one pool: it claims from them in strict rotation.
 
     Each claim begins to look at the queue behind the one that gave the last task, whichever worker
     got that. If all are empty, idle workers are told when one of them may have a task, and look
@@ -145,7 +146,11 @@ class Feed(Broker):
         super().__init__(first._queue, serializer=first._serializer)  # noqa: SLF001 - it is a Broker
         self.tasks: dict[str, Callable[..., Any]] = first.tasks
         self._brokers = list(brokers)
-        self._by_name = {broker.name: broker for broker in brokers}
+        self._by_home = {broker.home: broker for broker in brokers}
+        names = [broker.name for broker in brokers]
+        self._labels = [
+            str(broker.home) if names.count(broker.name) > 1 else broker.name for broker in brokers
+        ]
         self._ledger = Ledger() if ledger is None else ledger
         self._closed = threading.Event()
         self._lookout = Lookout(self._brokers, self._closed)
@@ -153,7 +158,7 @@ class Feed(Broker):
 
     @property
     def name(self) -> str:
-        return ", ".join(self._by_name)
+        return ", ".join(dict.fromkeys(broker.name for broker in self._brokers))
 
     @property
     def queue_count(self) -> int:
@@ -214,7 +219,7 @@ class Feed(Broker):
         count, first = len(self._brokers), self._ledger.first
         errors: dict[str, Exception] = {}
         for index in [(first + step) % count for step in range(count)]:
-            name = self._brokers[index].name
+            name = self._labels[index]
             try:
                 claim = self._look_at(index)
             except Exception as error:  # noqa: BLE001 - raised below, or logged
@@ -258,7 +263,7 @@ class Feed(Broker):
     def _claimed(self, claim: Claim, index: int) -> Claim:
         # Of two at the same time either will do: it only says where the next look begins.
         self._ledger.first = (index + 1) % len(self._brokers)
-        return self._ledger.claimed(claim, self._brokers[index].name)
+        return self._ledger.claimed(claim, self._brokers[index].home)
 
     # What becomes of claims: each is its own queue's.
 
@@ -323,4 +328,4 @@ class Feed(Broker):
 
     def _home(self, token: Token) -> Broker:
         assert isinstance(token, QueueToken)
-        return self._by_name[token.queue]
+        return self._by_home[token.home]

@@ -6,8 +6,7 @@ Source: SPEC.md, section 9.
 import logging
 import math
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,10 +45,26 @@ class _Held:
 
 
 class _Limited(NamedTuple):
-    """A task that nothing can end, and when its time limit passes."""
+    """A task that a thread runs, when its time limit passes, and what ends it then, if it is a coroutine."""
 
     task: FunctionTask
     late_ms: int
+    end: Callable[[str], bool]
+
+
+class _Claiming:
+    """A block that any number of threads are in."""
+
+    # No generator: each claim is made within one.
+    def __init__(self, enter: Callable[[], None], leave: Callable[[], None]) -> None:
+        self._enter = enter
+        self._leave = leave
+
+    def __enter__(self) -> None:
+        self._enter()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._leave()
 
 
 class Keeper:
@@ -71,36 +86,43 @@ class Keeper:
         self._drain_at_ms: int | None = None
         self._is_out_of_contact = False
         self._wakes_ms = math.inf
-        self._changed = threading.Condition()
+        # Entered by itself where nobody waits: a Condition's own methods cost as much as what is done there.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._claims = _Claiming(self._enter, self._leave)
 
     # What workers say.
 
-    def limit(self, task: FunctionTask) -> None:
-        """A worker that can't be ended has begun a task: say so when its time limit passes. [ENV-POOL-22]"""
+    def limit(self, task: FunctionTask, end: Callable[[str], bool]) -> None:
+        """A thread has begun a task: see to it when its time limit passes. [ENV-POOL-22] [ENV-AIO-3]
+
+        `end`: what ends it, told why, and says whether it can.
+        """
         limit_s = checks.limit("time_limit", task.time_limit)
         if limit_s is not None:
             late_ms = self._clock.now_ms() + checks.milliseconds(limit_s)
             with self._changed:
-                self._limited[task.token] = _Limited(task, late_ms)
+                self._limited[task.token] = _Limited(task, late_ms, end)
                 self._wake_by(late_ms)
 
-    @contextmanager
-    def claiming(self) -> Generator[None]:
+    def claiming(self) -> "_Claiming":
         """A worker may get a claim within the block, and holds it or gives it back at its end."""
-        with self._changed:
+        return self._claims
+
+    def _enter(self) -> None:
+        with self._lock:
             self._claiming += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._claiming -= 1
-                if self._is_late(self._clock.now_ms()):
-                    self._changed.notify_all()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._claiming -= 1
+            if self._drain_at_ms is not None and self._is_late(self._clock.now_ms()):
+                self._changed.notify_all()
 
     def hold(self, task: FunctionTask) -> bool:
         """A worker is about to begin a task. False if it must not: the drain deadline has passed. [ENV-POOL-28]"""
         rate_ms = checks.milliseconds(task.heartrate)
-        with self._changed:
+        with self._lock:
             now_ms = self._clock.now_ms()
             if self._is_late(now_ms):
                 return False
@@ -115,13 +137,13 @@ class Keeper:
 
     def ending(self, task: FunctionTask) -> None:
         """A worker is about to store its outcome, and to say so if the claim is lost."""
-        with self._changed:
+        with self._lock:
             if (held := self._held.get(task.token)) is not None:
                 held.is_ending = True
 
     def drop(self, task: FunctionTask) -> None:
         """A worker has ended it."""
-        with self._changed:
+        with self._lock:
             self._held.pop(task.token, None)
             self._limited.pop(task.token, None)
 
@@ -224,12 +246,15 @@ class Keeper:
         return min(times_ms, default=math.inf)
 
     def _say_late(self, now_ms: int) -> None:
-        for token, (task, late_ms) in list(self._limited.items()):
+        for token, (task, late_ms, end) in list(self._limited.items()):
             if late_ms <= now_ms:
                 del self._limited[token]
+                # Within the lock: `drop`, with which a worker goes on to the next task, comes before or after.
+                is_ended = end(f"time limit of {task.time_limit:g} s passed")
                 _log.warning(
-                    "its time limit of %g s has passed, but no thread can be ended: %s [%s]",
+                    "its time limit of %g s has passed, %s: %s [%s]",
                     task.time_limit,
+                    "so it is cancelled" if is_ended else "but no thread can be ended",
                     task.name,
                     task.id,
                 )

@@ -6,6 +6,7 @@ import pickle
 import select
 import signal
 import socket
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
@@ -13,12 +14,13 @@ from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from worq import coroutines
 from worq.core import Broker
 from worq.failures import describe
-from worq.pool.line import BEGUN, FAILURE, READY, REFUSED, RESULT, Message, WorkerLine
+from worq.pool.line import FAILURE, READY, REFUSED, RESULT, Message, WorkerLine, unpack_claim
 
 if TYPE_CHECKING:
-    from worq.values import Claim
+    from ctypes import c_double
 
 # The pool decides what they mean. [ENV-POOL-17]
 LEFT_TO_THE_POOL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -75,10 +77,12 @@ class PackedRecipe:
         return broker
 
 
-def main(end: socket.socket, lifeline: Connection, recipe: PackedRecipe) -> None:
+def main(
+    end: socket.socket, lifeline: Connection, begun_s: "c_double", recipe: PackedRecipe
+) -> None:
     """The body of a worker process.
 
-    `lifeline`: ends when the pool's process does, however that ends.
+    `lifeline`: ends when the pool's process does, however that ends. `begun_s`: see `Worker`.
     """
     _end_with(lifeline)
     _leave_signals_to_the_pool()
@@ -89,17 +93,16 @@ def main(end: socket.socket, lifeline: Connection, recipe: PackedRecipe) -> None
     except BaseException as error:  # noqa: BLE001 - init_func is code of the application
         line.send(Message(REFUSED, _trace(error).encode(errors="replace")))
         raise SystemExit(EXIT_REFUSED) from None
-    with broker:
-        _work(broker, line)
+    with broker, coroutines.loop_kept():
+        _work(broker, line, begun_s)
     line.close()
 
 
-def _work(broker: Broker, line: WorkerLine) -> None:
+def _work(broker: Broker, line: WorkerLine, begun_s: "c_double") -> None:
     line.send(Message(READY))
     while (message := line.receive()) is not None:
-        line.send(Message(BEGUN))
-        claim: Claim = pickle.loads(message.content)  # noqa: S301 - it is the pool's
-        outcome, failed = broker.perform(claim)
+        begun_s.value = time.monotonic()
+        outcome, failed = broker.perform(unpack_claim(message.content))
         line.send(Message(FAILURE if failed else RESULT, outcome))
 
 

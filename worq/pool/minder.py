@@ -11,9 +11,10 @@ from typing import NamedTuple, Protocol
 from worq.pool.backoff import Backoff
 from worq.pool.desk import Desk, Job, Post
 from worq.pool.labour import Recipe
-from worq.pool.line import BEGUN, FAILURE, READY, Message
+from worq.pool.line import FAILURE, READY, Message
 from worq.pool.worker import Worker, WorkerInitError
 from worq.task import FunctionTask
+from worq.values import Claim
 
 # A wait ends after so long and looks whether the worker is alive: a process that it has forked
 # may hold its end of the line.
@@ -34,9 +35,11 @@ class Terms(NamedTuple):
 
 
 class Claims(Protocol):
-    """What becomes of claims. None of these raises."""
+    """What becomes of claims. None of these raises. `finish`: and which comes next, if any is wanted."""
 
-    def finish(self, task: FunctionTask, message: bytes, failed: bool) -> None: ...  # noqa: FBT001
+    def finish(
+        self, task: FunctionTask, message: bytes, *, failed: bool, goes_on: bool
+    ) -> Job | None: ...
 
     def fail(self, task: FunctionTask, reason: str) -> None: ...
 
@@ -70,7 +73,8 @@ class Minder:
         self._report: Callable[[BaseException | None], None] | None = report
         self._is_refused = False
         self._poll = select.poll()
-        self._poll.register(post.bell, select.POLLIN)
+        self._bell = post.bell.fileno()
+        self._poll.register(self._bell, select.POLLIN)
 
     def mind(self) -> None:
         """Have a worker until nothing is left to be done, or until the first one can't be had."""
@@ -138,14 +142,16 @@ class Minder:
     def _serve(self, worker: Worker) -> bool:
         """Give it tasks until it ends, or has had enough. Did it begin one?"""
         served = 0
+        job: Job | None = None
         while served != self._terms.tasks_max:
-            job = self._next_job(worker)
+            job = job or self._next_job(worker)
             if job is None:
                 return served > 0
-            is_alive = self._attend(worker, job)
-            served += job.begun
-            if not is_alive:
-                return served > 0
+            ending = self._attend(worker, job)
+            if not isinstance(ending, Message):
+                return self._bury(worker, job, ending) or served > 0
+            served += 1
+            job = self._finish(job.task, ending, is_last=served == self._terms.tasks_max)
         worker.dismiss()
         return True
 
@@ -166,25 +172,40 @@ class Minder:
 
     # One task.
 
-    def _attend(self, worker: Worker, job: Job) -> bool:
-        """Have the task run. Is the worker good for another?"""
+    def _attend(self, worker: Worker, job: Job) -> Message | _Ending:
+        """Have the task run. Its outcome, or how else it ends: then the worker is good for no other."""
         try:
-            ending = self._follow(worker, job)
+            return self._follow(worker, job.claim, self._limit_s(job.task))
         except Exception:  # noqa: BLE001 - a bug; but nobody else will give the claim back
             _log.exception("given up: %s [%s]", job.task.name, job.task.id)
-            job.begun, ending = True, _Ending.GONE
-        if isinstance(ending, Message):
-            self._desk.done(self._post)
-            self._claims.finish(job.task, ending.content, ending.kind == FAILURE)
-            return True
+            job.deaths = DEATHS_MAX
+            return _Ending.GONE
+
+    def _finish(self, task: FunctionTask, outcome: Message, *, is_last: bool) -> Job | None:
+        """Store what the task came to. The next one for its worker, if one was claimed with it. [ENV-POOL-27]"""
+        self._desk.done(self._post)
+        job = self._claims.finish(
+            task,
+            outcome.content,
+            failed=outcome.kind == FAILURE,
+            goes_on=not (is_last or self._desk.has_waiting),
+        )
+        if job is not None:
+            self._desk.keep(self._post, job)
+        return job
+
+    def _bury(self, worker: Worker, job: Job, ending: _Ending) -> bool:
+        """End the worker, and do what the task needs that it had. Had it begun that?"""
         how = worker.end()
-        if not job.begun and job.deaths < DEATHS_MAX and ending is not _Ending.OVER:
+        # Only now: before, it may just be beginning.
+        has_begun = worker.begun_s is not None
+        if not has_begun and job.deaths < DEATHS_MAX and ending is not _Ending.OVER:
             job.deaths += 1
             self._desk.give_back(self._post)
         else:
             self._desk.done(self._post)
             self._end(job.task, ending, how)
-        return False
+        return has_begun
 
     def _end(self, task: FunctionTask, ending: _Ending, how: str) -> None:
         """Do what a task without an outcome needs. Nothing of it runs any more."""
@@ -200,24 +221,20 @@ class Minder:
                 if task.is_forgotten:  # others are released with all that is left
                     _log.error("ended by the pool: %s [%s]", task.name, task.id)
 
-    def _follow(self, worker: Worker, job: Job) -> Message | _Ending:
+    def _follow(self, worker: Worker, claim: Claim, limit_s: float) -> Message | _Ending:
         """Hand the task over and wait for what comes of it."""
-        job.begun = False
-        deadline_s = time.monotonic() + self._limit_s(job.task)
         if self._desk.is_over():
             return _Ending.OVER
+        handed_s = time.monotonic()
         try:
-            worker.hand(job.claim)
+            worker.hand(claim)
             while not self._desk.is_over():
-                left_s = deadline_s - time.monotonic()
+                left_s = (worker.begun_s or handed_s) + limit_s - time.monotonic()
                 if left_s <= 0:
                     return _Ending.LATE
                 message = self._hear(worker, left_s)
-                if message is None:
-                    continue
-                if message.kind != BEGUN:
+                if message is not None:
                     return message
-                job.begun, deadline_s = True, time.monotonic() + self._limit_s(job.task)
         except EOFError:
             return _Ending.GONE
         return _Ending.OVER
@@ -239,7 +256,7 @@ class Minder:
             ready = self._poll.poll(math.ceil(1000 * min(timeout_s, LOOK_S)))
             if not ready and not worker.is_alive():
                 raise EOFError
-            if any(descriptor == self._post.bell.fileno() for descriptor, _ in ready):
+            if (self._bell, select.POLLIN) in ready:
                 self._post.still()
             if line.has_more_to_send:
                 line.flush()

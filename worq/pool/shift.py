@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 
-from worq import checks
+from worq import checks, coroutines
 from worq.backend import LEASE_MARGIN_S
 from worq.core import Broker, Ended
 from worq.errors import BackendUnavailable, QueueClosed
@@ -156,7 +156,8 @@ class Shift:
         if not self._takes_its_turn():
             return
         try:
-            body()
+            with coroutines.loop_kept():
+                body()
         finally:
             self._left.append(threading.current_thread())
             self._keeper.leave()
@@ -241,8 +242,7 @@ class Shift:
     def _perform(self, task: FunctionTask, failure: TaskFailure | None) -> Ended | None:
         """Run a task. Whatever happens, the worker goes on. [ENV-POOL-4]"""
         try:
-            self._keeper.limit(task)
-            outcome = self._work.outcome(task, failure)
+            outcome = self._outcome(task, failure)
         except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
             _log.exception("given up: %s [%s]", task.name, task.id)
             self._let_go(task)
@@ -251,6 +251,13 @@ class Shift:
             self._let_go(task)
             return None
         return Ended(task, *outcome)
+
+    def _outcome(self, task: FunctionTask, failure: TaskFailure | None) -> tuple[bytes, bool]:
+        if task.time_limit is None:
+            return self._work.outcome(task, failure)
+        with coroutines.limited() as end:
+            self._keeper.limit(task, end)
+            return self._work.outcome(task, failure)
 
     def _let_go(self, task: FunctionTask) -> None:
         self._keeper.drop(task)

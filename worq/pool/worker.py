@@ -3,19 +3,20 @@
 import logging
 import multiprocessing
 import os
-import pickle
 import signal
 import socket
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from ctypes import c_double
 from multiprocessing import resource_tracker
+from multiprocessing.sharedctypes import RawValue
 from weakref import WeakSet
 
 from worq.errors import WorqError
 from worq.pool import labour
 from worq.pool.labour import Recipe
-from worq.pool.line import CLAIM, REFUSED, Line, Message
+from worq.pool.line import CLAIM, REFUSED, Line, Message, pack_claim
 from worq.values import Claim
 
 # How long a worker that was dismissed may take to end, and one that was killed.
@@ -33,16 +34,25 @@ class WorkerInitError(WorqError):
 
 
 class Worker:
-    """One worker process, from its start until it has ended. Belongs to one thread."""
+    """One worker process, from its start until it has ended. Belongs to one thread.
+
+    It notes in memory that it shares with the pool when it begins a task: that stands however it ends,
+    and wakes nobody.
+    """
 
     def __init__(self, recipe: Recipe, name: str) -> None:
         """Start it. Raises what pickling the recipe raises, and OSError."""
         ours, theirs = socket.socketpair()
         ending, self._lifeline = _spawning.Pipe(duplex=False)
         self.line: Line = Line(ours)
+        # By a clock that all processes of a machine share. One store writes it, so it is whole.
+        self._begun_s = RawValue(c_double, 0.0)
         _workers.add(self)
         self._process = _spawning.Process(
-            target=labour.main, args=(theirs, ending, recipe), name=name, daemon=False
+            target=labour.main,
+            args=(theirs, ending, self._begun_s, recipe),
+            name=name,
+            daemon=False,
         )
         try:
             with _signals_held_back():
@@ -68,9 +78,14 @@ class Worker:
         return message
 
     def hand(self, claim: Claim) -> None:
-        """Send it a task."""
-        plain = claim._replace(arguments=dict(claim.arguments))
-        self.line.send(Message(CLAIM, pickle.dumps(plain, pickle.HIGHEST_PROTOCOL)))
+        """Send it a task. It has none."""
+        self._begun_s.value = 0.0
+        self.line.send(Message(CLAIM, pack_claim(claim)))
+
+    @property
+    def begun_s(self) -> float | None:
+        """When it began the task that it was handed last, by `time.monotonic`; None if it has not."""
+        return self._begun_s.value or None
 
     def dismiss(self) -> str:
         """Have it end by itself, or else kill it, and say how it has ended."""

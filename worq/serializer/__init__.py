@@ -8,11 +8,37 @@
 write to a queue's server can run anything in its workers and clients. docs/security.md.
 """
 
+from typing import TYPE_CHECKING
+
+from worq import lazily
 from worq.serializer.choice import NAMES, PICKLE, check_name, name_of, named, resolve
-from worq.serializer.pickles import Pickle, restored
-from worq.serializer.plain import Json, MsgPack, NotPlain
-from worq.serializer.seam import Decode, Encode, Kind, Place, Sealing, Serializer, StandIn
-from worq.serializer.signed import SECRET, SIGNATURE, Signed, check_serializer
+from worq.serializer.seam import (
+    SECRET,
+    SIGNATURE,
+    Decode,
+    Encode,
+    Kind,
+    NotPlain,
+    Place,
+    Sealing,
+    Serializer,
+    StandIn,
+    check_serializer,
+)
+
+if TYPE_CHECKING:
+    from worq.serializer.pickles import Pickle, restored
+    from worq.serializer.plain import Json, MsgPack
+    from worq.serializer.signed import Signed
+else:
+    __getattr__ = lazily.attributes(
+        __name__,
+        {
+            "worq.serializer.pickles": ("Pickle", "restored"),
+            "worq.serializer.plain": ("Json", "MsgPack"),
+            "worq.serializer.signed": ("Signed",),
+        },
+    )
 
 __all__ = [
     "NAMES",

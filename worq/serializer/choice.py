@@ -1,21 +1,21 @@
 """Which serializer a name means: that in a URL, for instance, which can go where keys must not. [ENV-SER-7]"""
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final, cast
 
 from worq.checks import SHOWN
-from worq.serializer.pickles import Pickle
-from worq.serializer.plain import Json, MsgPack
-from worq.serializer.seam import Serializer
-from worq.serializer.signed import Signed, check_serializer
+from worq.serializer.seam import Serializer, check_serializer
 
 PICKLE: Final = "pickle"
 
-_PLAIN: Final[Mapping[str, Callable[[], Serializer]]] = {
-    PICKLE: Pickle,
-    "json": Json,
-    "msgpack": MsgPack,
+# Name → the module and the class, which is imported when that name is asked for.
+_PLAIN: Final[Mapping[str, tuple[str, str]]] = {
+    PICKLE: ("worq.serializer.pickles", "Pickle"),
+    "json": ("worq.serializer.plain", "Json"),
+    "msgpack": ("worq.serializer.plain", "MsgPack"),
 }
+_SIGNER: Final = ("worq.serializer.signed", "Signed")
 _SIGNED: Final = "signed+"
 NAMES: Final = (*_PLAIN, *(_SIGNED + name for name in _PLAIN))
 
@@ -33,16 +33,22 @@ def named(name: str) -> Serializer:
     ValueError if there is none, or no key; ModuleNotFoundError, which says what to install.
     """
     check_name("serializer", name)
-    made = _PLAIN[name.removeprefix(_SIGNED)]()
-    return Signed(made) if name.startswith(_SIGNED) else made
+    made: Serializer = _class(_PLAIN[name.removeprefix(_SIGNED)])()
+    return cast("Serializer", _class(_SIGNER)(made)) if name.startswith(_SIGNED) else made
 
 
 def name_of(serializer: Serializer) -> str | None:
     """The name that means such a serializer; None for one that worq doesn't know."""
-    if type(serializer) is Signed:
-        name = name_of(serializer.serializer)
+    place = type(serializer).__module__, type(serializer).__qualname__
+    if place == _SIGNER:
+        name = name_of(cast("Any", serializer).serializer)
         return None if name is None else _SIGNED + name
-    return next((name for name, kind in _PLAIN.items() if type(serializer) is kind), None)
+    return next((name for name, there in _PLAIN.items() if place == there), None)
+
+
+def _class(place: tuple[str, str]) -> Any:
+    module, name = place
+    return getattr(import_module(module), name)
 
 
 def resolve(given: Serializer | str | None, in_url: str | None = None) -> Serializer:

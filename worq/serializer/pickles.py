@@ -25,20 +25,15 @@ class Pickle:
         self._protocol = protocol
 
     def dumps(self, value: object, encode: Encode) -> bytes:
-        plain = self._plain(value)
-        if plain is not None:
-            return plain
-        buffer = io.BytesIO()
-        _Pickler(buffer, self._protocol, encode).dump(value)
-        return buffer.getvalue()
-
-    def _plain(self, value: object) -> bytes | None:
-        """The pickle of what has nothing of worq's in it."""
         try:
             message = pickle.dumps(value, self._protocol)
         except Exception:  # noqa: BLE001 - `encode` may have something to say of what can't be pickled
-            return None
-        return None if _WORQ in message else message
+            message = None
+        if message is not None and _WORQ not in message:
+            return message
+        buffer = io.BytesIO()
+        _Pickler(buffer, self._protocol, encode).dump(value)
+        return buffer.getvalue()
 
     def loads(self, message: bytes, decode: Decode) -> object:
         if _WORQ not in message:

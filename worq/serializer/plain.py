@@ -9,7 +9,7 @@ from typing import Any, TypeGuard, cast
 
 from worq.checks import shown
 from worq.errors import MessageRefused
-from worq.serializer.seam import Decode, Encode, StandIn
+from worq.serializer.seam import Decode, Encode, NotPlain, StandIn
 
 DEPTH_MAX = 100
 """So deep lists and dicts may be nested: what one process could write, another can read."""
@@ -18,24 +18,6 @@ _STR = frozenset({str})
 # No subclasses: what goes in is what comes out.
 _JSON_SCALARS = frozenset({type(None), bool, int, float, str})
 _MSGPACK_SCALARS = _JSON_SCALARS | {bytes}
-
-
-class NotPlain(TypeError):
-    """A value that is not plain data. `path`: the indices and keys that lead to it."""
-
-    def __init__(self, value: object, reason: str) -> None:
-        super().__init__(value, reason)
-        self.value = value
-        self.reason = reason
-        self.path: list[int | str] = []
-
-    def __str__(self) -> str:
-        where = self.where()
-        return f"{where}{': ' if where else ''}{shown(self.value)}: {self.reason}"
-
-    def where(self, skip: int = 0) -> str:
-        """The path as one would write it, without its first steps: `[0]['key']`."""
-        return "".join(f"[{step!r}]" for step in self.path[skip:])
 
 
 class _Raised(Exception):

@@ -1,7 +1,15 @@
 """What a serializer is to worq: the seam between values and the bytes of messages. [ENV-SER-1]"""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+from worq.checks import shown
+
+SECRET: Final = "WORQ_SECRET"
+"""The environment variable with the keys of what signs, separated by white space; the first one signs."""
+
+SIGNATURE: Final = b"worqsig"
+"""What a signed message begins with, whatever its version."""
 
 StandIn = list[Any]
 """What stands in a message for an object of worq's: a list of str, bytes, and such lists."""
@@ -60,3 +68,29 @@ class Sealing(Serializer, Protocol):
     def unseal(self, message: bytes, place: Place) -> bytes:
         """What `seal` was given. MessageRefused if it was not closed, by somebody who may, for that place."""
         ...
+
+
+class NotPlain(TypeError):
+    """A value that is not plain data. `path`: the indices and keys that lead to it."""
+
+    def __init__(self, value: object, reason: str) -> None:
+        super().__init__(value, reason)
+        self.value = value
+        self.reason = reason
+        self.path: list[int | str] = []
+
+    def __str__(self) -> str:
+        where = self.where()
+        return f"{where}{': ' if where else ''}{shown(self.value)}: {self.reason}"
+
+    def where(self, skip: int = 0) -> str:
+        """The path as one would write it, without its first steps: `[0]['key']`."""
+        return "".join(f"[{step!r}]" for step in self.path[skip:])
+
+
+def check_serializer(value: object) -> Serializer:
+    """TypeError for what has no `dumps` and `loads`. [ENV-BAD-5]"""
+    for method in ("dumps", "loads"):
+        if not callable(getattr(value, method, None)):
+            raise TypeError(f"serializer: one with dumps and loads is needed, not {value!r}")
+    return value  # type: ignore[return-value]

@@ -9,15 +9,20 @@ from typing import Final, Never, cast
 from worq.checks import SHOWN
 from worq.errors import MessageRefused
 from worq.serializer.pickles import Pickle
-from worq.serializer.seam import Decode, Encode, Kind, Place, Serializer
-
-SECRET: Final = "WORQ_SECRET"
-"""The environment variable with the keys, separated by white space; the first one signs."""
+from worq.serializer.seam import (
+    SECRET,
+    SIGNATURE,
+    Decode,
+    Encode,
+    Kind,
+    Place,
+    Serializer,
+    check_serializer,
+)
 
 KEY_BYTES_MIN: Final = 16
 
 # What it is and in which version, kind, which key, the incarnation, the signature.
-SIGNATURE: Final = b"worqsig"
 MAGIC: Final = SIGNATURE + b"\x01"
 _HEAD: Final = Struct("!8sc8s16s32s")
 _NO_INCARNATION: Final = bytes(16)
@@ -106,14 +111,6 @@ def _checked(serializer: object) -> Serializer:
     if isinstance(serializer, (str, Signed)):
         raise TypeError(f"serializer: one that does not sign is needed, not {serializer!r}")
     return check_serializer(serializer)
-
-
-def check_serializer(value: object) -> Serializer:
-    """TypeError for what has no `dumps` and `loads`. [ENV-BAD-5]"""
-    for method in ("dumps", "loads"):
-        if not callable(getattr(value, method, None)):
-            raise TypeError(f"serializer: one with dumps and loads is needed, not {value!r}")
-    return value  # type: ignore[return-value]
 
 
 def _from_environment() -> list[bytes]:

@@ -77,6 +77,11 @@ class Bench:
         self._out = lockstep = Lockstep(self._take(), self._clock, self._claimed)
         return lockstep
 
+    @property
+    def out(self) -> Lockstep | LifecycleLockstep | None:
+        """What was taken last, if it was not handed back: where something went wrong."""
+        return self._out
+
     def done(self, lockstep: Lockstep) -> None:
         """Wind up: end all tasks, and check that nothing is left."""
         lockstep.wind_up()

@@ -1,13 +1,13 @@
 """Whose fault it is: the clauses that a wrong answer breaks, the likeliest first."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias, cast
 
 from worq_model import operations as ops
 from worq_model.operations import Operation, Reply
 from worq_model.queue import Step
 from worq_model.table import Event, Row
-from worq_model.values import ABSENT, ENQUEUED, PENDING, Outcome
+from worq_model.values import ABSENT, ENQUEUED, PENDING, TASK_EXPIRED, Outcome
 
 EVENTS: Final[dict[type[Operation], Event]] = {
     ops.Submit: Event.SUBMIT,
@@ -28,6 +28,7 @@ EVENTS: Final[dict[type[Operation], Event]] = {
 }
 WAITING: Final = (PENDING, ENQUEUED)
 OF_TIME: Final = (Event.LEASE, Event.RETENTION)
+Pairs: TypeAlias = tuple[tuple[str, object], ...]
 TIME: Final = "time"
 """What is broken where a deadline is."""
 
@@ -43,16 +44,16 @@ def operation_name(operation: Operation) -> str:
 
 
 def for_an_answer(
-    step: Step, operation: Operation, expected: Reply, got: object
+    step: Step, operation: Operation, expected: Reply, got: object, earlier: Iterable[Row] = ()
 ) -> tuple[str, ...]:
-    """The clauses that say what an operation should have answered. `step`: what the model does."""
+    """The clauses that say what an operation should have answered. `step`: what the model does; `earlier`: before."""
     own = [row for row in step.rows if row.event is EVENTS[type(operation)]]
     if isinstance(operation, ops.SetArgument) and any("ARG-4" in row.clauses for row in own):
         # What is answered; ARG-3 says what becomes of the task.
         return _distinct(["ARG-4", *_clauses(own)])
     rows = [*of_time(step), *own, *step.rows]
     named = (clause for row in rows for clause in _clauses([row], own))
-    return _distinct([*_of_fields(expected, got), *named])
+    return _distinct([*_of_fields(expected, got, earlier), *named])
 
 
 def of_time(step: Step) -> list[Row]:
@@ -81,6 +82,8 @@ def for_a_look(
             likely = [*own, *others] if is_own else [*others, *own]
             likely = sorted(likely, key=lambda row: row.state == row.becomes)
         case ops.GetArguments():
+            if _differ_in_expired_ones_alone(expected, got):
+                return ("GAR-1",)
             likely = [row for row in step.rows if row.event in ARGUMENTS]
         case _:
             return ()
@@ -90,12 +93,25 @@ def for_a_look(
     return _distinct(clause for row in rows for clause in _clauses([row], own))
 
 
+def _differ_in_expired_ones_alone(expected: Reply, got: object) -> bool:
+    """Whether all have arrived, and those are right that did not expire."""
+    if not isinstance(expected, tuple) or not isinstance(got, tuple):
+        return False
+    there, seen = _messages(cast("Pairs", expected)), _messages(cast("Pairs", got))
+    others = [arg for arg, message in there.items() if message != TASK_EXPIRED]
+    return there.keys() == seen.keys() and all(there[arg] == seen[arg] for arg in others)
+
+
+def _messages(pairs: "Pairs") -> dict[str, object]:
+    return dict(pairs)
+
+
 def broken_part(clauses: Sequence[str], operation: Operation) -> str:
     """The operation that can't be relied on any more, or time."""
     return TIME if clauses and clauses[0].startswith("TIM-") else operation_name(operation)
 
 
-def _of_fields(expected: Reply, got: object) -> Iterable[str]:
+def _of_fields(expected: Reply, got: object, earlier: Iterable[Row]) -> Iterable[str]:
     """Answers of one kind that differ in a field about which there is a clause."""
     match expected, got:
         case ops.Claimed(), ops.Claimed():
@@ -105,14 +121,23 @@ def _of_fields(expected: Reply, got: object) -> Iterable[str]:
                 yield "CLM-4"
             if expected.token != got.token:
                 yield "TOK-3"
+        case ops.Submitted("accepted"), ops.Submitted("unavailable") if _has_freed(earlier):
+            yield "OUT-7"  # an argument is reserved still
         case ops.Submitted(), ops.Submitted() if expected.status == got.status:
             yield "SUB-8" if expected.outcome != got.outcome else "SUB-3"
         case ops.Finished(), ops.Finished() if expected.accepted and got.accepted:
+            if expected.dependent_id is None and _has_freed(earlier):
+                yield "OUT-7"  # it is reserved still
             yield "FIN-2"
         case Outcome(), Outcome() if expected.source_id != got.source_id:
             yield "OUT-3"
         case _:
             pass
+
+
+def _has_freed(earlier: Iterable[Row]) -> bool:
+    """Whether something that had been reserved is free again."""
+    return any("OUT-7" in row.clauses for row in earlier)
 
 
 def _clauses(rows: Iterable[Row], own: Iterable[Row] = ()) -> list[str]:

@@ -237,7 +237,8 @@ class Lockstep:
         self, do: Do, done: Step, expected: object, got: object, *, log: bool, bulk: str = ""
     ) -> Disagreement:
         """`bulk`: the clause that is broken if this is not right only where it is one of several."""
-        clauses, culprit, its = for_an_answer(done, do.operation, expected, got), do, done
+        clauses = for_an_answer(done, do.operation, expected, got, self.rows)
+        culprit, its = do, done
         if not log and do.queue in self._last:
             culprit, its = self._last[do.queue]
             seen = for_a_look(its, culprit.operation, do.operation, expected, got)

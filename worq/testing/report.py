@@ -87,7 +87,7 @@ class Report(NamedTuple):
         broken = {v.clause: Clause("violated", c.name, v.text) for c, v in reversed(self.violated())}  # fmt: skip
         first = next((check.name for check, _ in self.violated()), "")
         found: dict[str, Clause] = {}
-        for clause in (ATOMIC, *_examined()):
+        for clause in (ATOMIC, *examined()):
             if clause in broken:
                 found[clause] = broken[clause]
             elif clause in kept:
@@ -171,8 +171,8 @@ def _some(names: Sequence[str]) -> str:
 
 
 @cache
-def _examined() -> tuple[str, ...]:
-    """In the order of SPEC.md."""
+def examined() -> tuple[str, ...]:
+    """The clauses that a kit can find broken, in the order of SPEC.md."""
     of_queue = {clause for row in table.ROWS for clause in row.clauses}
     of_life = {clause for row in lifecycle_table.ROWS for clause in row.clauses}
     there = of_queue | of_life | set(EXAMINED)

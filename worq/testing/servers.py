@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self, cast
+from typing import Final, Self, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import redis
@@ -190,13 +190,17 @@ def redis_for_tests(*, index: int = 0) -> Generator[str]:
             yield server.url
 
 
+WITHOUT_TTL: Final = -1
+"""What PTTL says; of a key that has passed meanwhile it says -2."""
+
+
 def leftover_keys(client: redis.Redis) -> list[str]:
     """Tell which keys are left, but for the sessions of connections: those pass by themselves."""
     keys = cast("Iterator[bytes]", client.scan_iter())
     return sorted(
         key.decode(errors="replace")
         for key in keys
-        if b":session:" not in key or client.pttl(key) < 0
+        if b":session:" not in key or client.pttl(key) == WITHOUT_TTL
     )
 
 

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, Final, get_args
 
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from worq.backend import AbstractTaskQueue
@@ -32,7 +33,7 @@ from worq.testing.exhaustive import THEMES, Theme, run_theme
 from worq.testing.kit import ATOMIC, Broken, Check, Loss, Subject
 from worq.testing.lifecycle_machine import make_lifecycle_machine
 from worq.testing.lockstep import Lockstep
-from worq.testing.machine import MACHINES, make_machine
+from worq.testing.machine import MACHINES, Machine, make_machine
 from worq.testing.parallel import Parallel, ThreadRun, examine, shrink
 from worq.testing.parallel_programs import programs
 from worq.testing.rows import programs as programs_of_histories
@@ -53,6 +54,8 @@ REFERENCE_OPERATIONS: Final = frozenset(EVENTS[kind].value for kind in OF_REFERE
 SHRINK_TIMES: Final = 20
 BULK_MAX: Final = 3
 SHRINK_TRIES: Final = 100
+AS_THEY_COME: Final = (Phase.explicit, Phase.reuse, Phase.generate)
+"""Hypothesis makes nothing smaller."""
 HISTORIES_MIN: Final = 4
 """Fewer say nothing of whether operations met."""
 
@@ -160,6 +163,25 @@ def _machine(
         return _clauses(bench.rows)
 
 
+def _queue_machine(machine: type[Machine], subject: Subject) -> Iterable[str]:
+    """What fails is made smaller here: Hypothesis knows nothing of programs, and may take minutes for it."""
+    with subject.benched() as bench:
+        try:
+            run_state_machine_as_test(
+                make_machine(machine, bench),
+                settings=_settings(subject.effort.examples, phases=AS_THEY_COME),
+            )
+        except (
+            FlakyFailure
+        ) as flaky:  # what an example before it has left in the store shows only once
+            raise flaky.exceptions[0] from None
+        except AssertionError:
+            if isinstance(bench.out, Lockstep):
+                shortest.raise_shortest(bench, bench.out)
+            raise
+        return _clauses(bench.rows)
+
+
 def _walk(walk: Callable[[Bench, Random, int], None], subject: Subject) -> Iterable[str]:
     with subject.benched() as bench:
         walk(bench, Random(), subject.effort.walks)
@@ -169,7 +191,7 @@ def _walk(walk: Callable[[Bench, Random, int], None], subject: Subject) -> Itera
 def _machine_checks() -> Iterator[Check]:
     yield Check("machines", "stories of an application", _stories, CONTRACT_OPERATIONS)
     machines: dict[str, Callable[[Subject], Iterable[str]]] = {
-        f"random histories of {machine.__name__}": partial(_machine, partial(make_machine, machine))
+        f"random histories of {machine.__name__}": partial(_queue_machine, machine)
         for machine in MACHINES
     }
     machines |= {
@@ -202,7 +224,7 @@ def _parallel(subject: Subject) -> Iterable[str]:
     failures: dict[Parallel, str] = {}
     counts: Counter[str] = Counter()
 
-    @_settings(subject.effort.programs, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+    @_settings(subject.effort.programs, phases=AS_THEY_COME)
     @given(programs())
     def example(program: Parallel) -> None:
         if program not in failures:

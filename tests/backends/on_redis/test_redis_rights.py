@@ -81,7 +81,7 @@ def refusal(url: str, name: str = "default") -> Generator[Callable[[], str]]:
         yield said
 
 
-@pytest.mark.spec("ENV-REDIS-11")
+@pytest.mark.spec("ENV-REDIS-13")
 class TestLeastRights:
     def test_the_document_has_the_line(self) -> None:
         assert documented("worq") == ["on", f">{PASSWORD}", *rules().split()]

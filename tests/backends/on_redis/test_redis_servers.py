@@ -14,7 +14,7 @@ from worq.masking import masked
 from worq.queue.redis import TaskQueue
 from worq.queue.redis.keys import keys_of
 from worq.queue.redis.url import BLOCK_MS_MAX, target
-from worq.queue.redis.waiting import _seconds
+from worq.queue.redis.waiting import seconds
 from worq.values import Request
 
 SCHEME = "scheme: redis://, rediss:// or unix:// is needed, or one of the first two with +sentinel or +cluster, not "
@@ -153,7 +153,7 @@ class TestUrls:
             match=r"url: socket_timeout: a finite number of more than 6\.0 s .* not 6\.0:",
         ):
             TaskQueue("redis://host?socket_timeout=6")
-        longest_s = float(_seconds(BLOCK_MS_MAX))
+        longest_s = float(seconds(BLOCK_MS_MAX))
         assert target("redis://host?socket_timeout=6.001").options["socket_timeout"] > longest_s
         assert target("redis://host").options["socket_timeout"] > longest_s
 

@@ -84,7 +84,7 @@ def refused(url: str) -> str:
         return str(caught.value)
 
 
-@pytest.mark.spec("ENV-REDIS-12")
+@pytest.mark.spec("ENV-REDIS-14")
 class TestCertificates:
     def test_a_server_that_a_ca_vouches_for(self, url: str) -> None:
         with closing(TaskQueue(url)) as queue:
@@ -180,7 +180,7 @@ class TestCertificates:
         assert "secret" not in str(caught.value)
 
 
-@pytest.mark.spec("ENV-REDIS-12")
+@pytest.mark.spec("ENV-REDIS-14")
 class TestConnections:
     def test_the_whole_way_of_a_task(self, over_tls: TaskQueue) -> None:
         broker = broker_of(over_tls)

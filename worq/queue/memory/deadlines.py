@@ -50,6 +50,8 @@ class Deadlines(Generic[KeyT]):
 
     def pop_passed(self, now_ms: int) -> KeyT | None:
         """Drop the first key, in the order (deadline, key), whose deadline has passed. [TIM-2]"""
+        if not self._heap or self._heap[0][0] > now_ms:  # as nearly always
+            return None
         next_ms = self.next_ms()
         if next_ms is None or next_ms > now_ms:  # it passes at the very millisecond [TIM-1]
             return None

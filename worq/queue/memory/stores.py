@@ -11,7 +11,7 @@ from weakref import WeakSet
 from worq.clock import MonotonicClock
 from worq.queue.memory.guard import Guard
 from worq.queue.memory.tasks import Tasks
-from worq.queue.memory.waiting import Waiter, Waiting
+from worq.queue.memory.waiting import Opens, Waiter, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +66,11 @@ class Store:
         """Settle and let go of the lock, until there may be something to see."""
         tasks = self.tasks
         self.waiting.sleep(waiter, tasks.now_ms, tasks.ready, tasks.next_deadline_ms())
+
+    def enter(self, waiter: Waiter, gate: Opens) -> None:
+        """Sleep elsewhere than in this thread: it does not let go of the lock."""
+        tasks = self.tasks
+        self.waiting.enter(waiter, gate, tasks.now_ms, tasks.ready, tasks.next_deadline_ms())
 
     # Outside it.
 

@@ -15,7 +15,9 @@ from worq.queue.memory.stores import STORES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from worq.asynchronous import AsyncQueue
     from worq.clock import Clock
+    from worq.queue.memory.stores import Store
     from worq.queue.memory.tasks import Record
     from worq.values import Claim, Finished, Outcome, Submitted, Token
 
@@ -69,15 +71,29 @@ class TaskQueue(AbstractTaskQueue):
         """Belong to a forked child, where this object can't reach what its parent does."""
         self._closed = self._closed or f"{self!r} was opened before the fork: open it in the child"
 
+    def asynchronous(self) -> AsyncQueue:
+        """The same queue for one event loop. [ENV-AIO-4]"""
+        from worq.queue.memory.aio import MemoryQueue  # noqa: PLC0415 - asyncio is slow to import
+
+        return MemoryQueue(TaskQueue(self.url, self.name, clock=self.clock))
+
+    def apply(self, act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """As one operation."""
+        return self._apply(act, *args, **kwargs)
+
+    @property
+    def store(self) -> Store:
+        return self._store
+
     def _apply(self, act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """One operation, as `_operate` does it: one at a time."""
-        return self._store.guard.run(self._operate, partial(act, *args, **kwargs))
+        return self._store.guard.run(self._operate, act, *args, **kwargs)  # type: ignore[arg-type]  # its R is this one
 
-    def _operate(self, act: Callable[[], R]) -> R:
+    def _operate(self, act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Deadlines first [TIM-2], then what it does, then whom it concerns."""
         self._look()
         try:
-            return act()
+            return act(*args, **kwargs)
         finally:
             self._store.settle()
 

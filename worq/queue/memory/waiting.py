@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worq.queue.memory.guard import Gate, Guard
+    from worq.queue.memory.guard import Guard
     from worq.queue.memory.tasks import Record
 
 WAIT_MS_MAX = 5_000
+
+
+class Opens(Protocol):
+    """Where one call sleeps, in a thread or in an event loop."""
+
+    def open(self) -> None:
+        """Let it go on. Idempotent; under the lock of what it waits for, in any thread."""
 
 
 @dataclass(slots=True, eq=False)
@@ -22,7 +29,7 @@ class Waiter:
     `called` says that a ready task has woken it and that it has not looked since.
     """
 
-    gate: Gate
+    gate: Opens
     owner: object
     records: Sequence[Record]
     limit_ms: int | None
@@ -52,13 +59,24 @@ class Waiting:
     def sleep(self, waiter: Waiter, now_ms: int, ready: int, deadline_ms: int | None) -> None:
         """Release the lock until woken, or until one of the times that `_plan` says."""
         try:
-            self._join(waiter)
-            self._plan(waiter, now_ms, deadline_ms)
-            self.settle(ready, deadline_ms)
-            waiter.gate = self._guard.gate()  # whatever opened the last one is seen by now
-            self._guard.wait(waiter.gate, (waiter.until_ms - now_ms) / 1000)
+            gate = self._guard.gate()  # whatever opened the last one is seen by now
+            self.enter(waiter, gate, now_ms, ready, deadline_ms)
+            self._guard.wait(gate, (waiter.until_ms - now_ms) / 1000)
         finally:  # whatever woke it, an exception in this thread too
             self._leave(waiter)
+
+    def enter(
+        self, waiter: Waiter, gate: Opens, now_ms: int, ready: int, deadline_ms: int | None
+    ) -> None:
+        """Count as one who sleeps, until `until_ms` at most; until `leave`, whatever happens."""
+        waiter.gate = gate
+        self._join(waiter)
+        self._plan(waiter, now_ms, deadline_ms)
+        self.settle(ready, deadline_ms)
+
+    def leave(self, waiter: Waiter) -> None:
+        """The end of `enter`."""
+        self._leave(waiter)
 
     def tell(self, record: Record) -> None:
         """Wake all who wait for this task. [ENV-WAIT-5]"""

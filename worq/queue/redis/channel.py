@@ -57,16 +57,18 @@ class Channel:
         `may_be_done` says afterwards whether all of it had been sent.
         """
         self.may_be_done = False
-        self._look()
+        if time.monotonic() - self._used_at >= IDLE_S_TRUSTED:
+            self._look()
+        connection = self._connection
         data = _pack(tuple(commands[0]))
         if len(commands) > 1:
             data += b"".join(_pack(tuple(command)) for command in commands[1:])
         try:
-            self._connection.send_packed_command([data], check_health=False)
+            connection.send_packed_command([data], check_health=False)
             self.may_be_done = True
             for _ in commands[1:]:
-                self._connection.read_response()
-            reply = self._connection.read_response()
+                connection.read_response()
+            reply = connection.read_response()
         except BaseException as error:
             # A reply may be left, which the next call would take for its own: also when a signal's
             # handler raised. But an error that answers a single command is the whole reply.
@@ -78,7 +80,7 @@ class Channel:
 
     def _look(self) -> None:
         """Drop a connection that the server has closed, so that nothing is sent into the void."""
-        if not self._connection.is_connected or time.monotonic() - self._used_at < IDLE_S_TRUSTED:
+        if not self._connection.is_connected:
             return
         try:
             dirty = self._connection.can_read(0)

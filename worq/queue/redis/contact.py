@@ -13,7 +13,7 @@ class Contact:
     def __init__(self, where: str) -> None:
         """`where`: the server and the queue, for people."""
         self._where = where
-        self._lost_at_s: float | None = None
+        self.lost_at_s: float | None = None
         self._lock = threading.Lock()
 
     def lost(self, error: Exception) -> None:
@@ -21,19 +21,19 @@ class Contact:
         now_s = time.monotonic()
         # Within the lock nothing is called: a signal's handler that came there would wait for itself.
         with self._lock:
-            is_news = self._lost_at_s is None
+            is_news = self.lost_at_s is None
             if is_news:
-                self._lost_at_s = now_s
+                self.lost_at_s = now_s
         if is_news:
             _log.warning("%s: contact lost, trying again: %s", self._where, error)
 
     def made(self) -> None:
         """A call was answered."""
-        if self._lost_at_s is not None:  # which it hardly ever is
+        if self.lost_at_s is not None:  # which it hardly ever is
             self._say_so()
 
     def _say_so(self) -> None:
         with self._lock:
-            lost_at_s, self._lost_at_s = self._lost_at_s, None
+            lost_at_s, self.lost_at_s = self.lost_at_s, None
         if lost_at_s is not None:
             _log.info("%s: contact again after %.1f s", self._where, time.monotonic() - lost_at_s)

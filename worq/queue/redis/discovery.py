@@ -33,8 +33,13 @@ class Place(Protocol):
         """An error of redis-py if nobody says."""
         ...
 
-    def check(self, address: Address, connection: Connection) -> None:
-        """Raise if that new connection does not lead to a server that can be used."""
+    @property
+    def question(self) -> bytes:
+        """What a new connection asks its server first; empty for nothing."""
+        ...
+
+    def judge(self, address: Address, answer: bytes) -> None:
+        """Raise if a server that answers so can't be used."""
         ...
 
     def lost(self, error: Exception) -> None:
@@ -75,9 +80,10 @@ class Sentinels:
         host, port = cast("tuple[bytes, bytes]", answer)
         return Address(host.decode(), int(port))
 
-    def check(self, address: Address, connection: Connection) -> None:
-        connection.send_packed_command([_INFO], check_health=False)
-        if b"role:master" not in connection.read_response():
+    question = _INFO
+
+    def judge(self, address: Address, answer: bytes) -> None:
+        if b"role:master" not in answer:
             raise redis_errors.ConnectionError(f"{address} is not the primary of {self._service!r}")
 
     def lost(self, error: Exception) -> None:
@@ -109,8 +115,10 @@ class Cluster:
             raise redis_errors.ConnectionError(f"no node of the cluster has slot {self._slot}")
         return at
 
-    def check(self, address: Address, connection: Connection) -> None:
-        """A node that hasn't the slot says so itself, whatever it is asked."""
+    question = b""  # a node that hasn't the slot says so itself, whatever it is asked
+
+    def judge(self, address: Address, answer: bytes) -> None:
+        raise NotImplementedError
 
     def lost(self, error: Exception) -> None:
         moved = _MOVED.match(str(error)) if is_moved(error) else None
@@ -170,8 +178,11 @@ class Led:
     def _make(self) -> None:
         address = self._place.find()
         self._connection = self._connect(address)
+        if not self._place.question:
+            return
         try:
-            self._place.check(address, self._connection)
+            self._connection.send_packed_command([self._place.question], check_health=False)
+            self._place.judge(address, self._connection.read_response())
         except BaseException:
             self.disconnect()
             raise

@@ -55,7 +55,7 @@ class Link:
         # declared keys it lacks. Else the script would fail at one of the others, half done. [ENV-REDIS-15]
         self._guard = (self._key + GUARD,) if target.is_cluster else ()
         self._key_count = b"%d" % (2 + len(self._guard))
-        self._retry_deadline_s = retry_deadline_s
+        self.retry_deadline_s: float = retry_deadline_s
         # A try may come so late after the first: it failed after its time-outs, was repeated until the deadline, and
         # the last one waits as long again.
         kept_ms = 1000 * (retry_deadline_s + 2 * target.try_s) + RECEIPT_MARGIN_MS
@@ -73,7 +73,7 @@ class Link:
         # Its lock is entered by itself, and only those are notified who can be there: each call takes and gives.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._counted = 0  # of those that are busy, see `_counts`
+        self._counted = 0  # of those that are busy, where there is a limit; see `_counts`
 
     # Calls
 
@@ -101,7 +101,7 @@ class Link:
         block: Sequence[Any] | None = None,
     ) -> bytes:
         """Do an operation over a channel; with `block`, a command that waits, right behind that."""
-        reply = self._done(channel, script, arguments, block, self._retry_deadline_s)
+        reply = self._done(channel, script, arguments, block, self.retry_deadline_s)
         if reply[:1] == b"+":
             # Finish what the operation has left over. If that fails, whoever comes next does. [ENV-REDIS-4]
             with suppress(WorqError):
@@ -141,7 +141,8 @@ class Link:
                 if meaning(error) == "lost":
                     self._contact.lost(error)
             else:
-                self._contact.made()
+                if self._contact.lost_at_s is not None:  # which it hardly ever is
+                    self._contact.made()
                 if reply[:1] in b".+":
                     return bytes(reply)
                 if reply == b"<" and tries is not None:
@@ -231,7 +232,8 @@ class Link:
             channel = idle.pop() if idle else self._channel(is_prompt=is_prompt)
             channel.waits = waits
             self._busy.add(channel)
-            self._counted += _counts(channel)
+            if limit is not None:
+                self._counted += _counts(channel)
         return channel
 
     def _channel(self, *, is_prompt: bool) -> Channel:
@@ -243,18 +245,20 @@ class Link:
         )
 
     def give(self, channel: Channel) -> None:
+        limit = self._target.connections_max
         with self._lock:
             self._busy.discard(channel)
-            self._counted -= _counts(channel)
+            if limit is not None:
+                self._counted -= _counts(channel)
+                self._changed.notify()
             idle = self._idle[channel.is_prompt]
-            if self.closed.is_set() or len(idle) >= IDLE_MAX:
+            if self.closed.is_set():
+                channel.disconnect()
+                self._changed.notify_all()
+            elif len(idle) >= IDLE_MAX:
                 channel.disconnect()
             else:
                 idle.append(channel)
-            if self.closed.is_set():
-                self._changed.notify_all()
-            elif self._target.connections_max is not None:
-                self._changed.notify()
 
     # Waking, closing, forking
 
@@ -264,7 +268,7 @@ class Link:
             keys = [channel.wait_key for channel in self._busy if channel.waits]
         if keys:
             with suppress(*_LOST):  # they look again anyway, a little later
-                self._control(WAKE_TIMEOUT_S, _nudges(keys))
+                self._control(WAKE_TIMEOUT_S, nudges(keys))
 
     def close(self) -> None:
         """Idempotent. What is under way may end, for a moment; what waits ends at once. [ENV-WAIT-7]"""
@@ -296,10 +300,12 @@ class Link:
 
         The answer is the last receipt of the first of them.
         """
+        return bytes(self._control(timeout_s, [self._fencing(sessions)])[1:])
+
+    def _fencing(self, sessions: Sequence[str]) -> Sequence[object]:
         key = (b"2", self._key, self._key + b":session:")
         arguments = (self.now_ms(), NO_NUMBER, self._receipt_ms, *sessions)
-        reply = self._control(timeout_s, [(b"EVAL", scripts.CLOSE.text, *key, *arguments)])
-        return bytes(reply[1:])
+        return (b"EVAL", scripts.CLOSE.text, *key, *arguments)
 
     def _control(self, timeout_s: float, commands: Iterable[Sequence[object]]) -> Any:
         """The reply to the last of some commands, over a connection of their own, since the others are in use."""
@@ -324,7 +330,7 @@ def _counts(channel: Channel) -> bool:
     return not (channel.waits or channel.is_prompt)
 
 
-def _nudges(wait_keys: Sequence[bytes]) -> Iterator[Sequence[object]]:
+def nudges(wait_keys: Sequence[bytes]) -> Iterator[Sequence[object]]:
     for key in wait_keys:
         yield b"RPUSH", key, b"1"
         yield b"PEXPIRE", key, 2 * BLOCK_MS_MAX

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from worq import checks
+from worq.asynchronous import AsyncQueue
 from worq.backend import AbstractTaskQueue, Ending, Entry, Ticket
 from worq.clock import Clock
 from worq.const import (
@@ -28,7 +29,7 @@ from worq.queue.redis.waiting import Perform, wait
 from worq.values import Claim, Finished, Outcome, Submitted, Token
 
 RETRY_DEADLINE_S: Final = 30.0
-_STATES: Final[Mapping[bytes, State | None]] = {
+STATES: Final[Mapping[bytes, State | None]] = {
     b"P": PENDING,
     b"E": ENQUEUED,
     b"W": PROCESSING,
@@ -71,6 +72,14 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         self._unsubscribe()
         self._link.close()
 
+    def asynchronous(self) -> AsyncQueue:
+        """The same queue for one event loop. [ENV-AIO-4]"""
+        from worq.queue.redis.aio import RedisQueue  # noqa: PLC0415 - asyncio is slow to import
+
+        return RedisQueue(
+            self.url, self.name, clock=self.clock, retry_deadline_s=self._link.retry_deadline_s
+        )
+
     def _submit(
         self,
         task: Ticket,
@@ -78,9 +87,10 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         args: Mapping[str, bytes | None],
         outcome: Outcome | None,
     ) -> Submitted:
-        packed = records.submitting(Entry(task, message, args, outcome))
         if not args and outcome is None:
-            packed = packed[:2]
+            record = records.record("E", task, message, b"")
+            return records.submitted(self._link.call(scripts.SUBMIT, task.id, record), None)
+        packed = records.submitting(Entry(task, message, args, outcome))
         return records.submitted(self._link.call(scripts.SUBMIT, *packed), outcome)
 
     def _submit_many(self, entries: Sequence[Entry]) -> list[Submitted]:
@@ -145,7 +155,7 @@ class TaskQueue(AbstractTaskQueue, Introspective):
         return int(self._link.call(scripts.SIZE))
 
     def _status(self, task_id: str, incarnation: bytes | None) -> State | None:
-        return _STATES[self._link.call(scripts.STATUS, task_id, incarnation or b"")]
+        return STATES[self._link.call(scripts.STATUS, task_id, incarnation or b"")]
 
     def _reserve_argument(
         self,

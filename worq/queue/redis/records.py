@@ -25,25 +25,28 @@ _LETTERS: dict[OutcomeKind, bytes] = {kind: letter for letter, kind in _KINDS.it
 
 def record(state: Literal["P", "E"], task: Ticket, message: bytes, arguments: bytes) -> bytes:
     """The record of a new task; `arguments` are its packed ids."""
-    flags = "".join(
-        (
-            state,
-            "i" if task.ignore_result else "-",
-            "p" if task.passes_errors else "-",
-            "a" if arguments else "-",
-        )
-    )
-    before, after = _frame(flags, task.attempts, task.lease_ms, retention(task.retention_ms))
+    _, incarnation, *terms = task
+    before, after = _frame(state, bool(arguments), *terms)
     if arguments:
         message = b"".join((_length(arguments), arguments, message))
-    return b"".join((before, task.incarnation, after, message))
+    return b"".join((before, incarnation, after, message))
 
 
 @lru_cache(maxsize=1024)
-def _frame(flags: str, attempts: int, lease_ms: int, retention_ms: int) -> tuple[bytes, bytes]:
+def _frame(
+    state: str,
+    has_arguments: bool,  # noqa: FBT001 - the rest are the fields of a Ticket
+    ignore_result: bool,  # noqa: FBT001
+    passes_errors: bool,  # noqa: FBT001
+    lease_ms: int,
+    retention_ms: int | None,
+    attempts: int,
+) -> tuple[bytes, bytes]:
     """What is in front of the incarnation in a header, and what is behind it."""
-    times = lease_ms.to_bytes(6, "big") + retention_ms.to_bytes(6, "big")
-    return flags.encode(), _NO_START + attempts.to_bytes(3, "big") + times + _EPOCH_0
+    flags = (ignore_result, "i"), (passes_errors, "p"), (has_arguments, "a")
+    letters = state + "".join(letter if is_set else "-" for is_set, letter in flags)
+    times = lease_ms.to_bytes(6, "big") + retention(retention_ms).to_bytes(6, "big")
+    return letters.encode(), _NO_START + attempts.to_bytes(3, "big") + times + _EPOCH_0
 
 
 def submitting(entry: Entry) -> tuple[bytes | str, ...]:

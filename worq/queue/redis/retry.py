@@ -22,7 +22,7 @@ from typing import Literal
 
 import redis.exceptions as redis_errors
 
-from worq.errors import BackendUnavailable, QueueClosed
+from worq.errors import BackendUnavailable, QueueClosed, WorqError
 from worq.queue.redis import rights, tls
 
 DELAY_S_MIN = 0.05
@@ -106,6 +106,11 @@ class Tries:
 
     def failed(self, error: Exception, *, may_be_done: bool) -> None:
         """Return when it is time for another try; else raise what the caller gets. [ENV-RETRY-2]"""
+        if self._closed.wait(self.pause_s(error, may_be_done=may_be_done)):
+            raise self.cut_off(error) from error
+
+    def pause_s(self, error: Exception, *, may_be_done: bool) -> float:
+        """How long until it is time for another try; else raise what the caller gets."""
         means = meaning(error)
         if means == "bug":
             raise error
@@ -120,7 +125,10 @@ class Tries:
             raise BackendUnavailable(f"{self._where}: {said(error)}", self._outcome) from error
         pause_s = min(self._delay_s * random.uniform(0.5, 1), self._give_up_at - now)  # noqa: S311
         self._delay_s = min(max(DELAY_S_MIN, 2 * self._delay_s), DELAY_S_MAX)
-        if self._closed.wait(pause_s):
-            if self._outcome == "unknown":
-                raise BackendUnavailable(f"{self._where}: closed: {error}", "unknown") from error
-            raise QueueClosed(f"{self._where}: the queue was closed") from error
+        return pause_s
+
+    def cut_off(self, error: Exception) -> WorqError:
+        """What the caller gets where `close` ends the pause."""
+        if self._outcome == "unknown":
+            return BackendUnavailable(f"{self._where}: closed: {error}", "unknown")
+        return QueueClosed(f"{self._where}: the queue was closed")

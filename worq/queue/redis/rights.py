@@ -1,4 +1,4 @@
-"""What a user of the server needs the right to do, and what of it is missing. [ENV-REDIS-11]
+"""What a user of the server needs the right to do, and what of it is missing. [ENV-REDIS-13]
 
 A script whose user lacks a right half-way stops there, and what it had changed stays. So all rights are looked for
 before anything is done, by commands that change nothing.

@@ -1,4 +1,4 @@
-"""TLS: connections whose handshake is bounded, and what is wrong when there is none. [ENV-REDIS-12]"""
+"""TLS: connections whose handshake is bounded, and what is wrong when there is none. [ENV-REDIS-14]"""
 
 import socket
 import ssl

@@ -52,7 +52,7 @@ def _wait(link: Link, channel: Channel, question: Question, timeout_ms: int | No
         wait_ms = FOREVER if end_s is None else max(0, left_ms - block_ms)
         block = None
         if block_ms:
-            block = (b"BLPOP", *question.wait_keys(channel), _seconds(block_ms))
+            block = (b"BLPOP", *question.wait_keys(channel), seconds(block_ms))
         reply = question.ask(_performing(link, channel, block), wait_ms, slept=slept)
         if reply[:1] == b"W":
             slept, block_ms = True, max(1, int.from_bytes(reply[1:5], "big"))
@@ -77,7 +77,7 @@ def _wait_by(
         slept = True
         # A clock that was advanced after the script looked has woken nobody yet.
         if clock.now_ms() == seen_ms:
-            link.block(channel, (b"BLPOP", *question.wait_keys(channel), _seconds(BLOCK_MS_MAX)))
+            link.block(channel, (b"BLPOP", *question.wait_keys(channel), seconds(BLOCK_MS_MAX)))
 
 
 def _performing(link: Link, channel: Channel, block: Sequence[Any] | None = None) -> Perform:
@@ -95,6 +95,6 @@ def _ms_until(end_s: float) -> int:
     return max(0, -int((time.monotonic() - end_s) * 1000 // 1))
 
 
-def _seconds(ms: int) -> bytes:
+def seconds(ms: int) -> bytes:
     """For BLPOP, and a millisecond more: a wait may end late, but not early."""
     return b"%.3f" % ((ms + 1) / 1000)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, Literal, NoReturn, Protocol, TypeVar
 
 from worq import bounds
@@ -252,7 +253,9 @@ class Database:
         if code == sqlite3.SQLITE_FULL:  # a commit that finds no room is taken back
             raise BackendUnavailable(f"{path}: {error}", "not_sent") from error
         if code in _STATES_OF_THE_FILE:
-            raise BackendUnavailable(f"{path}: {error}", outcome) from error
+            folder = Path(path).parent
+            where = "" if folder.is_dir() else f": there is no folder {folder}"
+            raise BackendUnavailable(f"{path}: {error}{where}", outcome) from error
         raise error
 
     # The connection

@@ -1,4 +1,4 @@
--- Try commands, and change nothing: which of them is this user refused? [ENV-REDIS-11]
+-- Try commands, and change nothing: which of them is this user refused? [ENV-REDIS-13]
 --
 -- KEYS[1]  a key that there is not; if it is made, it goes before the script ends, or a second later
 -- ARGV     commands, their words parted by blanks
