@@ -1,4 +1,4 @@
-"""Cluster: queues are where their slots are, also while these move, and when a node dies. [ENV-REDIS-15]"""
+"""Cluster: queues are where their slots are, also while these move, and when a node dies. [ENV-REDIS-12]"""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ QUICK: Final = Effort(length=1, every=60, examples=3, walks=2, programs=2, times
 THOROUGH: Final = Effort(length=3, every=1, examples=5_000, walks=2_000, programs=300, times=5)
 
 
-@pytest.mark.spec("ENV-REDIS-15")
+@pytest.mark.spec("ENV-REDIS-12")
 def test_the_conformance_kit_holds(cluster: Cluster) -> None:
     """Its queues, of random names, are on all nodes."""
 
@@ -77,7 +77,7 @@ def test_the_conformance_kit_holds(cluster: Cluster) -> None:
     assert len(checks) > 100
 
 
-@pytest.mark.spec("ENV-REDIS-15", "ENV-INFO-1")
+@pytest.mark.spec("ENV-REDIS-12", "ENV-INFO-1")
 def test_queues_are_spread_and_listed(cluster: Cluster) -> None:
     with ExitStack() as stack:
         queues = [stack.enter_context(closing(TaskQueue(cluster.url, name))) for name in NAMES]
@@ -91,7 +91,7 @@ def test_queues_are_spread_and_listed(cluster: Cluster) -> None:
         assert queues[0].queues() == []
 
 
-@pytest.mark.spec("ENV-REDIS-15", "ENV-INFO-1")
+@pytest.mark.spec("ENV-REDIS-12", "ENV-INFO-1")
 def test_commands_look_at_all_nodes(cluster: Cluster) -> None:
     with ExitStack() as stack:
         for name in NAMES:
@@ -105,7 +105,7 @@ def test_commands_look_at_all_nodes(cluster: Cluster) -> None:
         assert json.loads(purged.stdout)["purged"] == 1
 
 
-@pytest.mark.spec("ENV-REDIS-15", "ENV-REDIS-11")
+@pytest.mark.spec("ENV-REDIS-12", "ENV-REDIS-13")
 def test_a_user_with_the_least_rights_asks_where_slots_are(cluster: Cluster) -> None:
     url = cluster.url.replace("://", "://worq:secret@")
     with closing(TaskQueue(url, "a", retry_deadline_s=PATIENCE_S)) as queue:
@@ -123,7 +123,7 @@ def allow(cluster: Cluster, rights: str) -> None:
         client.execute_command("ACL", "SETUSER", "worq", "reset", "on", ">secret", *rights.split())
 
 
-@pytest.mark.spec("ENV-REDIS-15", "ENV-REDIS-2")
+@pytest.mark.spec("ENV-REDIS-12", "ENV-REDIS-2")
 def test_all_keys_of_a_queue_are_in_its_slot(cluster: Cluster) -> None:
     """Those of who waits, too. A script that touched a key of another slot would be refused."""
     with closing(TaskQueue(cluster.url, "a")) as queue:
@@ -139,7 +139,7 @@ def test_all_keys_of_a_queue_are_in_its_slot(cluster: Cluster) -> None:
         call.answer()
 
 
-@pytest.mark.spec("ENV-REDIS-15")
+@pytest.mark.spec("ENV-REDIS-12")
 def test_the_url_of_one_node_is_of_no_use_to_queues_of_others(cluster: Cluster) -> None:
     server = cluster.servers[cluster.owner_of(slot_of("a"))]
     other = next(
@@ -154,7 +154,7 @@ def test_the_url_of_one_node_is_of_no_use_to_queues_of_others(cluster: Cluster) 
         queue.size()
 
 
-@pytest.mark.spec("ENV-REDIS-15")
+@pytest.mark.spec("ENV-REDIS-12")
 def test_a_server_that_is_no_node_is_refused(redis_url: str) -> None:
     del redis_url
     with closing(TaskQueue("redis+cluster://127.0.0.1:1", retry_deadline_s=0)) as queue:
@@ -220,7 +220,7 @@ class Move:
         self._cluster.end_move(self.slot, self._source)
 
 
-@pytest.mark.spec("ENV-REDIS-15")
+@pytest.mark.spec("ENV-REDIS-12")
 @pytest.mark.parametrize("moved", [b":waiting", b":ready", b":wake"])
 def test_an_operation_is_refused_before_it_finds_that_a_key_has_moved(
     moved: bytes, cluster: Cluster, moving: Callable[[str], Move]
@@ -237,7 +237,7 @@ def test_an_operation_is_refused_before_it_finds_that_a_key_has_moved(
         assert queue.size() == 2
 
 
-@pytest.mark.spec("ENV-REDIS-15", "ENV-RETRY-1")
+@pytest.mark.spec("ENV-REDIS-12", "ENV-RETRY-1")
 def test_each_operation_is_right_while_its_slot_moves(
     cluster: Cluster, moving: Callable[[str], Move]
 ) -> None:
@@ -280,7 +280,7 @@ class Nodes:
         raise NotImplementedError
 
 
-@pytest.mark.spec("ENV-REDIS-15", "ENV-WAIT-3")
+@pytest.mark.spec("ENV-REDIS-12", "ENV-WAIT-3")
 def test_who_waits_while_the_slot_moves_is_woken_at_the_new_node(
     cluster: Cluster, moving: Callable[[str], Move]
 ) -> None:
@@ -298,7 +298,7 @@ def test_who_waits_while_the_slot_moves_is_woken_at_the_new_node(
         second.discard("a")
 
 
-@pytest.mark.spec("ENV-REDIS-15")
+@pytest.mark.spec("ENV-REDIS-12")
 def test_a_slot_that_moves_as_a_whole_loses_nothing(cluster: Cluster) -> None:
     slot = slot_of("a")
     source = cluster.owner_of(slot)
@@ -328,7 +328,7 @@ def has_more_than(queue: TaskQueue, count: int) -> bool:
     return queue.size() > count
 
 
-@pytest.mark.spec("ENV-REDIS-15", "ENV-POOL-25")
+@pytest.mark.spec("ENV-REDIS-12", "ENV-POOL-25")
 def test_one_worker_serves_queues_on_all_nodes(cluster: Cluster) -> None:
     with ExitStack() as stack:
         brokers = [stack.enter_context(get_broker(cluster.url, name)) for name in NAMES]
@@ -340,7 +340,7 @@ def test_one_worker_serves_queues_on_all_nodes(cluster: Cluster) -> None:
         assert [call.value for call in calls] == list(range(len(NAMES)))
 
 
-@pytest.mark.spec("ENV-REDIS-15")
+@pytest.mark.spec("ENV-REDIS-12")
 def test_calls_are_awaited_on_all_nodes(cluster: Cluster, moving: Callable[[str], Move]) -> None:
     """And where a slot has gone after a connection was made."""
 
@@ -369,7 +369,7 @@ def half(number: int) -> int:
 # A node that dies.
 
 
-@pytest.mark.spec("ENV-REDIS-15", "ENV-RETRY-2")
+@pytest.mark.spec("ENV-REDIS-12", "ENV-RETRY-2")
 def test_a_node_that_dies_comes_back_or_is_replaced() -> None:
     """The first one has a replica; the second one has not, but has written all down."""
     with Cluster(replicas=1, append_only=True) as cluster, ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Sentinel: a primary that dies is followed by those who submit, wait and work. [ENV-REDIS-14]"""
+"""Sentinel: a primary that dies is followed by those who submit, wait and work. [ENV-REDIS-11]"""
 
 import asyncio
 import os
@@ -62,7 +62,7 @@ def working(url: str) -> Generator[Any]:
             yield broker.queue(heartrate=0.5, attempts=5)
 
 
-@pytest.mark.spec("ENV-REDIS-14")
+@pytest.mark.spec("ENV-REDIS-11")
 def test_who_waits_and_who_works_follows_the_primary(mortal: Watched) -> None:
     with ExitStack() as stack:
         work = stack.enter_context(working(mortal.url))
@@ -90,7 +90,7 @@ def test_who_waits_and_who_works_follows_the_primary(mortal: Watched) -> None:
         assert value_of(held) == 8
 
 
-@pytest.mark.spec("ENV-REDIS-14")
+@pytest.mark.spec("ENV-REDIS-11")
 def test_who_awaits_follows_the_primary_too(mortal: Watched) -> None:
     async def main() -> None:
         async with aio.get_broker(mortal.url, "work") as broker:
@@ -106,7 +106,7 @@ def test_who_awaits_follows_the_primary_too(mortal: Watched) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.spec("ENV-REDIS-14")
+@pytest.mark.spec("ENV-REDIS-11")
 def test_what_was_replicated_is_done_and_nothing_is_made_up(mortal: Watched) -> None:
     """Under load: what was accepted before has its result; what came meanwhile has it, or never was."""
     with working(mortal.url) as work:
@@ -179,14 +179,14 @@ class Replicated:
         return self._stack.enter_context(client_of(self._watched.primary()))
 
 
-@pytest.mark.spec("ENV-REDIS-14", "ENV-RETRY-1")
+@pytest.mark.spec("ENV-REDIS-11", "ENV-RETRY-1")
 def test_each_operation_goes_on_at_the_new_primary(mortal: Watched) -> None:
     """In each situation, by the journal that the replica has."""
     with ExitStack() as stack:
         fail_over(Replicated(mortal, stack), lost=False)
 
 
-@pytest.mark.spec("ENV-REDIS-14")
+@pytest.mark.spec("ENV-REDIS-11")
 def test_a_sentinel_that_is_gone_or_silent_is_passed_over(watched: Watched) -> None:
     silent = watched.sentinels[0].pid
     url = watched.url.replace("://", "://127.0.0.1:1,")
@@ -228,7 +228,7 @@ class Misled:
         self._listener.close()
 
 
-@pytest.mark.spec("ENV-REDIS-14")
+@pytest.mark.spec("ENV-REDIS-11")
 @pytest.mark.usefixtures("emptied")
 def test_a_replica_is_not_taken_for_the_primary(watched: Watched) -> None:
     """Whatever a sentinel says: the next one is asked."""
@@ -247,7 +247,7 @@ def test_a_replica_is_not_taken_for_the_primary(watched: Watched) -> None:
             assert queue.size() == 1
 
 
-@pytest.mark.spec("ENV-REDIS-14")
+@pytest.mark.spec("ENV-REDIS-11")
 def test_a_service_that_no_sentinel_knows_is_refused_at_once(watched: Watched) -> None:
     url = watched.url.replace(SERVICE, "jbos")
     with closing(RedisQueue(url, retry_deadline_s=PATIENCE_S)) as queue:
@@ -256,7 +256,7 @@ def test_a_service_that_no_sentinel_knows_is_refused_at_once(watched: Watched) -
         assert caught.value.outcome == "not_sent"
 
 
-@pytest.mark.spec("ENV-REDIS-14")
+@pytest.mark.spec("ENV-REDIS-11")
 def test_the_password_of_sentinels_is_their_own(watched: Watched) -> None:
     for sentinel in watched.sentinels:
         with client_of(sentinel) as client:
@@ -276,7 +276,7 @@ def test_the_password_of_sentinels_is_their_own(watched: Watched) -> None:
         assert "wrong" not in str(caught.value)
 
 
-@pytest.mark.spec("ENV-REDIS-14", "ENV-INFO-1")
+@pytest.mark.spec("ENV-REDIS-11", "ENV-INFO-1")
 @pytest.mark.usefixtures("emptied")
 def test_queues_are_listed_from_the_primary_and_its_database(watched: Watched) -> None:
     url = f"{watched.url}/3"

@@ -85,7 +85,7 @@ class AsyncChannel(Channel):
             await self._connect()
 
     async def _connect(self) -> None:
-        """Where sentinels or nodes know the address, a thread asks them. [ENV-REDIS-14] [ENV-REDIS-15]"""
+        """Where sentinels or nodes know the address, a thread asks them. [ENV-REDIS-11] [ENV-REDIS-12]"""
         if self._place is None:
             await self._stream.connect()
             return

@@ -1,4 +1,4 @@
-"""Finding the server that has a queue: the primary that sentinels name [ENV-REDIS-14], or a slot's [ENV-REDIS-15].
+"""Finding the server that has a queue: the primary that sentinels name [ENV-REDIS-11], or a slot's [ENV-REDIS-12].
 
 They are asked whenever a connection is made, over a connection of its own that is closed at once; so there is nothing
 to keep up to date, and after a failover the next try goes to the new primary.

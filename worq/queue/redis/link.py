@@ -52,7 +52,7 @@ class Link:
         self._name = name
         self._key = self.prefix.encode()
         # A key that never exists: while the slot is moved key by key, a node of a cluster refuses a script one of whose
-        # declared keys it lacks. Else the script would fail at one of the others, half done. [ENV-REDIS-15]
+        # declared keys it lacks. Else the script would fail at one of the others, half done. [ENV-REDIS-12]
         self._guard = (self._key + GUARD,) if target.is_cluster else ()
         self._key_count = b"%d" % (2 + len(self._guard))
         self.retry_deadline_s: float = retry_deadline_s
