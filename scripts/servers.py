@@ -20,7 +20,8 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
-from worq.testing.servers import PACKAGES, PROGRAMS, RedisServer
+from worq.testing.servers import PACKAGES, PROGRAMS, RedisServer, program_version
+from worq.testing.topologies import Cluster, Watched
 
 CHECK: Final = [sys.executable, "-c", "from worq.cli import main; main()", "check", "--json"]
 SLOTS: Final = 16384
@@ -88,6 +89,10 @@ def rows() -> Iterator[str]:
             with server, redis.Redis.from_url(server.url) as client:
                 way.prepare(client)
                 yield row(server.version, way.name, server.tcp_url.replace("//", f"//{way.user}"))
+        with Cluster(program=program) as cluster:
+            yield row(program_version(program), "a cluster of three nodes", cluster.url)
+        with Watched(program=program) as watched:
+            yield row(program_version(program), "watched by three sentinels", watched.url)
     if find_spec("fakeredis"):
         with fake() as url:
             yield row(f"fakeredis {version('fakeredis')}", "TcpFakeServer", url)

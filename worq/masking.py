@@ -2,9 +2,9 @@
 
 import re
 
-_NAMES = ("password", "ssl_password")
+_NAMES = ("password", "ssl_password", "sentinel_password")
 # Also for a URL that can't be parsed: all between the first colon and the last @ is a password.
-_PASSWORD = re.compile(r"(://[^:/?#@]*):.*@|([?&](?:ssl_)?password=)[^&#]*", re.DOTALL)
+_PASSWORD = re.compile(r"(://[^:/?#@]*):.*@|([?&](?:ssl_|sentinel_)?password=)[^&#]*", re.DOTALL)
 
 
 def masked(url: str) -> str:

@@ -17,6 +17,10 @@ SCHEMES = {
     "redis": "worq.queue.redis",
     "rediss": "worq.queue.redis",
     "unix": "worq.queue.redis",
+    "redis+sentinel": "worq.queue.redis",
+    "rediss+sentinel": "worq.queue.redis",
+    "redis+cluster": "worq.queue.redis",
+    "rediss+cluster": "worq.queue.redis",
     "sqlite": "worq.queue.sqlite",
 }
 _OF_REDIS = ("redis", "hiredis")

@@ -18,6 +18,7 @@ from tests.backends.brokers import call
 from tests.backends.calls import Call
 from tests.backends.on_redis.cases import CASES, Case, claim, nothing, state, submit
 from tests.faults.clients import SKEWS_S, skew_clock
+from tests.faults.failovers import fail_over
 from tests.faults.trials import Court, Result, Trial
 from tests.stateful.profile import by_profile
 from worq import Broker
@@ -28,15 +29,11 @@ from worq.pool.thread import WorkerPool
 from worq.queue.redis import TaskQueue, scripts
 from worq.queue.redis.keys import prefix
 from worq.queue.redis.scripts import Script
-from worq.testing.driver import Tick
 from worq.testing.exhaustive import CLAIM, finish, pop
-from worq.testing.histories import Wait, by_client
-from worq.testing.journal import JournalQueue, replay, take_journal
-from worq.testing.parallel import Parallel, look_after, reasons
+from worq.testing.journal import JournalQueue
 from worq.testing.proxy import Command, Fault, FaultProxy, Plan
-from worq.testing.redis_runs import LabellingRecorder, RealTime
 from worq.testing.servers import RedisServer
-from worq.testing.small_programs import ACTS, SITUATIONS, A
+from worq.testing.small_programs import SITUATIONS, A
 from worq.values import Request, Token
 
 pytestmark = [pytest.mark.redis, pytest.mark.timeout(300)]
@@ -210,43 +207,15 @@ class Pair:
     def fail_over(self) -> None:
         self.proxy.lead_to(self._replica.url)
 
+    def admin_of(self, name: str) -> Any:
+        del name
+        return self.admin
+
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
     with ExitStack() as stack:
         yield Pair(stack)
-
-
-FAILOVERS = [
-    (prefix, act)
-    for prefix, act in product(SITUATIONS.values(), ACTS)
-    if not isinstance(act, Tick | Wait)
-][:: by_profile(12, 3, 1)]
-
-
-def fail_over(pair: Pair, *, lost: bool) -> None:
-    """In the midst of programs, each in a queue of its own: before their last act, or after it."""
-    programs = []
-    for number, (before, act) in enumerate(FAILOVERS):
-        queue = pair.queue(f"q{number}")
-        recorder = LabellingRecorder(
-            [[queue, queue, pair.queue(f"q{number}", after=True)]], RealTime()
-        )
-        for each in before:
-            recorder.do("before", by_client(each, 0))
-        programs.append((recorder, before, act))
-    pair.promote()
-    if lost:
-        for recorder, _, act in programs:
-            known = len(recorder.history)
-            recorder.do("lost", by_client(act, 0))
-            del recorder.history[known:]
-    pair.fail_over()
-    for number, (recorder, before, act) in enumerate(programs):
-        recorder.do("after", by_client(act, 0))
-        look_after(recorder, Parallel(before, ((act,),)))
-        verdict = replay(recorder.history, {0: take_journal(pair.admin, f"q{number}")})
-        assert verdict.answer == "holds", [before, act, *reasons(recorder.history, verdict)]
 
 
 def test_a_replica_that_has_all_goes_on(pair: Pair) -> None:

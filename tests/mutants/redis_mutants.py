@@ -46,6 +46,7 @@ WAITING = "queue/redis/waiting.py"
 PACKING = "queue/redis/records.py"
 KEYS = "queue/redis/keys.py"
 SERVER = "queue/redis/server.py"
+DISCOVERY = "queue/redis/discovery.py"
 
 # fmt: off
 
@@ -307,6 +308,14 @@ CONCURRENT: tuple[Mutant, ...] = (
     Mutant("WhoLooksKeepsTheBaton", AWAIT, "  if found then wake_claim() end", "  -- if found then wake_claim() end", "ENV-WAIT-10 ENV-WAIT-6", "waiting", "takes_nothing", needs="threads"),
     Mutant("NoneDoesNotWait", WAITING, "    if timeout_ms == 0:\n", "    if not timeout_ms:\n", "ENV-WAIT-1", "waiting", "waits_for_ever", "timeouts", "threads"),
     Mutant("ZeroWaitsForEver", WAITING, "    if timeout_ms == 0:\n        return", "    timeout_ms = timeout_ms or None\n    if timeout_ms == 0:\n        return", "ENV-WAIT-1", "waiting", "looks_once", "timeouts"),
+    # Sentinel and Cluster
+    Mutant("ReplicaIsTakenForThePrimary", DISCOVERY, 'if b"role:master" not in answer:', "if not answer:", "ENV-REDIS-11", "sentinel", "not_taken_for", needs="crash"),
+    Mutant("MisledSentinelIsBelieved", DISCOVERY, "        self._order = (*self._order[1:], self._order[0])\n", "", "ENV-REDIS-11", "sentinel", "not_taken_for", needs="crash"),
+    Mutant("SilentSentinelIsTheEnd", DISCOVERY, "                errors[sentinel] = error\n", "                raise\n", "ENV-REDIS-11", "sentinel", "passed_over", needs="crash"),
+    Mutant("ScriptsFailHalfDone", LINK, "self._guard = (self._key + GUARD,) if target.is_cluster else ()", "self._guard = ()", "ENV-REDIS-12", "cluster", "refused_before", needs="crash"),
+    Mutant("NobodyHeedsMoved", DISCOVERY, "        if moved is not None:\n", "        if moved is None and is_moved(error):\n", "ENV-REDIS-12", "seeds", "heeded", needs="crash"),
+    Mutant("DeadNodeIsAskedForEver", DISCOVERY, "            self._at = None\n            self._nodes =", "            self._nodes =", "ENV-REDIS-12", "seeds", "heeded", needs="crash"),
+    Mutant("QueuesOfOneNode", DISCOVERY, "return sorted({primary for _, _, primary in self._slots()})", "return [self.find()]", "ENV-REDIS-12", "cluster", "spread_and_listed"),
 )
 
 REDIS = SCRIPTS + CONCURRENT

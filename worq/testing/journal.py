@@ -47,7 +47,7 @@ end
 local reply = operation(setmetatable({ call = call }, { __index = redis }))
 local key = KEYS[1] .. ':session:journal'
 local now = string.format('%%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-redis.call('RPUSH', key, KEYS[3], '%s', ARGV[2], now, reply)
+redis.call('RPUSH', key, string.sub(KEYS[3], #KEYS[1] + 2), '%s', ARGV[2], now, reply)
 redis.call('PEXPIRE', key, %d)
 return reply
 """
@@ -93,10 +93,12 @@ class JournalLink(Link):
         *,
         whole: bool,
     ) -> tuple[Any, ...]:
-        name, body, _, key, session, *rest = super()._command(
+        name, body, count, *rest = super()._command(
             channel, journaled(script), number, arguments, whole=whole
         )
-        return (name, body, b"3", key, session, label.text, *rest)
+        key, session, rest = rest[0], rest[1], rest[int(count) :]
+        # In the slot of the others; there is no key of that name, so it is as good as the guard of a cluster.
+        return (name, body, b"3", key, session, key + b" " + label.text.encode(), *rest)
 
 
 class JournalQueue(TaskQueue):

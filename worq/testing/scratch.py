@@ -74,7 +74,7 @@ class Scratch:
 
     def _claimed(self) -> frozenset[Capability]:
         if self._is_redis:
-            return ALL - {RETRIES} if self._scheme == "rediss" else ALL
+            return ALL if self._scheme in ("redis", "unix") else ALL - {RETRIES}
         if self._is_sqlite:
             return ALL - {RETRIES}  # nothing is sent
         if self._scheme == "memory":
@@ -130,8 +130,9 @@ class Scratch:
 
         found = target(without_serializer(self.url))
         begin = prefix(self.name, found.prefix).removesuffix("}")
-        with found.client() as client:
-            for key in cast("Iterator[bytes]", cast("Any", client).scan_iter(f"{begin}*", count=1000)):  # fmt: skip
-                if f"}}{SESSION}".encode() not in key:
-                    yield key.decode(errors="replace")
-                client.delete(key)
+        with found.clients() as clients:
+            for client in clients:
+                for key in cast("Iterator[bytes]", cast("Any", client).scan_iter(f"{begin}*", count=1000)):  # fmt: skip
+                    if f"}}{SESSION}".encode() not in key:
+                        yield key.decode(errors="replace")
+                    client.delete(key)

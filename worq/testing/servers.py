@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,12 +53,15 @@ class RedisServer:
         tcp: bool = False,
         append_only: bool = False,
         options: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
     ) -> None:
+        """`arguments`: for its command line, behind the file of its options."""
         self.program: str = find_program()
         self.port: int | None = _free_port() if tcp else None
         self.folder: Path | None = None
         self._options = _options(port=self.port, append_only=append_only) | dict(options or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self._arguments = arguments
         self._watchdog: subprocess.Popen[bytes] | None = None
 
     @property
@@ -78,6 +81,11 @@ class RedisServer:
         return program_version(self.program)
 
     @property
+    def is_running(self) -> bool:
+        """Was it started, and not ended since?"""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """Its process, while it runs."""
         assert self._process is not None, "the server is not running"
@@ -92,7 +100,7 @@ class RedisServer:
             (self.folder / "redis.conf").write_text(self._configuration())
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [self.program, self.folder / "redis.conf"],
+                [self.program, self.folder / "redis.conf", *self._arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

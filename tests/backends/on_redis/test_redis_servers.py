@@ -17,14 +17,16 @@ from worq.queue.redis.url import BLOCK_MS_MAX, target
 from worq.queue.redis.waiting import seconds
 from worq.values import Request
 
+SCHEME = "scheme: redis://, rediss:// or unix:// is needed, or one of the first two with +sentinel or +cluster, not "
+
 
 class TestUrls:
     @pytest.mark.spec("ENV-API-11")
     @pytest.mark.parametrize(
         ("url", "reason"),
         [
-            ("http://host", "scheme: redis://, rediss:// or unix:// is needed, not 'http'"),
-            ("redis:host", "scheme: redis://, rediss:// or unix:// is needed, not 'redis:host'"),
+            ("http://host", SCHEME + "'http'"),
+            ("redis:host", SCHEME + "'redis:host'"),
             ("redis://", "host: one is needed"),
             ("redis:///0", "host: one is needed"),
             ("redis://me:secret@", "host: one is needed"),

@@ -12,7 +12,6 @@ from typing import Any, Final, TypeVar, cast
 
 import hiredis
 import redis.asyncio.connection as connections
-from redis.connection import SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
@@ -23,6 +22,7 @@ from worq.const import Sentinel, State
 from worq.errors import WorqError
 from worq.queue.redis import many, records, scripts
 from worq.queue.redis.channel import IDLE_S_TRUSTED, Channel
+from worq.queue.redis.discovery import Place
 from worq.queue.redis.link import (
     CLOSE_WAIT_S,
     CONTROL_TIMEOUT_S,
@@ -37,7 +37,6 @@ from worq.queue.redis.retry import Tries, meaning
 from worq.queue.redis.rights import check_rights
 from worq.queue.redis.scripts import Script
 from worq.queue.redis.server import check_server
-from worq.queue.redis.tls import TlsConnection
 from worq.queue.redis.url import target
 from worq.queue.redis.waiting import FOREVER, seconds
 from worq.values import Outcome, Submitted
@@ -52,9 +51,10 @@ class AsyncChannel(Channel):
 
     may_be_done: bool
 
-    def __init__(self, connection: Any, prefix: str) -> None:
+    def __init__(self, connection: Any, prefix: str, place: Place | None) -> None:
         super().__init__(connection, prefix)
         self._stream = connection
+        self._place = place
 
     async def swap(self, *commands: Sequence[object]) -> Any:
         """As `exchange`. Whoever is cancelled in the midst of it leaves no connection behind."""
@@ -83,7 +83,19 @@ class AsyncChannel(Channel):
             if dirty:
                 await self.drop()
         if not self._stream.is_connected:
+            await self._connect()
+
+    async def _connect(self) -> None:
+        """Where sentinels or nodes know the address, a thread asks them. [ENV-REDIS-11] [ENV-REDIS-12]"""
+        if self._place is None:
             await self._stream.connect()
+            return
+        address = await asyncio.to_thread(self._place.find)
+        self._stream.host, self._stream.port = address
+        await self._stream.connect()
+        if self._place.question:
+            await self._stream.send_packed_command([self._place.question], check_health=False)
+            self._place.judge(address, await self._stream.read_response())
 
     async def drop(self) -> None:
         """Let go of the connection, at once; the next call makes another."""
@@ -102,10 +114,9 @@ class AsyncLink(Link):
         self, url: str, name: str, *, clock: Clock | None, retry_deadline_s: float
     ) -> None:
         super().__init__(target(url), name, clock=clock, retry_deadline_s=retry_deadline_s)
-        kind = self._target.connection_class
-        if kind is TlsConnection:
-            kind = SSLConnection
-        self._class = cast("Any", getattr(connections, getattr(kind, "__name__", ""), None))
+        kinds = getattr(self._target.connection_class, "__mro__", ())
+        found = (getattr(connections, kind.__name__, None) for kind in kinds)
+        self._class = cast("Any", next(filter(None, found), None))
         if self._class is None:
             raise ValueError(f"url: there is no asyncio for it: {self._target.url!r}")
         self._ended = asyncio.Event()
@@ -121,7 +132,7 @@ class AsyncLink(Link):
         if timeout_s is not None:
             for option in ("socket_timeout", "socket_connect_timeout"):
                 options[option] = min(timeout_s, options[option])
-        return AsyncChannel(self._class(**options), self.prefix)
+        return AsyncChannel(self._class(**options), self.prefix, self._target.place)
 
     @asynccontextmanager
     async def channel(self, *, waits: bool = False) -> AsyncGenerator[AsyncChannel]:
@@ -196,6 +207,7 @@ class AsyncLink(Link):
                         raise self._closed() from error
                     return await self._hear_last_word(channel, number)
                 await channel.drop()
+                self._target.lost(error)
                 tries = tries or Tries(self._where, deadline_s, None, self.closed)
                 pause_s = tries.pause_s(error, may_be_done=channel.may_be_done and script.changes)
                 if meaning(error) == "lost":

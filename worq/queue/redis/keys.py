@@ -10,6 +10,8 @@ PREFIX: Final = "worq:"
 SESSION = ":session:"
 """What the names of keys contain that have TTLs of their own: receipts, registrations of those who wait, the
 arguments of tasks that were claimed for the last time. [ENV-REDIS-5]"""
+GUARD = b":session:guard"
+"""The end of the name of a key that never exists; scripts declare it in a cluster. [ENV-REDIS-12]"""
 
 
 class QueueKeys(NamedTuple):

@@ -16,7 +16,7 @@ from worq.errors import BackendUnsupported, QueueClosed, WorqError
 from worq.queue.redis import scripts
 from worq.queue.redis.channel import Channel
 from worq.queue.redis.contact import Contact
-from worq.queue.redis.keys import prefix
+from worq.queue.redis.keys import GUARD, prefix
 from worq.queue.redis.retry import Tries, meaning
 from worq.queue.redis.rights import check_rights
 from worq.queue.redis.scripts import Script
@@ -50,9 +50,13 @@ class Link:
     ) -> None:
         self.prefix: str = prefix(name, target.prefix)
         self.clock = clock
-        self._target = target
+        self._target = target.of_queue(self.prefix)
         self._name = name
         self._key = self.prefix.encode()
+        # A key that never exists: while the slot is moved key by key, a node of a cluster refuses a script one of whose
+        # declared keys it lacks. Else the script would fail at one of the others, half done. [ENV-REDIS-12]
+        self._guard = (self._key + GUARD,) if target.is_cluster else ()
+        self._key_count = b"%d" % (2 + len(self._guard))
         self.retry_deadline_s: float = retry_deadline_s
         # A try may come so late after the first: it failed after its time-outs, was repeated until the deadline, and
         # the last one waits as long again.
@@ -163,6 +167,7 @@ class Link:
         if self.closed.is_set() and channel.waits:
             raise self._closed() from error
         channel.disconnect()
+        self._target.lost(error)
 
     def block(self, channel: Channel, command: Sequence[Any]) -> None:
         """Wait on the server. A connection that is lost ends that too: its user looks again."""
@@ -181,7 +186,7 @@ class Link:
         whole: bool,
     ) -> tuple[Any, ...]:
         name, body = (b"EVAL", script.text) if whole else (b"EVALSHA", script.sha)
-        keys = (b"2", self._key, channel.session_key)
+        keys = (self._key_count, self._key, channel.session_key, *self._guard)
         return (name, body, *keys, self.now_ms(), number, self._receipt_ms, *arguments)
 
     def now_ms(self) -> bytes:

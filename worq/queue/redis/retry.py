@@ -28,11 +28,13 @@ from worq.queue.redis import rights, tls
 DELAY_S_MIN = 0.05
 DELAY_S_MAX = 1.0
 REFUSALS = (
+    "ASK",
     "BUSY",
     "CLUSTERDOWN",
     "LOADING",
     "MASTERDOWN",
     "MISCONF",
+    "MOVED",
     "NOREPLICAS",
     "OOM",
     "READONLY",
@@ -45,6 +47,7 @@ _REFUSED = re.compile(rf"\b({'|'.join(REFUSALS)})\b")
 _REFUSED_CLASSES = tuple(
     getattr(redis_errors, name)
     for name in (
+        "AskError",  # MovedError too
         "BusyLoadingError",
         "ClusterDownError",
         "MasterDownError",
@@ -55,7 +58,13 @@ _REFUSED_CLASSES = tuple(
     if hasattr(redis_errors, name)
 )
 NO_DATABASE = "DB index is out of range"
-_FINAL = (redis_errors.AuthenticationError,)
+
+
+class UnknownService(redis_errors.RedisError):
+    """No sentinel knows of a primary of that name."""
+
+
+_FINAL = (redis_errors.AuthenticationError, UnknownService)
 
 Meaning = Literal["lost", "refused", "final", "bug"]
 

@@ -23,14 +23,16 @@ def queue_names(target: Target) -> list[str]:
     """The queues that have tasks or workers. It scans all keys of the database."""
     begin = target.prefix.encode()
     try:
-        with target.client() as client:
-            keys = cast(
-                "Iterator[bytes]", cast("Any", client).scan_iter(begin + b"{*", count=_PAGE)
-            )
+        with target.clients() as clients:
+            keys = (key for client in clients for key in _scan(client, begin))
             found = [_OF_A_QUEUE.fullmatch(key, len(begin)) for key in keys]
     except redis.RedisError as error:
         raise BackendUnavailable(f"{target.url}: {said(error)}", "not_sent") from error
     return sorted({unquote(match[1].decode()) for match in found if match is not None})
+
+
+def _scan(client: redis.Redis, begin: bytes) -> Iterator[bytes]:
+    return cast("Iterator[bytes]", cast("Any", client).scan_iter(begin + b"{*", count=_PAGE))
 
 
 def counts(reply: bytes) -> Counts:

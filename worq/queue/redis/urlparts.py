@@ -89,7 +89,10 @@ def check_parts(url: str) -> None:
     """
     scheme = url.partition("://")[0]
     if scheme not in SCHEMES:
-        raise UrlError(f"scheme: redis://, rediss:// or unix:// is needed, not {scheme!r}")
+        raise UrlError(
+            "scheme: redis://, rediss:// or unix:// is needed, or one of the first two with +sentinel or +cluster, "
+            f"not {scheme!r}"
+        )
     try:
         parts, shown = urlsplit(url), urlsplit(masked(url))
     except ValueError:
