@@ -26,7 +26,7 @@ RELATED: dict[str, str] = {
     "TIM-5": "TIM-1",
     "TIM-1": "TIM-3 TIM-4 TIM-5",
     "TIM-2": "TIM-1 TIM-3 TIM-4 CLM-1",
-    "TIM-3": "CLM-1 CLM-4 POP-3 REL-1 TIM-1",
+    "TIM-3": "CLM-1 CLM-4 OUT-2 POP-3 REL-1 TIM-1",
     "TIM-4": "TIM-1 OUT-6 STA-1",
     "OUT-5": "TIM-5",
     "OUT-1": "FIN-2 ARG-3 CLM-1",
@@ -45,6 +45,7 @@ RELATED: dict[str, str] = {
     "GAR-2": "GAR-3",
     "GAR-3": "GAR-2 CLM-3 CLM-4",
     "ENV-SQLITE-1": "SUB-6",
+    "ENV-SQLITE-8": "SUB-6",
 }
 # That nothing is left of a queue, which the kit sees without a clause, since each backend has its own.
 LEFT = frozenset({"ENV-REDIS-5", "ENV-SQLITE-8"})

@@ -101,6 +101,14 @@ def section(mutants: Sequence[Mutant], found: dict[Mutant, Finding], still: int)
     wrong = [m for m in mutants if _is_wrong(m, found[m])]
     return "\n".join(
         [
+            *(
+                [
+                    f"{still} more are still to be tried, or to be tried with more effort: `make kit-mutants` goes on.",
+                    "",
+                ]
+                if still
+                else []
+            ),
             (
                 f"{len(mutants)} mutants that break a clause which the kit examines were tried. Of {len(there)} it names what is broken, after"
                 f" {seconds(statistics.median(f.seconds for f in there))} (median), {max(f.seconds for f in there):.0f} s at most;"
@@ -109,7 +117,7 @@ def section(mutants: Sequence[Mutant], found: dict[Mutant, Finding], still: int)
             "",
             *_summary(mutants, found),
             *(
-                [f"\nTo be mended: {', '.join(f'{m.place} {m.name}' for m in wrong)}"]
+                [f"\nTo be looked at: {', '.join(f'{m.place} {m.name}' for m in wrong)}"]
                 if wrong
                 else []
             ),
