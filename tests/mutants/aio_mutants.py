@@ -20,7 +20,7 @@ AIO: tuple[Mutant, ...] = (
     Mutant("CoroutinesAreResults", CORE, "if isinstance(result, CoroutineType) else result", "if result is None else result", "ENV-AIO-1", "coroutines", "as_others"),
     Mutant("StraysRunOn", COROUTINES, "        while others := asyncio.all_tasks() - {limit.task}:\n            await _cancel(others)\n", "", "ENV-AIO-2", "coroutines", "left_running"),
     Mutant("StraysAreNotAwaited", COROUTINES, "        while others := asyncio.all_tasks() - {limit.task}:\n            await _cancel(others)\n", "        for other in asyncio.all_tasks() - {limit.task}:\n            other.cancel()\n", "ENV-AIO-2", "coroutines", "left_running"),
-    Mutant("StraysFailUnheard", COROUTINES, '            _log.error("failed after its task had ended: %r", task, exc_info=error)\n', "            pass\n", "ENV-AIO-2", "coroutines", "is_logged"),
+    Mutant("StraysFailUnheard", COROUTINES, '            log.error("failed after its task had ended: %r", task, exc_info=error)\n', "            del log\n", "ENV-AIO-2", "coroutines", "is_logged"),
     Mutant("GeneratorsCostTheLoop", COROUTINES, "        for _ in range(2):  #", "        for _ in range(0):  #", "ENV-AIO-2", "coroutines", "generator"),
     Mutant("OneContextForAll", COROUTINES, "context=copy_context()", "context=None", "ENV-AIO-2", "coroutines", "context"),
     Mutant("BrokenLoopsAreKept", COROUTINES, "                self.close()  # SystemExit", "                pass  # SystemExit", "ENV-AIO-1", "coroutines", "whatever", needs="threads"),

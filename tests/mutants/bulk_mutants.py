@@ -57,9 +57,9 @@ BULKS: tuple[Mutant, ...] = (
     Mutant("WaitsForTheFirstOnly", WAIT, "for _, id in ipairs(ids) do register(WAIT_FOR .. id, SLEEPER) end", "register(WAIT_FOR .. ids[1], SLEEPER)", "ENV-BULK-5 ENV-WAIT-5", "bulk", "TestPopping", needs="threads"),
     Mutant("RegistrationsOfManyStay", WAIT, "for _, id in ipairs(ids or {}) do", "for _, id in ipairs({ ids and ids[1] }) do", "ENV-REDIS-5", "scripts of many", "waited_are_two or many_that_waited", needs="threads"),
     # Redis: the client
-    Mutant("SubmitsWithoutAReceipt", "queue/redis/scripts.py", '_load("submit_many")', '_load("submit_many", changes=False)', "ENV-RETRY-1", "receipts", "submit_many", needs="crash"),
-    Mutant("FinishesWithoutAReceipt", "queue/redis/scripts.py", '_load("finish_many")', '_load("finish_many", changes=False)', "ENV-RETRY-1", "receipts", "finish_many", needs="crash"),
-    Mutant("PopsWithoutAReceipt", "queue/redis/scripts.py", '_load("pop_many")', '_load("pop_many", changes=False)', "ENV-RETRY-1", "receipts", "pop_many", needs="crash"),
+    Mutant("SubmitsWithoutAReceipt", "queue/redis/scripts.py", 'load("submit_many")', 'load("submit_many", changes=False)', "ENV-RETRY-1", "receipts", "submit_many", needs="crash"),
+    Mutant("FinishesWithoutAReceipt", "queue/redis/scripts.py", 'load("finish_many")', 'load("finish_many", changes=False)', "ENV-RETRY-1", "receipts", "finish_many", needs="crash"),
+    Mutant("PopsWithoutAReceipt", "queue/redis/scripts.py", 'load("pop_many")', 'load("pop_many", changes=False)', "ENV-RETRY-1", "receipts", "pop_many", needs="crash"),
     Mutant("OutcomesOfTheFirst", MANY, "records.submitted(part, entry.outcome)", "records.submitted(part, rest[0].outcome)", "ENV-BULK-1 SUB-8", "bulks"),
     Mutant("ClaimsWithEachPiece", MANY, "limit = min(claims, OPERATIONS_MAX) if is_last else 0", "limit = min(claims, OPERATIONS_MAX)", "ENV-BULK-1", "bulk", "pieces"),
     Mutant("CutClaimsAreNotAskedFor", MANY, 'if is_last and reply[:1] == b"1":', "if is_last:", "ENV-BULK-1", "scripts of many", "TestBounds"),

@@ -76,6 +76,7 @@ ENGINES = {
         Engine("connections", ("backends/on_redis/test_redis_connections.py",), draws=True),
         Engine("wakes", ("backends/on_redis/test_redis_wakes.py",), draws=True),
         Engine("duels", ("stateful/test_redis_interleavings.py",)),
+        Engine("lanes", ("backends/on_redis/test_redis_lanes.py",)),
         Engine("keys", ("backends/on_redis/test_redis_keys.py",)),
         Engine("servers", ("backends/on_redis/test_redis_servers.py",)),
         Engine("seeds", ("backends/on_redis/test_redis_seeds.py",)),

@@ -34,6 +34,7 @@ SLOW_TO_IMPORT = (
 )  # fmt: skip
 PACKAGES = ("worq", "worq_model")
 WHAT_CHARS_MAX = 4_000
+LANE = "lane"  # how the names begin of those parts of scripts that have lanes
 
 
 def package(name: str = "worq") -> Path:
@@ -159,12 +160,24 @@ def plant(planted: Planted | None, compiled: Path, folder: Path) -> None:
         for stale in (path, *path.parent.glob(f"__pycache__/{path.stem}.*")):
             stale.unlink()  # a link, which others share
         path.write_text(planted.text, encoding="utf-8")
+        if path.suffix == ".lua" and not path.stem.startswith(LANE):
+            _leave_out_lanes(folder / name)
     for module in [module for module in sys.modules if module.partition(".")[0] == name]:
         del sys.modules[module]  # the model is there already
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(folder))
     # For the programs that tests start.
     os.environ["PYTHONPATH"] = os.pathsep.join((str(folder), os.environ["PYTHONPATH"]))
+
+
+def _leave_out_lanes(worq: Path) -> None:
+    """Or they would do most of what a mutant of the general text does wrong. test_redis_lanes.py compares the two."""
+    path = worq / "queue/redis/scripts.py"
+    text = path.read_text(encoding="utf-8")
+    assert text.count("lanes: bool = True") == 1
+    for stale in (path, *path.parent.glob(f"__pycache__/{path.stem}.*")):
+        stale.unlink()  # a link, which others share
+    path.write_text(text.replace("lanes: bool = True", "lanes: bool = False"), encoding="utf-8")
 
 
 if __name__ == "__main__":

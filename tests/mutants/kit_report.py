@@ -52,9 +52,13 @@ def ask(laboratory: Laboratory, mutant: Mutant, trial: Trial) -> Verdict:
     return laboratory.try_out(
         mutant,
         trial.engine,
-        only=STAGES if mutant.needs else "",
+        only=STAGES if mutant.needs or _is_of_waiting(mutant) else "",
         gives_up_s=SECONDS_MAX[trial.engine],
     )
+
+
+def _is_of_waiting(mutant: Mutant) -> bool:
+    return all(clause.startswith("ENV-WAIT-") for clause in mutant.clauses.split())
 
 
 def finding(mutant: Mutant, tried: Sequence[tuple[Trial, Verdict]]) -> Finding:
@@ -90,14 +94,15 @@ def _naming(mutant: Mutant, what: str, clause: str) -> Naming:
 # The text
 
 
-def section(mutants: Sequence[Mutant], found: dict[Mutant, Finding]) -> str:
+def section(mutants: Sequence[Mutant], found: dict[Mutant, Finding], still: int) -> str:
+    """`mutants`: those that were tried; `still`: how many were not, or not to the end."""
     there = [f for f in found.values() if f.naming in RIGHT]
     operations = [f.operations for f in there if f.operations]
     wrong = [m for m in mutants if _is_wrong(m, found[m])]
     return "\n".join(
         [
             (
-                f"{len(mutants)} mutants break a clause that the kit examines. Of {len(there)} it names what is broken, after"
+                f"{len(mutants)} mutants that break a clause which the kit examines were tried. Of {len(there)} it names what is broken, after"
                 f" {seconds(statistics.median(f.seconds for f in there))} (median), {max(f.seconds for f in there):.0f} s at most;"
                 f" the history that it shows has {statistics.median(operations):.0f} operations (median), {max(operations)} at most, where there is one."
             ),
@@ -182,6 +187,7 @@ def main() -> None:
             if options.only in f"{mutant.place} {mutant.name}"
             and trial_of(mutant, engine) not in verdicts.known
             and not any(verdict.is_caught for _, verdict in verdicts.of(mutant))
+            and not (engine == ENGINES[-1] and (mutant.place, mutant.name) in UNSEEN)
         ]
         todo.sort(key=lambda each: each[0].needs != "")  # those that take longest come last
         verdicts.try_all(todo, ask, jobs=options.jobs, until=until)
@@ -190,13 +196,21 @@ def main() -> None:
     for mutant, what in found.items():
         if _is_wrong(mutant, what):
             _tell(mutant, what)
-    is_done = all(
-        trial_of(m, ENGINES[-1]) in verdicts.known or found[m].naming != "not seen" for m in found
-    )
-    if len(found) < len(mutants) or not is_done:
-        sys.exit("Not all were tried, so nothing is written: call it again, not anew")
-    write_between(MARKS, options.path, section(mutants, found), "The kit on each mutant")
-    sys.exit(any(_is_wrong(mutant, found[mutant]) for mutant in mutants))
+    tried_to_the_end = [
+        m
+        for m in mutants
+        if m in found
+        and (
+            found[m].naming != "not seen"
+            or (m.place, m.name) in UNSEEN
+            or trial_of(m, ENGINES[-1]) in verdicts.known
+        )
+    ]
+    still = len(mutants) - len(tried_to_the_end)
+    write_between(MARKS, options.path, section([*found], found, still), "The kit on each mutant")
+    if still:
+        sys.exit(f"{still} mutants are still to be tried to the end: call it again, not anew")
+    sys.exit(any(_is_wrong(mutant, what) for mutant, what in found.items()))
 
 
 def _tell(mutant: Mutant, found: Finding) -> None:

@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 LUA = "queue/redis/lua/"
+OPENING = LUA + "opening.lua"
 PRELUDE = LUA + "prelude.lua"
 BEGIN = LUA + "begin.lua"
 RECORDS = LUA + "records.lua"
@@ -212,7 +213,7 @@ SCRIPTS: tuple[Mutant, ...] = (
     Mutant("StaleById", CASCADE, "leave_fifo(incarnation(record) .. id)", "leave_fifo(id)", "DSC-1", "exhaustive", pitfall="discarding"),
     Mutant("EntriesAreIds", READY, "call('RPUSH', keys.ready, inc .. id)", "call('RPUSH', keys.ready, string.rep('0', 16) .. id)", "CLM-1 DSC-1", "exhaustive", pitfall="id reuse"),
     # bounds, keys, clocks, formats
-    Mutant("CascadeWithoutBound", PRELUDE, "local RECORDS_MAX = 900", "local RECORDS_MAX = 900000", "ENV-REDIS-4", "bounds", "test_a_chain_ends"),
+    Mutant("CascadeWithoutBound", OPENING, "local RECORDS_MAX = 900", "local RECORDS_MAX = 900000", "ENV-REDIS-4", "bounds", "test_a_chain_ends"),
     Mutant("TheRestIsForgotten", CASCADE, "    if #todo > 0 then save() end\n", "", "ENV-REDIS-4", "bounds", "test_a_chain_ends"),
     Mutant("TheRestIsNotDoneFirst", BEGIN, "(queue.work or call('ZCOUNT'", "(call('ZCOUNT'", "ENV-REDIS-4", "bounds", "half_done", needs="crash"),
     Mutant("TheRestAtAnotherTime", CASCADE, "      queue.now = step[2] -- [TIM-6]\n", "", "TIM-6 ENV-REDIS-4", "bounds", "finished_later", needs="crash"),
@@ -285,7 +286,7 @@ CONCURRENT: tuple[Mutant, ...] = (
     Mutant("CloseHasTheLastWord", LINK, "                if receipt.startswith(number):\n                    return receipt[len(number) :]\n", "                del receipt\n", "ENV-WAIT-7", "connections", "answer_is_late", needs="crash"),
     Mutant("FullServerKeepsReceipts", LUA + "prelude.lua", "    if queue.changed == 0 then call('DEL', SESSION) end -- a server that is full refuses to begin with a SET [ENV-REDIS-9]\n", "", "ENV-REDIS-9", "receipts", "full_server"),
     Mutant("FullServerStopsHeartbeats", HEARTBEAT, "call('ZREM', keys.leases, id) -- a server that is full refuses to begin with a ZADD [ENV-REDIS-9]\n", "", "ENV-REDIS-9", "receipts", "full_server"),
-    Mutant("WaitsAreLong", LUA + "prelude.lua", "local BLOCK_MS_MAX = 5000", "local BLOCK_MS_MAX = 9000", "ENV-WAIT-3", "wakes", "after_5_s", needs="threads"),
+    Mutant("WaitsAreLong", OPENING, "local BLOCK_MS_MAX = 5000", "local BLOCK_MS_MAX = 9000", "ENV-WAIT-3", "wakes", "after_5_s", needs="threads"),
     Mutant("AllLookAtOnce", WAIT, "lease - queue.now + ALARM_STEP_MS * others)", "lease - queue.now)", "ENV-WAIT-3", "wakes", "a_little_later", needs="threads"),
     Mutant("TimeoutLeavesASleeper", CLAIM_ALONE, "  rise(SLEEPER)\n  return answer('N')\n", "  return answer('N')\n", "ENV-WAIT-4", "wakes", "no_sleeper_any_more", needs="threads"),
     Mutant("ClosedQueueWorks", LINK, "            if self.closed.is_set():\n                raise self._closed()\n            idle",

@@ -57,7 +57,7 @@ OPERATIONS: tuple[Mutant, ...] = (
     Mutant("FireAndForgetIsKept", TASKS, "if record.ignore_result and start == record.attempts:", "if False:", "CLM-3", "smoke"),
     Mutant("FireAndForgetHasOneAttempt", TASKS, "if record.ignore_result and start == record.attempts:", "if record.ignore_result:", "CLM-3 TIM-3", "exhaustive", "fire and forget"),
     Mutant("ClaimWithoutArguments", TASKS, "self._body(record), self.held(record.key)\n", "self._body(record), {}\n", "CLM-4", "smoke"),
-    Mutant("LastStartLeavesNothing", TASKS, '        if claim.arguments:\n            self.execute(\n                "INSERT INTO last_start', '        if not claim.arguments:\n            self.execute(\n                "INSERT INTO last_start', "GAR-3", "exhaustive", "last starts"),
+    Mutant("LastStartLeavesNothing", TASKS, '        if claim.arguments:\n            self.execute(\n                "INSERT INTO last_start', '        if not claim.arguments:\n            self.execute(\n                "INSERT INTO last_start', "GAR-3 ENV-SQLITE-8", "exhaustive", "last starts"),
     Mutant("LastStartsAreAllTheLatest", TASKS, '"UPDATE last_start SET latest = 0 WHERE', '"UPDATE last_start SET latest = 1 WHERE', "GAR-3", "exhaustive", "last starts that hide one another"),
     Mutant("LastStartForgotten", TASKS, "        if is_shown:\n", "        if not is_shown:\n", "GAR-3 TIM-1", "exhaustive", "last starts"),
     # finish
@@ -73,7 +73,7 @@ OPERATIONS: tuple[Mutant, ...] = (
     Mutant("RetentionIsLate", TASKS, "deadline_ms = None if retention_ms is None else self.now_ms + retention_ms", "deadline_ms = None if retention_ms is None else self.now_ms + retention_ms + 1", "FIN-4 TIM-5", "smoke"),
     Mutant("FailureIsAResult", TASKS, "(COMPLETED, outcome.kind, outcome.source_id, deadline_ms, record.key)", '(COMPLETED, "result", outcome.source_id, deadline_ms, record.key)', "FIN-4 POP-5", "smoke"),
     Mutant("OutcomeIsTheTask", TASKS, '        self.execute("UPDATE body SET message = ? WHERE key = ?", (outcome.message, record.key))\n', "", "FIN-4 POP-5", "smoke"),
-    Mutant("ArgumentsOfTheCompleted", TASKS, "(outcome.message, record.key))\n        self._drop_arguments(record.key)\n", "(outcome.message, record.key))\n", "FIN-4 ENV-SQLITE-8", "exhaustive", "a result for a dependent"),
+    Mutant("ArgumentsOfTheCompleted", TASKS, "(outcome.message, record.key))\n        self._drop_arguments(record.key)\n", "(outcome.message, record.key))\n", "FIN-4 GAR-2 OUT-5 ENV-SQLITE-8", "exhaustive", "a result for a dependent"),
     # heartbeat, release
     Mutant("HeartbeatNeverShortens", TASKS, '"UPDATE task SET deadline_ms = ? WHERE key = ?", (deadline_ms, record.key))\n        return True', '"UPDATE task SET deadline_ms = max(deadline_ms, ?) WHERE key = ?", (deadline_ms, record.key))\n        return True', "HRT-1", "smoke"),
     Mutant("HeartbeatWithoutEffect", TASKS, '        self.execute("UPDATE task SET deadline_ms = ? WHERE key = ?", (deadline_ms, record.key))\n        return True', "        return deadline_ms > 0", "HRT-1", "smoke"),

@@ -72,6 +72,12 @@ def hang() -> None:
 
 
 @TASKS.task
+def mark_and_hang(path: Path, line: str) -> None:
+    mark(path, line)
+    hang()
+
+
+@TASKS.task
 def hang_with_gil() -> None:
     while True:
         ctypes.PyDLL(None).pause()

@@ -544,6 +544,21 @@ def test_time_limit_is_for_a_worker_that_does_not_begin_too(
     assert value_of(call(memory.queue().pid, "b")) != before
 
 
+@pytest.mark.spec("ENV-POOL-12", "ENV-POOL-11")
+def test_a_task_that_begins_just_as_its_time_limit_passes_is_not_started_again(
+    memory: Broker, make_pool: MakePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun_s: Any = vars(worker.Worker)["begun_s"]
+    # What the pool sees before it ends the worker is that nothing was begun yet.
+    seen = property(lambda this: None if this.is_alive() else begun_s.fget(this))
+    monkeypatch.setattr(worker.Worker, "begun_s", seen)
+    make_pool(memory, time_limit=0.5).start()
+    hanging = call(memory.queue().mark_and_hang, "a", tmp_path / "runs", "a", attempts=2)
+    with pytest.raises(TaskFailure, match=r"\] time limit of 0.5 s passed$"):
+        value_of(hanging)
+    assert (tmp_path / "runs").read_text() == "a\n"
+
+
 class Late:
     """The time, to a pool that is so many seconds behind its workers. `looks`: how often it has asked."""
 

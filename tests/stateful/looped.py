@@ -7,7 +7,7 @@ cancelled when their timeout passes. What workers ask goes to the queue object i
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
@@ -43,7 +43,7 @@ class Loop:
 
 
 @contextmanager
-def loops() -> Iterator[Loop]:
+def loops() -> Generator[Loop]:
     loop = Loop()
     try:
         yield loop
@@ -75,7 +75,7 @@ class Looped(AbstractTaskQueue):
         self._is_over = False
 
     def close(self) -> None:
-        super().close()
+        super().close()  # type: ignore[safe-super]  # of a backend
         if not self._is_over:
             self._is_over = True
             self.looping.run(self._aclose())
@@ -114,7 +114,10 @@ class Looped(AbstractTaskQueue):
         self, tasks: Sequence[tuple[str, bytes | None]], timeout_ms: int | None
     ) -> list[Answer]:
         deferreds: list[Deferred] = [
-            Deferred(cast("DeferredBroker", _Bound()), _Task(task_id, "", inc and Token(inc)))
+            Deferred(
+                cast("DeferredBroker", _Bound()),
+                _Task(task_id, "", None if inc is None else Token(inc)),
+            )
             for task_id, inc in tasks
         ]
         if timeout_ms != 0 and deferreds:
@@ -166,4 +169,4 @@ class Looped(AbstractTaskQueue):
 
 
 def _unread(deferred: Deferred) -> Answer:
-    return deferred._unread  # noqa: SLF001 - as the queue said it
+    return deferred._unread  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]

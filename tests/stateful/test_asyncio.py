@@ -16,7 +16,7 @@ from worq.testing.kit import Lossy
 from worq.testing.proxy import lossy_queue
 
 ON_MEMORY = by_profile(
-    Effort(length=2, every=20, examples=15, walks=5, programs=4, times=3),
+    Effort(length=1, every=40, examples=8, walks=3, programs=3, times=2),
     Effort(length=2, every=5, examples=50, walks=30, programs=30, times=3),
     Effort(length=4, every=1, examples=5_000, walks=2_000, programs=300, times=5),
 )

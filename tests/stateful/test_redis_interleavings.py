@@ -97,7 +97,7 @@ def test_nobody_sees_a_cascade_half_done(arena: Arena, other: str) -> None:
 SHORTLY_MS = 2_500  # longer than what counts as prompt
 LOST_WAKE_UPS: dict[str, tuple[str, Act, str, Act]] = {
     "a task that is ready wakes nobody": (
-        "  wake_claim()\nend", waits(CLAIM, SHORTLY_MS), "SUBMIT", submit("b", 2)),
+        "call('RPUSH', META .. ':wake', '1')", waits(CLAIM, SHORTLY_MS), "SUBMIT", submit("b", 2)),
     "a task that ends tells nobody": (
         "for _, session in ipairs(sessions) do nudge(session) end", waits(pop("a"), SHORTLY_MS),
         "DISCARD", discard("a")),
@@ -111,7 +111,7 @@ def test_a_wake_up_that_is_lost_is_found(
     lua, held, operation, other = LOST_WAKE_UPS[name]
     script: Script = getattr(scripts, operation)
     assert lua.encode() in script.text
-    planted = script.text.replace(lua.encode(), b"end" if lua.endswith("end") else b"")
+    planted = script.text.replace(lua.encode(), b"")
     digest = sha1(planted, usedforsecurity=False).hexdigest().encode()
     monkeypatch.setattr(scripts, operation, Script(planted, digest, script.changes))
     trouble = arena.run(Duel(SITUATIONS["processing"], held, other), 1).trouble

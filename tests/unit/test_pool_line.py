@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from worq.deferred import Home
 from worq.pool.feed import QueueToken
 from worq.pool.line import Line, Message, WorkerLine, pack_claim, unpack_claim
 from worq.values import EXPIRED, Claim, Outcome, Token
@@ -117,7 +118,8 @@ def test_claim_is_the_same_at_the_worker() -> None:
 
 
 def test_claim_of_several_queues_says_of_which_it_is() -> None:
-    token = QueueToken.of(Token(b"16 random bytes.", 3), "mail")
+    home = Home("redis://host/0", "mail", None)
+    token = QueueToken.of(Token(b"16 random bytes.", 3), home)
     unpacked = unpack_claim(pack_claim(Claim("id", token, b"message", {})))
     assert isinstance(unpacked.token, QueueToken)
-    assert unpacked.token.queue == "mail"
+    assert unpacked.token.home == home

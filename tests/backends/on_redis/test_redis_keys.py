@@ -133,7 +133,6 @@ class TestKeys:
         assert min(raw.pttl(key) for key in kept) > 0
 
     STAYING: Final[dict[str, Prepare]] = {
-        "enqueued": lambda q: (complete(q, "a"), submit(q, "b")),
         "reserved": lambda q: (a_claimed(q), submit(q, "b", "a")),
         "starts left": lambda q: (submit(q, "a", attempts=2), q.claim(0)),
         "kept for ever": lambda q: (a_claimed(q), q.finish("a", b"", float("inf"))),
@@ -155,6 +154,70 @@ class TestKeys:
         assert len(kept) >= 2
         assert {raw.pttl(key) for key in kept} == {-1}
 
+    @pytest.mark.spec("ENV-REDIS-5", "TIM-7")
+    def test_what_waits_stays_beside_what_would_expire(self, queue: TaskQueue, raw: Any) -> None:
+        complete(queue, "a")
+        submit(queue, "b")
+        submit(queue, "c")
+        needed = [KEY, f"{KEY}:waiting", f"{KEY}:ready"]
+        others = [f"{KEY}:claimed", f"{KEY}:retained"]
+        assert [raw.pttl(key) for key in needed] == [-1, -1, -1]
+        assert min(raw.pttl(key) for key in others) > 0
+        claim(queue)
+        assert [raw.pttl(key) for key in needed] == [-1, -1, -1]
+        assert min(raw.pttl(key) for key in [*others, f"{KEY}:leases"]) > 0
+        claim(queue)
+        assert min(raw.pttl(key) for key in [KEY, *others, f"{KEY}:leases"]) > 0
+
+    @pytest.mark.parametrize(
+        "add",
+        [
+            lambda q: (submit(q, "c"), submit(q, "d", "c")),
+            lambda q: q.defer_task(Request("d"), b"", ["x"]),
+            lambda q: (submit(q, "c", attempts=2), q.claim(0)),
+            lambda q: (submit(q, "c"), q.claim(0), q.finish("c", b"", float("inf"))),
+        ],
+        ids=["an argument", "deferred", "starts left", "kept for ever"],
+    )
+    @pytest.mark.parametrize("prepare", [a_claimed, lambda q: complete(q, "a")])
+    @pytest.mark.spec("ENV-REDIS-5")
+    def test_physical_expiry_ends_when_one_comes_that_stays(
+        self, prepare: Prepare, add: Prepare, queue: TaskQueue, raw: Any
+    ) -> None:
+        prepare(queue)
+        add(queue)
+        assert {raw.pttl(key) for key in keys_of(raw, "default").kept} == {-1}
+
+    @pytest.mark.spec("ENV-REDIS-5")
+    def test_each_deadline_is_well_before_the_physical_expiry(
+        self, queue: TaskQueue, raw: Any
+    ) -> None:
+        def last_deadline_in_ms() -> float:
+            scores = [
+                score
+                for key in (f"{KEY}:leases", f"{KEY}:retained")
+                for _, score in raw.zrange(key, 0, -1, withscores=True)
+            ]
+            return float(max(scores) - clock_ms())
+
+        def clock_ms() -> int:
+            assert queue.clock is not None
+            return queue.clock.now_ms()
+
+        def ttl() -> int:
+            return int(min(raw.pttl(key) for key in keys_of(raw, "default").kept))
+
+        submit(queue, "a", heartrate=10)
+        claim(queue)
+        assert ttl() > last_deadline_in_ms() + 60_000
+        queue.finish("a", b"", 7_200)
+        assert ttl() > last_deadline_in_ms() + 60_000
+        submit(queue, "b", heartrate=10_000)
+        claim(queue)
+        assert ttl() > last_deadline_in_ms() + 60_000
+        queue.finish("b", b"", 40_000)
+        assert ttl() > last_deadline_in_ms() + 60_000
+
     @pytest.mark.spec("OUT-7")
     def test_nothing_is_left_of_a_reservation_that_came_to_nothing(
         self, queue: TaskQueue, raw: Any
@@ -175,7 +238,7 @@ class TestKeys:
             claim(queue)
             ttls = {raw.pttl(key) for key in keys_of(raw, "default").kept}
             assert min(ttls) > 205_000
-            assert max(ttls) <= 265_000
+            assert max(ttls) <= 325_000
             queue.discard("a")
             queue.discard("b")
 

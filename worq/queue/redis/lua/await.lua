@@ -4,7 +4,7 @@
 -- ARGV[5]  1 if this session has been told to block since it last got another answer
 -- Reply    T there may be one | N none | W and for how long to block, ms (4 bytes)
 --
--- include: prelude begin ready
+-- include: opening prelude begin ready
 
 local wait_ms, slept = tonumber(ARGV[4]), ARGV[5] == '1'
 local found = call('LLEN', keys.ready) > 0 or queue.stale and call('LLEN', keys.front) > 0

@@ -3,7 +3,6 @@
 if queue.format and queue.format ~= FORMAT then return 'v' .. queue.format end -- [ENV-REDIS-7]
 
 if NUMBER ~= '0000000000000000' then
-  local last = call('GETRANGE', SESSION, 0, 15)
   if last == NUMBER then return call('GETRANGE', SESSION, 16, -1) end -- [ENV-RETRY-1]
   if last ~= '' and tonumber(last) > tonumber(NUMBER) then return '<' end
 end

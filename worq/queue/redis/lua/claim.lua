@@ -6,7 +6,7 @@
 -- Reply    N none | W and for how long to block, ms (4 bytes) | T, and of each claim: length of what follows (4), length
 --          of id (4), id, incarnation (16), start (3), length of the blob of arguments (4), blob, message
 --
--- include: prelude begin records ready bulk
+-- include: opening lane lane_claim lane_done prelude lane_end begin records ready bulk
 
 local wait_ms, slept, limit = tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6] or 1)
 

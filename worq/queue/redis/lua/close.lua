@@ -3,7 +3,7 @@
 -- ARGV[4..]  the sessions
 -- Reply      the last receipt of the first of them, if there is one
 --
--- include: prelude wait
+-- include: opening prelude wait
 
 local FENCE = '9007199254740991' -- no operation has a higher number
 

@@ -2,7 +2,7 @@
 --
 -- Reply    pending enqueued processing completed, in decimal
 --
--- include: prelude begin
+-- include: opening prelude begin
 
 local enqueued = call('LLEN', keys.ready)
 if queue.stale then enqueued = enqueued + call('LLEN', keys.front) - call('SCARD', keys.stale) end

@@ -5,7 +5,7 @@
 -- ARGV[6]  packed ids of the arguments, at least one
 -- Reply    A accepted | D duplicate
 --
--- include: prelude begin records lists
+-- include: opening prelude begin records lists
 
 local id, record, list = ARGV[4], ARGV[5], ARGV[6]
 local inc = incarnation(record)

@@ -7,7 +7,7 @@
 -- ARGV[8]  retention, ms; 2^48 - 1 for ever
 -- Reply    N not accepted | A and the id of the dependent, if there is one
 --
--- include: prelude begin records claimed tell kept dependent
+-- include: opening lane lane_finish lane_done prelude lane_end begin records claimed tell kept dependent
 
 local id, token, kind, message, retention = ARGV[4], ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
 -- include: finishing

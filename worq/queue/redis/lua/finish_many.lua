@@ -6,7 +6,7 @@
 --            the length of its answer (4), its answer as in finish.lua, of each of them in order; then the claims
 --            as in claim.lua
 --
--- include: prelude begin records ready claimed tell kept dependent bulk
+-- include: opening lane lane_finish_many lane_done prelude lane_end begin records ready claimed tell kept dependent bulk
 
 local limit, ended, whole = tonumber(ARGV[4]), 0, true
 

@@ -4,7 +4,7 @@
 -- ARGV[5]  token: incarnation (16 bytes) and start (3); empty for whatever is there
 -- Reply    the blob of the arguments
 --
--- include: prelude begin records lists arguments
+-- include: opening prelude begin records lists arguments
 
 local id, token = ARGV[4], ARGV[5]
 

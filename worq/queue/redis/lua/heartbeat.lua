@@ -5,7 +5,7 @@
 -- ARGV[6]  the lease from now, ms
 -- Reply    T | F
 --
--- include: prelude begin claimed
+-- include: opening prelude begin claimed
 
 local id, token, lease = ARGV[4], ARGV[5], tonumber(ARGV[6])
 

@@ -1,7 +1,5 @@
 -- Claimed records that would not expire by themselves: with starts left, or with an infinite retention. [ENV-REDIS-5]
 
-local FOREVER = 281474976710655 -- a retention that never passes
-
 local function keep(by)
   queue.kept = queue.kept + by
   call('HINCRBY', META, 'kept', by)

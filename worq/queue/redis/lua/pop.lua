@@ -7,7 +7,7 @@
 -- Reply    X not here, nor coming | R reserved | N not yet | W, for how long to block, ms (4 bytes), incarnation (16)
 --          O, kind, length of source (4), source, message
 --
--- include: prelude begin records tell kept dependent looking
+-- include: opening lane lane_pop lane_done prelude lane_end begin records tell kept dependent looking
 
 local id, wanted, wait_ms, slept = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7] == '1'
 

@@ -7,7 +7,7 @@
 -- Reply     N no answer yet | T some | W, for how long to block, ms (4 bytes); then of each that was looked at, in order: the
 --           length (4) of its answer, its answer as in pop.lua; behind N the incarnation (16)
 --
--- include: prelude begin records tell kept dependent bulk looking
+-- include: opening prelude begin records tell kept dependent bulk looking
 
 local wait_ms, slept, waits_for_others = tonumber(ARGV[4]), ARGV[5] == '1', ARGV[6] == '1'
 

@@ -1,20 +1,6 @@
--- What every script has in front of it: the keys, the state of the queue, the clock, the answer.
--- Layouts of records, rows, steps and replies: docs/redis.md. Functions are made anew at each call of a script, which
--- takes longer than most commands: so the parts are small, and what is seldom used is made when it is.
---
--- KEYS[1]  the queue's prefix, which is the key of its `meta` hash too; all other keys are derived from it [ENV-REDIS-2]
--- KEYS[2]  the session's receipt
--- ARGV[1]  now, ms; empty for the server's clock [ENV-REDIS-3]
--- ARGV[2]  the number of the operation in its session, 16 digits; all zero for one that changes nothing
--- ARGV[3]  how long the receipt is kept, ms
--- Reply    '.' answer | '+' answer, and a work list is left | '~' again | '<' older than the receipt | 'v' format
-
-local META, SESSION, NUMBER = KEYS[1], KEYS[2], ARGV[2]
-local FORMAT = '1'
-local RECORDS_MAX = 900 -- in one script, with room for those of the operation itself [ENV-REDIS-4]
-local BLOCK_MS_MAX = 5000
-
-local call, sub, pack, unpack_at = redis.call, string.sub, struct.pack, struct.unpack
+-- What the general text of every script has in front of it: keys, the state of the queue, the answer.
+-- Functions are made anew at each call of a script, which takes longer than most commands: so the parts are small, and
+-- what is seldom used is made when it is.
 
 local keys = {
   waiting = META .. ':waiting', -- id → record, PENDING and ENQUEUED
@@ -31,25 +17,18 @@ local keys = {
   work = META .. ':work', -- steps that a script has left over
 }
 
-local meta = call('HMGET', META, 'format', 'epoch', 'kept', 'ttl', 'stale', 'work')
-
 local queue = {
   format = meta[1],
   epoch = tonumber(meta[2] or 0), -- how many tasks were deferred
   kept = tonumber(meta[3] or 0), -- claimed records that would not expire by themselves
-  ttl = meta[4], -- the keys have physical TTLs
+  ttl = meta[4], -- when those keys go that have physical TTLs
   stale = meta[5], -- there may be stale entries of the FIFO, or some in `front`
   work = meta[6], -- the work list is not empty
   manual = ARGV[1] ~= '',
-  now = tonumber(ARGV[1]),
+  now = now, -- of the operation, or of the step that goes on
   changed = 0, -- records, by this script
   waits = false, -- this script knows that a task waits, and is about to end
 }
-
-if not queue.manual then
-  local time = call('TIME')
-  queue.now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
 
 local function decimal(number)
   return string.format('%.0f', number)
@@ -71,12 +50,8 @@ local function seal()
   elseif queue.kept == 0 then
     local lease = call('ZREVRANGE', keys.leases, 0, 0, 'WITHSCORES')[2]
     local retention = call('ZREVRANGE', keys.retained, 0, 0, 'WITHSCORES')[2]
-    local at = math.max(tonumber(lease or 0), tonumber(retention or 0)) + 60000
-    if queue.manual then -- that clock may stand still for a while
-      local time = call('TIME')
-      at = at - queue.now + time[1] * 1000 + 3600000
-    end
-    if not queue.ttl then call('HSET', META, 'ttl', '1') end
+    local at = math.max(tonumber(lease or 0), tonumber(retention or 0)) - now + server_now + 2 * MARGIN_MS
+    call('HSET', META, 'ttl', at)
     for _, key in ipairs({ META, keys.claimed, keys.leases, keys.retained, keys.taken }) do call('PEXPIREAT', key, at) end
   elseif queue.ttl then
     for _, key in ipairs({ META, keys.claimed, keys.leases, keys.retained, keys.taken }) do call('PERSIST', key) end

@@ -2,7 +2,7 @@
 --
 -- Reply    how many, in decimal
 --
--- include: prelude begin
+-- include: opening prelude begin
 
 local count = call('HLEN', keys.waiting)
 if count == 0 then return answer('0') end

@@ -4,7 +4,7 @@
 -- ARGV[5]  token: incarnation (16 bytes) and start (3); empty for whatever claim is there
 -- Reply    T | F
 --
--- include: prelude begin claimed
+-- include: opening prelude begin claimed
 
 local id, token = ARGV[4], ARGV[5]
 

@@ -6,7 +6,7 @@
 -- ARGV[7]  its incarnation; empty for whatever is there
 -- Reply    N no | L reserved, its outcome comes later | M reserved, and the message
 --
--- include: prelude begin records lists tell kept dependent arguments
+-- include: opening prelude begin records lists tell kept dependent arguments
 
 local argument, wanted, dependent, dependent_wanted = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 

@@ -6,7 +6,7 @@
 -- ARGV[7]  message
 -- Reply    T none is missing any more | F
 --
--- include: prelude begin records lists arguments
+-- include: opening prelude begin records lists arguments
 
 local id, wanted, argument, message = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 

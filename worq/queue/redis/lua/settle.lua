@@ -2,6 +2,6 @@
 --
 -- Reply    empty
 --
--- include: prelude begin
+-- include: opening prelude begin
 
 return answer('')

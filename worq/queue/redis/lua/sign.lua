@@ -5,7 +5,7 @@
 -- ARGV[6]  how long it is kept, ms
 -- Reply    nothing
 --
--- include: prelude begin
+-- include: opening prelude begin
 
 local id, sign, ttl_ms = ARGV[4], ARGV[5], tonumber(ARGV[6])
 local index, key = META .. ':session:workers', META .. ':session:worker:' .. id

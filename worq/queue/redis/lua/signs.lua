@@ -2,7 +2,7 @@
 --
 -- Reply    for each, the oldest first: its age, ms (6 bytes), its length (4), the sign
 --
--- include: prelude begin
+-- include: opening prelude begin
 
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

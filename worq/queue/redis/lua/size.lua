@@ -2,6 +2,6 @@
 --
 -- Reply    it, in decimal
 --
--- include: prelude begin
+-- include: opening prelude begin
 
 return answer(decimal(call('HLEN', keys.waiting)))

@@ -4,7 +4,7 @@
 -- ARGV[5]  incarnation; empty for whatever is there
 -- Reply    P pending | E enqueued | W processing | C completed | - absent
 --
--- include: prelude begin records
+-- include: opening prelude begin records
 
 local id, wanted = ARGV[4], ARGV[5]
 

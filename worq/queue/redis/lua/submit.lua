@@ -8,7 +8,7 @@
 -- Reply    A accepted | D duplicate | U and the id of the argument that is unavailable
 --          E, ended with the outcome that it was given | E and the outcome of an argument, as above
 --
--- include: prelude begin records ready
+-- include: opening lane lane_submit lane_done prelude begin records ready
 
 local id, record, list, wanted, outcome = ARGV[4], ARGV[5], ARGV[6] or '', ARGV[7] or '', ARGV[8] or ''
 -- include: submitting

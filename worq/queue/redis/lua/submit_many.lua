@@ -3,7 +3,7 @@
 -- ARGV[4..]  of each: id, record, packed ids, what they must be, outcome; as in submit.lua, empty for none
 -- Reply      of each that was done, in order: the length of its answer (4 bytes), its answer as in submit.lua
 --
--- include: prelude begin records ready bulk
+-- include: opening prelude begin records ready bulk
 
 local function submit(answer, id, record, list, wanted, outcome)
   -- include: submitting
