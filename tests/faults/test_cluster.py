@@ -113,7 +113,9 @@ def test_a_user_with_the_least_rights_asks_where_slots_are(cluster: Cluster) -> 
         assert queue.submit(Request("a"), b"").status == "accepted"
     with closing(TaskQueue(url, "a", retry_deadline_s=PATIENCE_S)) as queue:
         allow(cluster, rules())
-        with pytest.raises(BackendUnavailable, match=r"cluster\|slots.*'Rights'") as caught:
+        with pytest.raises(
+            BackendUnavailable, match=r"lacks \+cluster|cluster\|slots.*'Rights'"
+        ) as caught:
             queue.size()
         assert caught.value.outcome == "not_sent"
 
