@@ -16,16 +16,19 @@ def without_password(url: str) -> str:
     """The URL without the passwords, as all clients of a queue agree on it."""
     if "@" not in url and "?" not in url:
         return url
-    from urllib.parse import parse_qsl, urlencode, urlsplit  # noqa: PLC0415 - it is slow to import
+    from urllib.parse import parse_qsl, urlencode  # noqa: PLC0415 - it is slow to import
 
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    query = parse_qsl(parts.query, keep_blank_values=True)
+    # By hand: `urlsplit` refuses a list of addresses in brackets, by version, and urlunsplit makes unix:/path of
+    # unix:///path.
+    base, _, options = url.partition("#")[0].partition("?")
+    scheme, _, place = base.partition("://")
+    authority, slash, path = place.partition("/")
+    user, at, host = authority.rpartition("@")
+    query = parse_qsl(options, keep_blank_values=True)
     kept = [(key, value) for key, value in query if key not in _NAMES]
     if ":" not in user and len(kept) == len(query):
         return url
     username = user.partition(":")[0]
     netloc = f"{username}{at}{host}" if username else host
-    # urlunsplit makes unix:/path of unix:///path.
     tail = f"?{urlencode(kept)}" if kept else ""
-    return f"{parts.scheme}://{netloc}{parts.path}{tail}"
+    return f"{scheme}://{netloc}{slash}{path}{tail}"

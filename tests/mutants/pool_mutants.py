@@ -104,6 +104,6 @@ POOL: tuple[Mutant, ...] = (
     Mutant("SomePoolsAreLeftRunning", PROCESS, "            started.callback(pool.stop)\n", "", "ENV-POOL-20", "processes", "all_or_none", "process pool"),
     Mutant("OwnTimeLimitIsIgnored", MINDER, "        limits_s = (task.time_limit, self._terms.time_limit_s)\n", "        limits_s = (self._terms.time_limit_s,)\n", "ENV-POOL-12", "processes", "shorter_time_limit", needs="crash"),
     Mutant("ThreadsSayNothingOfTimeLimits", SHIFT, "            self._keeper.limit(task, end)\n", "", "ENV-POOL-22", "pool", "time_limit_that_passes", needs="threads"),
-    Mutant("ContactIsMissedForEachClaim", KEEPER, "        if not self._is_out_of_contact:\n", "        if self._clock:\n", "ENV-POOL-21", "pool", "heartbeat_that_failed", "wake-ups and reconnects (other queues)", "crash"),
+    Mutant("ContactIsMissedForEachClaim", KEEPER, "        if server not in self._out_of_contact:\n", "        if self._clock:\n", "ENV-POOL-21", "pool", "heartbeat_that_failed", "wake-ups and reconnects (other queues)", "crash"),
     Mutant("NoTimeLimit", MINDER, "return min((limit_s for limit_s in limits_s if limit_s is not None), default=math.inf)", "return math.inf", "ENV-POOL-12", "processes", "ended_by_the_time_limit", needs="crash"),
 )

@@ -11,6 +11,7 @@ import pytest
 import worq
 from tests.backends.conftest import Start, start
 from worq.core import Broker, Ended
+from worq.pool import keeper as keeper_module
 from worq.pool import lookout as lookout_module
 from worq.pool.feed import Feed, Ledger
 from worq.pool.lookout import Lookout
@@ -353,3 +354,44 @@ class Unreadable:
 
 def planted() -> None:
     raise RuntimeError("planted")
+
+
+@pytest.mark.spec("ENV-POOL-30")
+def test_a_server_that_cannot_be_reached_keeps_no_other_from_its_heartbeats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> Any:
+        raise worq.BackendUnavailable("planted", "unknown")
+
+    monkeypatch.setattr(keeper_module, "RETRY_MS", 10)
+    down, up = servers = [worq.get_broker(f"sqlite:///{tmp_path}/{n}.db") for n in range(2)]
+    beaten, signed, released = (threading.Semaphore(0) for _ in range(3))
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def run() -> None:
+        begun.release()
+        go_on.wait(SECONDS)
+
+    down.expose(run)
+    up.tasks = down.tasks
+    feed = Feed(servers)
+    monkeypatch.setattr(feed, "clone", lambda **_: feed)
+    with WorkerPool(feed, 2, name="planted") as pool:
+        for broker in servers:  # the claim of the one that is down was made first
+            broker.queue(heartrate=0.05, attempts=2).run()
+            assert begun.acquire(timeout=SECONDS)
+        for name, done in (("heartbeat", beaten), ("sign", signed), ("release", released)):
+            monkeypatch.setattr(down, name, fail)
+            own = getattr(up, name)
+
+            def noted(*args: Any, own: Any = own, done: Any = done, **kw: Any) -> Any:
+                done.release()
+                return own(*args, **kw)
+
+            monkeypatch.setattr(up, name, noted)
+        for _ in range(20):
+            assert beaten.acquire(timeout=1)
+        assert signed.acquire(timeout=SECONDS)
+        pool.abort()
+        assert released.acquire(timeout=SECONDS)
+        go_on.set()

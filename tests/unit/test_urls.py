@@ -91,6 +91,11 @@ def test_password_is_masked(url: str, shown: str) -> None:
         ("rediss://host?db=0&ssl_password=secret", "rediss://host?db=0"),
         ("unix://:secret@/run/redis.sock?db=0", "unix:///run/redis.sock?db=0"),
         ("redis://host:6379/0?client_name=a@b", "redis://host:6379/0?client_name=a@b"),
+        (
+            "redis+sentinel://me:secret@h,[::2]:1/s?sentinel_password=p",
+            "redis+sentinel://me@h,[::2]:1/s",
+        ),
+        ("redis+cluster://:secret@[::1],[::2]", "redis+cluster://[::1],[::2]"),
         ("memory://", "memory://"),
     ],
 )

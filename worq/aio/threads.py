@@ -45,7 +45,7 @@ class ThreadedQueue:
     ) -> list[Outcome | Sentinel | None]:
         named = [(task_id, None if inc is None else Token(inc)) for task_id, inc in tasks]
         if wait is None:
-            return await self._call(self._queue.pop_many, named, 0)
+            return await self._fetched(self._calls, named, 0)
         poked: list[bool] = []
         wait.poke = partial(poked.append, True)
         try:
@@ -56,14 +56,26 @@ class ThreadedQueue:
     async def _wait(
         self, named: list[tuple[str, Token | None]], poked: list[bool]
     ) -> list[Outcome | Sentinel | None]:
-        loop = asyncio.get_running_loop()
         while True:
-            if self._is_closed:
-                raise QueueClosed(f"{self._queue!r} is closed")
-            wait = partial(self._queue.pop_many, named, SLICE_S)
-            answers = await loop.run_in_executor(self._waits, wait)
+            answers = await self._fetched(self._waits, named, SLICE_S)
             if poked or any(answer is not None for answer in answers):
                 return answers
+
+    async def _fetched(
+        self, threads: ThreadPoolExecutor, named: list[tuple[str, Token | None]], wait_s: float
+    ) -> list[Outcome | Sentinel | None]:
+        """What a thread fetches, also when the event loop ends, which cancels all: it is nowhere else. [ENV-AIO-6]"""
+        if self._is_closed:
+            raise QueueClosed(f"{self._queue!r} is closed")
+        loop = asyncio.get_running_loop()
+        fetching = loop.run_in_executor(threads, partial(self._queue.pop_many, named, wait_s))
+        try:
+            return await asyncio.shield(fetching)
+        except asyncio.CancelledError:
+            answers = await fetching
+            if all(answer is None for answer in answers):
+                raise
+            return answers
 
     async def discard(self, task_id: str, incarnation: bytes | None) -> bool:
         return await self._call(self._queue.discard, task_id, token=_token(incarnation))

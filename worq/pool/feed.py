@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Self
 from weakref import WeakSet
 
@@ -318,14 +319,32 @@ class Feed(Broker):
         return self._home(task.token).release(task, begun=begun)
 
     def sign(self, sign: Sign, tasks: Sequence[FunctionTask], ttl_ms: int) -> None:
-        for broker in self._brokers:
-            own = [task for task in tasks if self._home(task.token) is broker]
-            broker.sign(sign, own, ttl_ms)
+        """All are told; then the first error is raised. [ENV-POOL-30]"""
+        _each(
+            partial(
+                broker.sign,
+                sign,
+                [task for task in tasks if self._home(task.token) is broker],
+                ttl_ms,
+            )
+            for broker in self._brokers
+        )
 
     def sign_off(self, sign_id: str) -> None:
-        for broker in self._brokers:
-            broker.sign_off(sign_id)
+        _each(partial(broker.sign_off, sign_id) for broker in self._brokers)
 
     def _home(self, token: Token) -> Broker:
         assert isinstance(token, QueueToken)
         return self._by_home[token.home]
+
+
+def _each(calls: Iterable[Callable[[], object]]) -> None:
+    """Make all of them, whatever one raises; that is raised in the end, of several the first."""
+    errors: list[Exception] = []
+    for call in calls:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+    if errors:
+        raise errors[0]

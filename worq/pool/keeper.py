@@ -20,6 +20,7 @@ from worq.pool.presence import Presence
 from worq.task import FunctionTask
 
 if TYPE_CHECKING:
+    from worq.deferred import Home
     from worq.values import Token
 
 # A heartbeat that failed is sent again after this, if its heartrate is not shorter.
@@ -33,6 +34,7 @@ RELIEF_S = 1.0
 RELEASES_S = 2.0
 # Of claims that could not be released.
 SHOWN_MAX = 10
+_NOT_RELEASED = "not released, left to their leases: %s: %s"
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +90,7 @@ class Keeper:
         self._hands: list[Hand] = []
         self._claiming = 0
         self._drain_at_ms: int | None = None
-        self._is_out_of_contact = False
+        self._out_of_contact: set[str] = set()  # servers that a heartbeat could not be sent to
         self._wakes_ms = math.inf
         # Entered by itself where nobody waits: a Condition's own methods cost as much as what is done there.
         self._lock = threading.RLock()
@@ -207,17 +209,24 @@ class Keeper:
         Then leave as much time to workers that are getting a claim, for them to give it back. [ENV-POOL-28]
         """
         left: list[FunctionTask] = []
-        try:
-            with calls_within(RELEASES_S):
+        with calls_within(RELEASES_S):
+            try:
                 for hand in self._hands:
                     self._empty(hand)
                 left = self._tasks()
-                while left:
+            except BackendUnavailable as error:
+                _log.warning(_NOT_RELEASED, names(self._tasks()), error)
+            # The last is the next: servers that can be reached come first. [ENV-POOL-30]
+            left.sort(key=lambda task: _server(task) not in self._out_of_contact)
+            while left:
+                server = _server(left[-1])
+                try:
                     self._release(left[-1])
                     left.pop()
-        except BackendUnavailable as error:
-            left = left or self._tasks()
-            _log.warning("not released, left to their leases: %s: %s", names(left), error)
+                except BackendUnavailable as error:
+                    there = [task for task in left if _server(task) == server]
+                    _log.warning(_NOT_RELEASED, names(there), error)
+                    left = [task for task in left if _server(task) != server]
         with self._changed:
             self._changed.wait_for(lambda: self._claiming == 0, RELEASES_S)
 
@@ -384,7 +393,11 @@ class Keeper:
         self._presence.sign(now_ms, tasks)
 
     def _beat_all(self, due: list[_Held]) -> bool:
-        """Send these heartbeats. Could the server be reached? If not, none waits for it behind the first."""
+        """Send these heartbeats. Could their servers be reached?
+
+        If one can't, none waits for it behind the first, and no other server's behind that. [ENV-POOL-30]
+        """
+        due.sort(key=lambda held: _server(held.task) in self._out_of_contact)
         for number, held in enumerate(due):
             with self._changed:
                 if self._is_over(self._clock.now_ms()):
@@ -395,18 +408,20 @@ class Keeper:
             except BackendUnavailable as error:
                 self._put_off(due[number:], error)
                 return False
-            if self._is_out_of_contact:
-                self._is_out_of_contact = False
+            if self._out_of_contact and (server := _server(held.task)) in self._out_of_contact:
+                self._out_of_contact.discard(server)
                 _log.info("heartbeats are sent again")
         return True
 
     def _put_off(self, unsent: list[_Held], error: BackendUnavailable) -> None:
-        """Have these heartbeats sent again soon, and say so once."""
-        retry_at_ms = self._clock.now_ms() + RETRY_MS
+        """Have these heartbeats sent again soon, those of other servers than the first's at once; and say so once."""
+        now_ms = self._clock.now_ms()
+        server = _server(unsent[0].task)
         for held in unsent:
-            held.due_ms = min(held.due_ms, retry_at_ms)
-        if not self._is_out_of_contact:
-            self._is_out_of_contact = True
+            wait_ms = RETRY_MS if _server(held.task) == server else 0
+            held.due_ms = min(held.due_ms, now_ms + wait_ms)
+        if server not in self._out_of_contact:
+            self._out_of_contact.add(server)
             _log.warning("no heartbeat can be sent, trying again every second: %s", error)
 
     def _beat(self, held: _Held) -> None:
@@ -439,6 +454,12 @@ class Keeper:
             _log.warning(
                 "still running at the drain deadline, released: %s [%s]", task.name, task.id
             )
+
+
+def _server(task: FunctionTask) -> str:
+    """Where its claim is, if a pool has several queues; else there is only one."""
+    home: Home | None = getattr(task.token, "home", None)
+    return "" if home is None else home.url
 
 
 def names(tasks: list[FunctionTask]) -> str:

@@ -78,12 +78,23 @@ class Answering:
 
 
 def refused(url: str) -> str:
-    """What is said of it at once, although it may be tried for long."""
+    """What is said of it at once, although it may be tried for long; in asyncio as in threads."""
     with closing(TaskQueue(url, retry_deadline_s=1_000)) as queue:
         with pytest.raises(BackendUnavailable) as caught:
             queue.size()
         assert caught.value.outcome == "not_sent"
-        return str(caught.value)
+
+    async def ask() -> None:
+        async with aio.get_broker(url, retry_deadline_s=1_000) as broker, asyncio.timeout(20):
+            await broker.size()
+
+    with pytest.raises(BackendUnavailable) as caught_too:
+        asyncio.run(ask())
+    assert caught_too.value.outcome == "not_sent"
+    advice = str(caught.value).partition("; ")[2]  # what goes before has redis-py's words
+    assert advice
+    assert str(caught_too.value).endswith(advice)
+    return str(caught.value)
 
 
 @pytest.mark.spec("ENV-REDIS-14")

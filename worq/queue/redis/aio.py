@@ -14,6 +14,7 @@ import hiredis
 import redis.asyncio.connection as connections
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worq.asynchronous import Wait
 from worq.backend import Entry
@@ -37,6 +38,7 @@ from worq.queue.redis.retry import Tries, meaning
 from worq.queue.redis.rights import check_rights
 from worq.queue.redis.scripts import Script
 from worq.queue.redis.server import check_server
+from worq.queue.redis.tls import check_not_plain
 from worq.queue.redis.url import target
 from worq.queue.redis.waiting import FOREVER, seconds
 from worq.values import Outcome, Submitted
@@ -88,14 +90,25 @@ class AsyncChannel(Channel):
     async def _connect(self) -> None:
         """Where sentinels or nodes know the address, a thread asks them. [ENV-REDIS-11] [ENV-REDIS-12]"""
         if self._place is None:
-            await self._stream.connect()
+            await self._shake_hands()
             return
         address = await asyncio.to_thread(self._place.find)
         self._stream.host, self._stream.port = address
-        await self._stream.connect()
+        await self._shake_hands()
         if self._place.question:
             await self._stream.send_packed_command([self._place.question], check_health=False)
             self._place.judge(address, await self._stream.read_response())
+
+    async def _shake_hands(self) -> None:
+        """Connect; PlainPortError where a handshake waits for a server that has no TLS. [ENV-REDIS-14]"""
+        stream = self._stream
+        try:
+            await stream.connect()
+        except RedisTimeoutError:
+            if isinstance(stream, connections.SSLConnection):
+                timeout_s = stream.socket_connect_timeout
+                await asyncio.to_thread(check_not_plain, stream.host, stream.port, timeout_s)
+            raise
 
     async def drop(self) -> None:
         """Let go of the connection, at once; the next call makes another."""

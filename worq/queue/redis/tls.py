@@ -31,21 +31,10 @@ class TlsConnection(SSLConnection):
         try:
             wrapped: ssl.SSLSocket = cast("Any", super())._wrap_socket_with_ssl(sock)  # noqa: SLF001
         except TimeoutError:
-            if self._is_plain():
-                raise PlainPortError(f"{self.host}:{self.port} answers without TLS") from None
+            check_not_plain(self.host, self.port, self.socket_connect_timeout)
             raise
         wrapped.settimeout(self.socket_timeout)
         return wrapped
-
-    def _is_plain(self) -> bool:
-        """Does a server without TLS answer there? It takes a handshake for a line that does not end, and waits."""
-        address = (self.host, self.port)
-        try:
-            with socket.create_connection(address, self.socket_connect_timeout) as sock:
-                sock.sendall(b"PING\r\n")
-                return sock.recv(1) in (b"+", b"-")  # PONG, or that one has to say who one is
-        except OSError:
-            return False
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - as there
         """As there, but that an alert is read: in TLS 1.3 a client has shaken hands before it is refused."""
@@ -67,6 +56,21 @@ class TlsConnection(SSLConnection):
         except BaseException:
             this.disconnect()
             raise
+
+
+def check_not_plain(host: str, port: int, timeout_s: float | None) -> None:
+    """PlainPortError if a server without TLS answers there.
+
+    It takes a handshake for a line that does not end, and waits.
+    """
+    try:
+        with socket.create_connection((host, port), timeout_s) as sock:
+            sock.sendall(b"PING\r\n")
+            if sock.recv(1) not in (b"+", b"-"):  # PONG, or that one has to say who one is
+                return
+    except OSError:
+        return
+    raise PlainPortError(f"{host}:{port} answers without TLS") from None
 
 
 def _alert(sock: ssl.SSLSocket) -> ssl.SSLError | None:
