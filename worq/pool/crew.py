@@ -115,6 +115,7 @@ class Crew(Shift):
         if not self._desk.wait_until_idle(KILLED_S):
             _log.error("a worker process can't be killed")
         for job in self._desk.waiting():
+            self.not_begun(job.task)
             if job.task.may_be_forgotten:  # nothing else would tell
                 _log.error("not run by the drain deadline: %s [%s]", job.task.name, job.task.id)
 
@@ -178,6 +179,10 @@ class Crew(Shift):
             self._work.ended(task.token)
         else:
             self._settle(task, lambda _: self._work.release(task))
+
+    def not_begun(self, task: FunctionTask) -> None:
+        """The pool gives up, and no worker has begun it: it loses no start. [ENV-POOL-28]"""
+        self._keeper.not_begun(task)
 
     def _settle(self, task: FunctionTask, act: Callable[[bool], object]) -> None:
         try:

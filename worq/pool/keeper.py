@@ -41,12 +41,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Held:
-    """A claim that a worker holds, and when its next heartbeat is due. `is_ending`: its outcome is being stored."""
+    """A claim that a worker holds, and when its next heartbeat is due.
+
+    `is_ending`: its outcome is being stored, or it is given back. `is_begun`: unless that is known not to be so.
+    """
 
     task: FunctionTask
     rate_ms: int
     due_ms: int
     is_ending: bool = False
+    is_begun: bool = True
 
 
 class _Limited(NamedTuple):
@@ -125,8 +129,11 @@ class Keeper:
             if self._drain_at_ms is not None and self._is_late(self._clock.now_ms()):
                 self._changed.notify_all()
 
-    def hold(self, *tasks: FunctionTask) -> bool:
-        """A worker is about to begin tasks. False if it must not: the drain deadline has passed. [ENV-POOL-28]"""
+    def hold(self, *tasks: FunctionTask, begun: bool = True) -> bool:
+        """A worker is about to begin tasks, or has them in hand. False if it must not: the drain deadline has passed.
+
+        [ENV-POOL-28]
+        """
         with self._lock:
             now_ms = self._clock.now_ms()
             if self._is_late(now_ms):
@@ -135,11 +142,29 @@ class Keeper:
                 if task.is_forgotten:
                     continue  # there is no claim to keep
                 rate_ms = checks.milliseconds(task.heartrate)
-                self._held[task.token] = _Held(task, rate_ms, now_ms + rate_ms)
+                self._held[task.token] = _Held(task, rate_ms, now_ms + rate_ms, is_begun=begun)
                 self._wake_by(now_ms + rate_ms)
             if (look_ms := self._presence.look_ms(now_ms, self._held)) is not None:
                 self._wake_by(look_ms)
             return True
+
+    def begin(self, task: FunctionTask) -> bool:
+        """A worker is about to begin what it had in hand. False if it must not, and need do nothing more.
+
+        Its claim is lost, or the drain deadline has passed: then it is released as not begun. [ENV-POOL-28]
+        """
+        with self._lock:
+            held = self._held.get(task.token)
+            if held is None or self._is_late(self._clock.now_ms()):
+                return False
+            held.is_begun = True
+            return True
+
+    def not_begun(self, task: FunctionTask) -> None:
+        """It is certain that nobody has begun it, and nobody will."""
+        with self._lock:
+            if (held := self._held.get(task.token)) is not None:
+                held.is_begun = False
 
     def watch(self, hand: Hand) -> None:
         """A worker has begun to work, with this in hand."""
@@ -208,25 +233,25 @@ class Keeper:
 
         Then leave as much time to workers that are getting a claim, for them to give it back. [ENV-POOL-28]
         """
-        left: list[FunctionTask] = []
+        left: list[_Held] = []
         with calls_within(RELEASES_S):
             try:
                 for hand in self._hands:
                     self._empty(hand)
-                left = self._tasks()
+                left = self._all_held()
             except BackendUnavailable as error:
-                _log.warning(_NOT_RELEASED, names(self._tasks()), error)
+                _log.warning(_NOT_RELEASED, names([held.task for held in self._all_held()]), error)
             # The last is the next: servers that can be reached come first. [ENV-POOL-30]
-            left.sort(key=lambda task: _server(task) not in self._out_of_contact)
+            left.sort(key=lambda held: _server(held.task) not in self._out_of_contact)
             while left:
-                server = _server(left[-1])
+                server = _server(left[-1].task)
                 try:
                     self._release(left[-1])
                     left.pop()
                 except BackendUnavailable as error:
-                    there = [task for task in left if _server(task) == server]
+                    there = [held.task for held in left if _server(held.task) == server]
                     _log.warning(_NOT_RELEASED, names(there), error)
-                    left = [task for task in left if _server(task) != server]
+                    left = [held for held in left if _server(held.task) != server]
         with self._changed:
             self._changed.wait_for(lambda: self._claiming == 0, RELEASES_S)
 
@@ -250,10 +275,9 @@ class Keeper:
         except BackendUnavailable as error:
             _log.warning("claims can't be given back now: %s", error)
 
-    def _tasks(self) -> list[FunctionTask]:
-        """Of all claims that are held."""
+    def _all_held(self) -> list[_Held]:
         with self._changed:
-            return [held.task for held in self._held.values()]
+            return list(self._held.values())
 
     def _look_again(self) -> None:
         with self._changed:
@@ -331,6 +355,7 @@ class Keeper:
         task = hand.last()
         if task is None:
             return False
+        self.ending(task)
         try:
             self._broker.release(task, begun=False)
         except BackendUnavailable:
@@ -442,18 +467,18 @@ class Keeper:
             return
         _log.warning("the claim is lost: %s [%s]", held.task.name, held.task.id)
 
-    def _release(self, task: FunctionTask) -> None:
+    def _release(self, held: _Held) -> None:
+        task, is_begun = held.task, held.is_begun
         try:
-            is_released = self._broker.release(task)
+            is_released = self._broker.release(task, begun=is_begun)
         except BackendUnavailable:
             raise
         except Exception:  # noqa: BLE001 - it is logged; the lease does the same, later
             _log.exception("not released: %s [%s]", task.name, task.id)
             return
         if is_released:  # else its outcome has just been stored, most likely
-            _log.warning(
-                "still running at the drain deadline, released: %s [%s]", task.name, task.id
-            )
+            what = "still running at" if is_begun else "not begun by"
+            _log.warning("%s the drain deadline, released: %s [%s]", what, task.name, task.id)
 
 
 def _server(task: FunctionTask) -> str:

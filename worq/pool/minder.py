@@ -45,6 +45,8 @@ class Claims(Protocol):
 
     def release(self, task: FunctionTask) -> None: ...
 
+    def not_begun(self, task: FunctionTask) -> None: ...
+
 
 class _Ending(enum.Enum):
     """How a task ends that has no outcome."""
@@ -203,6 +205,8 @@ class Minder:
             job.deaths += 1
             self._desk.give_back(self._post)
         else:
+            if ending is _Ending.OVER and not has_begun:
+                self._claims.not_begun(job.task)
             self._desk.done(self._post)
             self._end(job.task, ending, how)
         return has_begun

@@ -174,7 +174,9 @@ class Shift:
         """Begin what is in hand, or store what there is and begin what comes next; None when it is time to stop."""
         while not self._stopping.is_set() and (claim := self._in(hand)) is not None:
             if (job := self._unpack(claim)) is not None:
-                return job  # it is held already
+                if self._keeper.begin(job[0]):
+                    return job
+                self._work.ended(claim.token)
         with self._keeper.claiming():
             for claim in self._claimed_after(hand):
                 job = self._unpack(claim)
@@ -186,9 +188,14 @@ class Shift:
         if self._stopping.is_set():
             self._keeper.give_back_all(hand)
         claim = self._store_all(hand)
-        while claim is not None or (claim := self._in(hand) or self._next()) is not None:
+        while claim is not None or (claim := self._after(hand)) is not None:
             yield claim
             claim = None
+
+    def _after(self, hand: Hand) -> Claim | None:
+        """What comes next, in hand or from the queue. What is in hand when it is time to stop is the keeper's."""
+        claim = None if self._stopping.is_set() else self._in(hand)
+        return claim or self._next()
 
     def _in(self, hand: Hand) -> Claim | None:
         """The next claim in hand."""
@@ -309,7 +316,7 @@ class Shift:
         if len(claims) > 1:
             others = [(claim, self._work.glance(claim)) for claim in claims[1:]]
             tasks = [task for _, task in others]
-            if self._keeper.hold(*tasks):
+            if self._keeper.hold(*tasks, begun=False):
                 hand.fill(others, asked_ms)
                 self._keeper.look_at(hand)
             else:

@@ -75,16 +75,17 @@ class Worker:
         if message is not None and message.kind == REFUSED:
             text = message.content.decode(errors="replace")
             raise WorkerInitError(f"init_func failed in a worker process:\n{text}")
+        if message is not None:
+            self._begun_s.value = 0.0  # it has no task any more
         return message
 
     def hand(self, claim: Claim) -> None:
         """Send it a task. It has none."""
-        self._begun_s.value = 0.0
         self.line.send(Message(CLAIM, pack_claim(claim)))
 
     @property
     def begun_s(self) -> float | None:
-        """When it began the task that it was handed last, by `time.monotonic`; None if it has not."""
+        """When it began the task that it has, by `time.monotonic`; None if it has begun none."""
         return self._begun_s.value or None
 
     def dismiss(self) -> str:
