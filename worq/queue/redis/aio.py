@@ -5,6 +5,7 @@ what awaits. Source: SPEC.md, section 9a.
 """
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -118,6 +119,13 @@ class AsyncChannel(Channel):
     async def close(self) -> None:
         with suppress(*_LOST):
             await self._stream.disconnect()
+
+    def abandon(self) -> None:
+        """End the connection where its event loop is closed; the socket goes with its last reference."""
+        writer = getattr(self._stream, "_writer", None)
+        if writer is not None:
+            with suppress(OSError):
+                writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
 
 class AsyncLink(Link):
@@ -295,15 +303,24 @@ class AsyncLink(Link):
         self._ended.set()
         free, self._free = self._free, []
         sessions = [channel.session for channel in self._used if channel.waits]
-        if sessions:
-            with suppress(*_LOST):
-                await self._fenced(sessions, CONTROL_TIMEOUT_S)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._unused.wait(), CLOSE_WAIT_S)
-        for channel in tuple(self._used):
-            await channel.drop()
-        for channel in free:
-            await channel.close()
+        try:
+            if sessions:
+                with suppress(*_LOST):
+                    await self._fenced(sessions, CONTROL_TIMEOUT_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._unused.wait(), CLOSE_WAIT_S)
+        finally:  # also when the event loop ends, which cancels this
+            for channel in tuple(self._used):
+                await channel.drop()
+            for channel in free:
+                await channel.close()
+
+    def abandon(self) -> None:
+        super().close()
+        for channel in (*self._used, *self._free):
+            channel.abandon()
+        self._used.clear()
+        self._free.clear()
 
 
 class RedisQueue:
@@ -400,6 +417,9 @@ class RedisQueue:
         await self._link.aclose()
         if self._pokes:
             await asyncio.wait(self._pokes)
+
+    def abandon(self) -> None:
+        self._link.abandon()
 
 
 def _packed(commands: Sequence[Sequence[object]]) -> bytes:
