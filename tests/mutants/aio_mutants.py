@@ -44,6 +44,7 @@ AIO: tuple[Mutant, ...] = (
     Mutant("CloseIsCutOff", BROKER, "        await asyncio.shield(self._closing)\n", "        await self._closing\n", "ENV-AIO-8", "aio", "close_goes_on", needs="threads"),
     Mutant("ClosedLoopsAreAwaited", BROKER, "            if loop.is_closed():\n", "            if loop is None:\n", "ENV-AIO-8", "aio", "is_closed_in_another", needs="threads"),
     Mutant("PassedOnIsAwaited", AIO_COLLECTING, "            if each.has_value() or each.is_passed_on:\n", "            if each.has_value():\n", "ENV-AIO-9", "aio", "wait_says or each_comes"),
+    Mutant("ErrorsComeFirst", AIO_COLLECTING, "        if self._error is not None and not arrived:\n", "        if self._error is not None:\n", "ENV-AIO-9", "aio", "with_an_error"),
     Mutant("TimeoutIsSilent", AIO_COLLECTING, "            if arrived is None and pending:\n", "            if arrived is None:\n                return\n            if not pending and until is None:\n", "ENV-AIO-9", "aio", "each_comes"),
     Mutant("WokenInNoLoop", IN_MEMORY, "            self._loop.call_soon_threadsafe(self._opened.set)\n", "            pass\n", "ENV-AIO-5", "aio", "awaited_and_so", needs="threads"),
     Mutant("WhoWaitsStaysRegistered", IN_MEMORY, "        self.leave()\n        if self._records is None", "        self._waiter = None\n        if self._records is None", "ENV-AIO-9", "aio memory", needs="threads"),
