@@ -15,6 +15,7 @@ from tests.backends.calls import PATIENCE_S
 from tests.backends.conftest import MakeQueue
 from worq import (
     BackendUnavailable,
+    Broker,
     Deferred,
     DuplicateTask,
     QueueClosed,
@@ -482,6 +483,33 @@ def test_what_comes_together_with_an_error_comes_first(
 
 def add(x: int, y: int = 0) -> int:
     return x + y
+
+
+@pytest.mark.spec("ENV-AIO-4", "ENV-MANY-3")
+def test_the_keywords_of_a_map_go_to_each_call(flowing: AbstractTaskQueue) -> None:
+    worker = broker_of(flowing)
+    worker.expose(add)
+
+    async def main() -> None:
+        async with opened(flowing) as broker:
+            deferreds = await broker.map(broker.queue().add, [1, 2], y=3)
+            work(worker)
+            assert [await each for each in deferreds] == [4, 5]
+
+    run(main)
+
+
+@pytest.mark.spec("ENV-AIO-5")
+def test_what_would_block_the_loop_says_what_is_to_be_awaited(flowing: AbstractTaskQueue) -> None:
+    async def main() -> None:
+        async with opened(flowing) as broker:
+            assert broker
+            with pytest.raises(TypeError, match=r"await broker\.size\(\)"):
+                len(broker.queue())
+            with pytest.raises(TypeError, match="async with"), cast("Broker", broker):
+                pass
+
+    run(main)
 
 
 @pytest.mark.spec("ENV-AIO-4")
