@@ -113,6 +113,31 @@ class TypedTask(Generic[F_co, R_co]):
         """As `Queue.__call__`."""
         return self._task(*args, **kw)
 
+    # On a queue of `worq.aio` it is awaited, as a call is.
+    @overload
+    def map(
+        self: "TypedTask[Callable[Concatenate[A, ...], Any], Coroutine[Any, Any, T]]",
+        a: Iterable[A | Deferred[A]],
+        /,
+        **kw: Any,
+    ) -> Coroutine[Any, Any, list[T]]: ...
+    @overload
+    def map(
+        self: "TypedTask[Callable[Concatenate[A, B, ...], Any], Coroutine[Any, Any, T]]",
+        a: Iterable[A | Deferred[A]],
+        b: Iterable[B | Deferred[B]],
+        /,
+        **kw: Any,
+    ) -> Coroutine[Any, Any, list[T]]: ...
+    @overload
+    def map(
+        self: "TypedTask[Callable[Concatenate[A, B, C, ...], Any], Coroutine[Any, Any, T]]",
+        a: Iterable[A | Deferred[A]],
+        b: Iterable[B | Deferred[B]],
+        c: Iterable[C | Deferred[C]],
+        /,
+        **kw: Any,
+    ) -> Coroutine[Any, Any, list[T]]: ...
     @overload
     def map(
         self: "TypedTask[Callable[Concatenate[A, ...], Any], R_co]",
@@ -137,7 +162,7 @@ class TypedTask(Generic[F_co, R_co]):
         /,
         **kw: Any,
     ) -> list[R_co]: ...
-    def map(self: "TypedTask[Any, Any]", /, *iterables: Iterable[Any], **kw: Any) -> list[Any]:
+    def map(self: "TypedTask[Any, Any]", /, *iterables: Iterable[Any], **kw: Any) -> Any:
         """As `Task.map`, for one to three iterables whose items fit; keywords are not checked. [ENV-MANY-3]"""
         return self._task.map(*iterables, **kw)
 

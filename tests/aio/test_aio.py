@@ -521,7 +521,9 @@ def test_typed_calls(flowing: AbstractTaskQueue) -> None:
         async with opened(flowing) as broker:
             broker.expose(add)
             deferred = await aio.typed(broker.queue(), add)(1, y=2)
+            more = await aio.typed(broker.queue(), add).map([3], [4])
             work(worker)
             assert await deferred == 3
+            assert [await each for each in more] == [7]
 
     run(main)

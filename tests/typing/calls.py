@@ -122,6 +122,10 @@ async def calls_in_asyncio_are_awaited(broker: aio.Broker, deferred: Deferred[in
     assert_type(await aio.typed(broker.queue(), add)(1, y=2), Deferred[int])
     assert_type(await (await aio.typed(broker.queue(), fetch)("a")), bytes)
     assert_type(await aio.typed(broker.queue(), add, ignore_result=True)(1), None)
+    assert_type(await aio.typed(broker.queue(), add).map([1, 2]), list[Deferred[int]])
+    assert_type(await aio.typed(broker.queue(), add).map([1], [2]), list[Deferred[int]])
+    assert_type(await aio.typed(broker.queue(), add, ignore_result=True).map([1]), list[None])
+    await aio.typed(broker.queue(), add).map(["a"])  # type: ignore[list-item]
     assert_type(await broker.map(broker.queue().add, [1, 2], y=3), list[Deferred[Any]])
     async for each in aio.as_completed([deferred], timeout=1):
         assert_type(each, Deferred[Any])
