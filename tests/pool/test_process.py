@@ -837,10 +837,10 @@ def unreliable(act: Callable[..., Any]) -> Callable[..., Any]:
     """The method, which fails twice before it works."""
     failures = [LOST, LOST]
 
-    def method(*args: Any) -> Any:
+    def method(*args: Any, **kw: Any) -> Any:
         if failures:
             raise failures.pop()
-        return act(*args)
+        return act(*args, **kw)
 
     return method
 
