@@ -43,6 +43,10 @@ class Lent:
     def all_keys(self) -> list[bytes]:
         return cast("list[bytes]", self._admin.keys())
 
+    def lasting_keys(self) -> list[bytes]:
+        """Those that will not go by themselves."""
+        return [key for key in self.all_keys() if self._admin.pttl(key) == -1]
+
     def clear(self) -> None:
         self._admin.flushall()
 
@@ -115,6 +119,31 @@ class TestLeastRights:
         with closing(TaskQueue(least)) as queue:
             assert queue.size() == 0
             assert server.all_keys() == []
+
+    @pytest.mark.parametrize("kept", [(), *((each,) for each in OF_SCRIPTS)])
+    def test_looking_leaves_nothing_that_does_not_go(
+        self, kept: tuple[str, ...], least: str, server: Lent
+    ) -> None:
+        """Whoever may make a key, and may not take it away."""
+        lost = [name for name in ("SET", "UNLINK", "DEL", "LPOP", "SREM") if name not in kept]
+        server.change("worq", *(f"-{name.lower()}" for name in lost))
+        with refusal(least) as said:
+            named = re.findall(r"\+(\w+)", said())
+        assert sorted(named) == sorted(name.lower() for name in lost)
+        assert server.lasting_keys() == []
+
+    def test_what_can_not_be_looked_for_is_named_when_it_can(
+        self, least: str, server: Lent
+    ) -> None:
+        missing = ("set", "unlink", "del", "lpush", "rpush", "sadd")
+        server.change("worq", *(f"-{name}" for name in missing))
+        with refusal(least) as said:
+            assert " lacks +unlink +del +set; " in said()
+            for remover in ("set", "unlink", "del"):
+                server.change("worq", f"+{remover}")
+                assert " +lpush +rpush +sadd; " in said()
+                server.change("worq", f"-{remover}")
+        assert server.lasting_keys() == []
 
     @pytest.mark.parametrize("command", COMMANDS)
     def test_each_right_is_needed_and_named(self, command: str, least: str, server: Lent) -> None:
