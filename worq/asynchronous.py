@@ -50,6 +50,10 @@ class AsyncQueue(Protocol):
         """End whoever waits, with QueueClosed. Idempotent."""
         ...
 
+    def abandon(self) -> None:
+        """Close it without its event loop, which is closed: nobody waits any more. Idempotent."""
+        ...
+
 
 @runtime_checkable
 class Asynchronous(Protocol):

@@ -1,6 +1,7 @@
 """Producers in asyncio, on each backend: SPEC.md, section 9a."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -316,7 +317,46 @@ def test_a_broker_belongs_to_one_event_loop(flowing: AbstractTaskQueue) -> None:
         assert runner.run(broker.size()) == 0
         with pytest.raises(RuntimeError, match="another event loop"):
             asyncio.run(broker.size())
+        with pytest.raises(RuntimeError, match="another event loop"):
+            asyncio.run(broker.aclose())
+        assert runner.run(broker.size()) == 0
         runner.run(broker.aclose())
+        asyncio.run(broker.aclose())
+
+
+@pytest.mark.spec("ENV-AIO-8")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the sockets that the loop has left open
+def test_a_broker_whose_event_loop_is_closed_is_closed_in_another_one(
+    flowing: AbstractTaskQueue,
+) -> None:
+    broker = aio.get_broker(flowing.url, flowing.name)
+    assert asyncio.run(broker.size()) == 0
+    for _ in range(2):
+        asyncio.run(broker.aclose())
+    with pytest.raises(QueueClosed):
+        asyncio.run(broker.size())
+    del broker
+    gc.collect()
+
+
+@pytest.mark.spec("ENV-AIO-8")
+@pytest.mark.parametrize("turns", range(1, 5))
+def test_close_goes_on_when_one_who_calls_it_is_cancelled(
+    flowing: AbstractTaskQueue, turns: int
+) -> None:
+    async def main() -> None:
+        async with opened(flowing) as broker:
+            waiter = await waiting(await broker.queue().give(1))
+            closers = [asyncio.ensure_future(broker.aclose()) for _ in range(2)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            closers[0].cancel()
+            await asyncio.wait(closers)
+            assert waiter.done()
+            with pytest.raises(QueueClosed):
+                await waiter
+
+    run(main)
 
 
 @pytest.mark.spec("ENV-AIO-9")

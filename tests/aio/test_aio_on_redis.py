@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -11,6 +11,7 @@ from tests.backends.brokers import broker_of, work
 from worq import BackendUnavailable, Broker, Deferred, Task, TaskExpired, aio
 from worq.pool.thread import WorkerPool
 from worq.queue.redis import TaskQueue
+from worq.queue.redis.aio import AsyncChannel
 from worq.testing.proxy import LOSE, Command, Fault, FaultProxy
 
 SEEDS = range(4)
@@ -195,6 +196,49 @@ def test_cancelled_at_any_moment_over_bad_connections_none_is_lost_and_none_come
     with WorkerPool(worker, workers=2):
         run(main)
     assert sorted(runs) == list(range(60))
+
+
+@pytest.mark.spec("ENV-AIO-6")
+@pytest.mark.parametrize("timeout", [None, 0])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_reply_that_is_on_its_way_when_the_loop_ends_is_not_lost(
+    proxy: FaultProxy,
+    worker: Broker,
+    timeout: float | None,
+    is_there: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    swap = AsyncChannel.swap
+
+    async def main() -> None:
+        on_its_way = asyncio.Event()
+
+        async def never_come(channel: AsyncChannel, *commands: Sequence[object]) -> object:
+            reply = await swap(channel, *commands)
+            if not on_its_way.is_set():
+                on_its_way.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    await channel.drop()
+            return reply
+
+        async with aio.get_broker(proxy.url, "aio") as broker:
+            deferred = await broker.queue().give(1)
+            if is_there:
+                work(worker)
+            monkeypatch.setattr(AsyncChannel, "swap", never_come)
+            waiter = asyncio.ensure_future(aio.wait([deferred], timeout))
+            await on_its_way.wait()
+            others = {waiter} | (asyncio.all_tasks() - {asyncio.current_task()})
+            for task in others:
+                task.cancel()  # as asyncio.run does at its end
+            await asyncio.wait(others)
+            assert (deferred.held is not None) == is_there
+            work(worker)
+            assert await deferred == 1
+
+    run(main)
 
 
 @pytest.mark.spec("ENV-AIO-8")

@@ -35,6 +35,7 @@ class Broker:
         self._calls = calls
         self._used: tuple[asyncio.AbstractEventLoop, AsyncQueue, Arrivals] | None = None
         self._is_closed = False
+        self._closing: asyncio.Future[None] | None = None
         calls.arrival, calls.look = self._arrival, self.fetch
 
     async def __aenter__(self) -> Self:
@@ -44,12 +45,25 @@ class Broker:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close what it has opened; who waits gets QueueClosed. Idempotent. [ENV-AIO-8]"""
+        """Close what it has opened; who waits gets QueueClosed. Idempotent. [ENV-AIO-8]
+
+        Whoever is cancelled meanwhile leaves it to itself. It returns to all who call it when that has ended.
+        """
+        self._check_loop(may_be_closed=True)
         self._is_closed = True
+        if self._closing is None or self._closing.get_loop().is_closed():
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         if self._used is not None:
-            _, queue, arrivals = self._used
-            await queue.aclose()
-            await arrivals.ended()
+            loop, queue, arrivals = self._used
+            if loop.is_closed():
+                await asyncio.to_thread(queue.abandon)
+            else:
+                await queue.aclose()
+                await arrivals.ended()
+            self._used = None
         self._calls.close()
 
     @property
@@ -141,13 +155,17 @@ class Broker:
         """What speaks to the queue in this event loop; RuntimeError in another one than before."""
         if self._is_closed:
             raise QueueClosed(f"{self!r} was closed")
-        loop = asyncio.get_running_loop()
+        self._check_loop()
         if self._used is None:
             queue = self._calls.open()
-            self._used = loop, queue, Arrivals(queue)
-        if self._used[0] is not loop:
-            raise RuntimeError(f"{self!r} belongs to another event loop")
+            self._used = asyncio.get_running_loop(), queue, Arrivals(queue)
         return self._used[1:]
+
+    def _check_loop(self, *, may_be_closed: bool = False) -> None:
+        if self._used is None or (may_be_closed and self._used[0].is_closed()):
+            return
+        if self._used[0] is not asyncio.get_running_loop():
+            raise RuntimeError(f"{self!r} belongs to another event loop")
 
 
 class Calls(core.Broker):

@@ -96,6 +96,10 @@ class ThreadedQueue:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._end)
 
+    def abandon(self) -> None:
+        self._is_closed = True
+        self._end()
+
     def _end(self) -> None:
         self._queue.close()
         self._calls.shutdown()

@@ -119,3 +119,6 @@ class MemoryQueue:
 
     async def aclose(self) -> None:
         self._queue.close()
+
+    def abandon(self) -> None:
+        self._queue.close()

@@ -5,6 +5,7 @@ what awaits. Source: SPEC.md, section 9a.
 """
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -20,7 +21,7 @@ from worq.asynchronous import Wait
 from worq.backend import Entry
 from worq.clock import Clock
 from worq.const import Sentinel, State
-from worq.errors import WorqError
+from worq.errors import QueueClosed, WorqError
 from worq.queue.redis import many, records, scripts
 from worq.queue.redis.channel import IDLE_S_TRUSTED, Channel
 from worq.queue.redis.discovery import Place
@@ -52,6 +53,8 @@ class AsyncChannel(Channel):
     """A connection of redis.asyncio with its session, for one call at a time."""
 
     may_be_done: bool
+    is_cut_off = False
+    """Is its session fenced, since the event loop has ended in the midst of a pop?"""
 
     def __init__(self, connection: Any, prefix: str, place: Place | None) -> None:
         super().__init__(connection, prefix)
@@ -119,6 +122,13 @@ class AsyncChannel(Channel):
         with suppress(*_LOST):
             await self._stream.disconnect()
 
+    def abandon(self) -> None:
+        """End the connection where its event loop is closed; the socket goes with its last reference."""
+        writer = getattr(self._stream, "_writer", None)
+        if writer is not None:
+            with suppress(OSError):
+                writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
 
 class AsyncLink(Link):
     """What one queue object has of the server in one event loop."""
@@ -165,7 +175,7 @@ class AsyncLink(Link):
                 self._used.discard(channel)
                 if not self._used:
                     self._unused.set()
-                if self.closed.is_set() or len(self._free) >= IDLE_MAX:
+                if self.closed.is_set() or channel.is_cut_off or len(self._free) >= IDLE_MAX:
                     await channel.drop()
                 else:
                     self._free.append(channel)
@@ -204,12 +214,22 @@ class AsyncLink(Link):
         number = channel.next_number() if script.changes else NO_NUMBER
         tries = None
         whole = False
+        if channel.is_cut_off:
+            raise self._closed()
         while True:
             try:
                 if not self._checked:
                     await self._check_server(channel)
                 command = self._command(channel, script, number, arguments, whole=whole)
                 reply = await channel.swap(*([command] if block is None else [block, command]))
+            except asyncio.CancelledError:
+                if script is not scripts.POP_MANY:
+                    raise
+                # Only the end of the event loop cancels a pop, and what that has fetched is nowhere else. [ENV-AIO-6]
+                channel.is_cut_off = True
+                if tries is None and not channel.may_be_done:
+                    raise self._closed() from None
+                return await self._hear_last_word(channel, number)
             except NoScriptError:
                 whole = True
             except WorqError:
@@ -295,15 +315,24 @@ class AsyncLink(Link):
         self._ended.set()
         free, self._free = self._free, []
         sessions = [channel.session for channel in self._used if channel.waits]
-        if sessions:
-            with suppress(*_LOST):
-                await self._fenced(sessions, CONTROL_TIMEOUT_S)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._unused.wait(), CLOSE_WAIT_S)
-        for channel in tuple(self._used):
-            await channel.drop()
-        for channel in free:
-            await channel.close()
+        try:
+            if sessions:
+                with suppress(*_LOST):
+                    await self._fenced(sessions, CONTROL_TIMEOUT_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._unused.wait(), CLOSE_WAIT_S)
+        finally:  # also when the event loop ends, which cancels this
+            for channel in tuple(self._used):
+                await channel.drop()
+            for channel in free:
+                await channel.close()
+
+    def abandon(self) -> None:
+        super().close()
+        for channel in (*self._used, *self._free):
+            channel.abandon()
+        self._used.clear()
+        self._free.clear()
 
 
 class RedisQueue:
@@ -331,15 +360,23 @@ class RedisQueue:
     ) -> list[Outcome | Sentinel | None]:
         outcomes = many.Outcomes(tasks)
         try:
-            if wait is None:
-                async with self._link.channel() as channel:
-                    await _follow(self._link, channel, outcomes.asking(0, slept=False))
-            else:
-                async with self._link.channel(waits=True) as channel:
-                    await self._wait(channel, outcomes, wait)
+            async with self._link.channel(waits=wait is not None) as channel:
+                await self._pop(channel, outcomes, wait)
         finally:
             tasks[:] = outcomes.tasks
         return outcomes.answers
+
+    async def _pop(self, channel: AsyncChannel, outcomes: many.Outcomes, wait: Wait | None) -> None:
+        try:
+            if wait is None:
+                await _follow(self._link, channel, outcomes.asking(0, slept=False))
+            else:
+                await self._wait(channel, outcomes, wait)
+        except QueueClosed:
+            if not channel.is_cut_off:
+                raise
+        if channel.is_cut_off and all(answer is None for answer in outcomes.answers):
+            raise asyncio.CancelledError
 
     async def _wait(self, channel: AsyncChannel, outcomes: many.Outcomes, wait: Wait) -> None:
         is_blocked = False
@@ -370,6 +407,8 @@ class RedisQueue:
                 steps = outcomes.asking(0 if is_poked else FOREVER, slept=slept)
                 reply = await _follow(self._link, channel, steps, block)
                 is_blocked = False
+                if channel.is_cut_off:
+                    return
                 if reply[:1] == b"W":
                     slept, block = True, None
                     if not is_poked:
@@ -400,6 +439,9 @@ class RedisQueue:
         await self._link.aclose()
         if self._pokes:
             await asyncio.wait(self._pokes)
+
+    def abandon(self) -> None:
+        self._link.abandon()
 
 
 def _packed(commands: Sequence[Sequence[object]]) -> bytes:
