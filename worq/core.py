@@ -1,9 +1,8 @@
 """The broker: all that an application, and its workers, do with one queue. SPEC.md, section 8."""
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, Unpack, cast
 from weakref import WeakValueDictionary
 
@@ -595,9 +594,7 @@ class Broker:
             return TaskFailure(*address, NO_SUCH_TASK)
         try:
             result = function(*task.args, **task.kw)
-            return (
-                run_coroutine(cast("Any", result)) if isinstance(result, CoroutineType) else result
-            )
+            return run_coroutine(cast("Any", result)) if isinstance(result, Coroutine) else result
         except BaseException as error:  # noqa: BLE001 - whatever it raises, the worker goes on [RUN-2]
             reason = str(error) if isinstance(error, LimitPassed) else describe(error)
             failure = TaskFailure(*address, reason)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +20,24 @@ class Limit:
     def __init__(self) -> None:
         self.task: asyncio.Task[Any] | None = None
         self.reason: str | None = None
+        self.is_over = False
 
     def end(self, reason: str) -> bool:
         """Cancel it; False if there is none, or not yet: it ends when it begins. From any thread."""
-        self.reason = reason
-        if self.task is None or self.task.done():
+        if self.is_over:
             return False
-        self.task.get_loop().call_soon_threadsafe(self.task.cancel)
-        return True
+        self.reason = reason
+        if self.task is None:
+            return False
+        with suppress(RuntimeError):  # the loop is closed
+            self.task.get_loop().call_soon_threadsafe(self._cancel)
+            return True
+        return False
+
+    def _cancel(self) -> None:
+        """In its loop. What it has returned, or raised, counts while those are cancelled that it left running."""
+        if self.task is not None and not self.is_over:
+            self.task.cancel()
 
 
 class Loop:
@@ -70,6 +80,7 @@ async def _alone(coroutine: Coroutine[Any, Any, Any], limit: Limit) -> Any:
     try:
         return await coroutine
     finally:
+        limit.is_over = True
         for _ in range(2):  # generators that nobody has any more are closed in the next turns
             await asyncio.sleep(0)
         while others := asyncio.all_tasks() - {limit.task}:

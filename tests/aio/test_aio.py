@@ -5,7 +5,7 @@ import gc
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import pytest
 
@@ -14,6 +14,8 @@ from tests.backends.brokers import TASKS, broker_of, call, pickled, take, work
 from tests.backends.calls import PATIENCE_S
 from tests.backends.conftest import MakeQueue
 from worq import (
+    BackendUnavailable,
+    Broker,
     Deferred,
     DuplicateTask,
     QueueClosed,
@@ -24,6 +26,9 @@ from worq import (
     aio,
 )
 from worq.backend import AbstractTaskQueue
+
+if TYPE_CHECKING:
+    from worq.aio.broker import Calls
 
 T = TypeVar("T")
 
@@ -441,8 +446,70 @@ def test_deferreds_of_several_queues_are_waited_for_together(make_queue: MakeQue
     run(main)
 
 
+@pytest.mark.spec("ENV-AIO-9")
+@pytest.mark.parametrize("timeout", [None, 0])
+def test_what_comes_together_with_an_error_comes_first(
+    make_queue: MakeQueue, timeout: float | None
+) -> None:
+    queues = [make_queue(), make_queue()]
+
+    async def main() -> None:
+        fetched = asyncio.Event()
+
+        async def fail(_: object) -> None:
+            await fetched.wait()
+            raise BackendUnavailable("no server", "not_sent")
+
+        async with opened(queues[0]) as one, opened(queues[1]) as two:
+
+            async def come(deferred: Deferred) -> None:
+                await one.fetch([deferred])
+                fetched.set()
+
+            good, bad = await one.queue().give(1), await two.queue().give(2)
+            work(broker_of(queues[0]))
+            cast("Calls", good.broker).arrival = come
+            calls = cast("Calls", bad.broker)
+            calls.arrival = calls.look = fail
+            if timeout == 0:
+                fetched.set()
+            arriving = aio.as_completed([good, bad], timeout)
+            assert await anext(arriving) is good
+            with pytest.raises(BackendUnavailable):
+                await anext(arriving)
+
+    run(main)
+
+
 def add(x: int, y: int = 0) -> int:
     return x + y
+
+
+@pytest.mark.spec("ENV-AIO-4", "ENV-MANY-3")
+def test_the_keywords_of_a_map_go_to_each_call(flowing: AbstractTaskQueue) -> None:
+    worker = broker_of(flowing)
+    worker.expose(add)
+
+    async def main() -> None:
+        async with opened(flowing) as broker:
+            deferreds = await broker.map(broker.queue().add, [1, 2], y=3)
+            work(worker)
+            assert [await each for each in deferreds] == [4, 5]
+
+    run(main)
+
+
+@pytest.mark.spec("ENV-AIO-5")
+def test_what_would_block_the_loop_says_what_is_to_be_awaited(flowing: AbstractTaskQueue) -> None:
+    async def main() -> None:
+        async with opened(flowing) as broker:
+            assert broker
+            with pytest.raises(TypeError, match=r"await broker\.size\(\)"):
+                len(broker.queue())
+            with pytest.raises(TypeError, match="async with"), cast("Broker", broker):
+                pass
+
+    run(main)
 
 
 @pytest.mark.spec("ENV-AIO-4")

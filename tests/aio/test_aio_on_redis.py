@@ -2,13 +2,14 @@
 
 import asyncio
 import random
+import socket
 from collections.abc import Iterator, Sequence
 
 import pytest
 
 from tests.aio.test_aio import run, waiting
 from tests.backends.brokers import broker_of, work
-from worq import BackendUnavailable, Broker, Deferred, Task, TaskExpired, aio
+from worq import BackendUnavailable, Broker, Deferred, QueueClosed, Task, TaskExpired, aio
 from worq.pool.thread import WorkerPool
 from worq.queue.redis import TaskQueue
 from worq.queue.redis.aio import AsyncChannel
@@ -237,6 +238,32 @@ def test_a_reply_that_is_on_its_way_when_the_loop_ends_is_not_lost(
             assert (deferred.held is not None) == is_there
             work(worker)
             assert await deferred == 1
+
+    run(main)
+
+
+@pytest.mark.spec("ENV-AIO-8")
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_close_ends_a_look_for_rights_on_a_server_that_does_not_answer(
+    is_cancelled: bool,  # noqa: FBT001
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.setblocking(False)
+            address = f"127.0.0.1:{server.getsockname()[1]}"
+            broker = aio.get_broker(f"redis://user:password@{address}/0?socket_timeout=60", "aio")
+            call = asyncio.ensure_future(broker.size())
+            connection, _ = await loop.sock_accept(server)
+            with connection:
+                assert await loop.sock_recv(connection, 1000)
+                if is_cancelled:
+                    call.cancel()
+                await broker.aclose()
+                while await loop.sock_recv(connection, 1000):
+                    pass
+                with pytest.raises((asyncio.CancelledError, QueueClosed)):
+                    await call
 
     run(main)
 

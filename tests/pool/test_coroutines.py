@@ -2,9 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from contextvars import ContextVar
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
@@ -18,6 +18,8 @@ from worq.backend import AbstractTaskQueue
 from worq.clock import ManualClock
 from worq.pool import process
 from worq.pool.thread import WorkerPool
+
+T = TypeVar("T")
 
 MakePool = Callable[..., WorkerPool]
 
@@ -285,6 +287,73 @@ def test_a_limit_that_passed_before_the_coroutine_began_ends_it_then() -> None:
         with pytest.raises(coroutines.LimitPassed, match="late"):
             coroutines.run(add(1, 2))
     assert coroutines.run(add(1, 2)) == 3
+
+
+@pytest.mark.spec("ENV-AIO-3")
+def test_a_limit_that_passes_while_the_rest_is_cancelled_comes_too_late() -> None:
+    from worq import coroutines  # noqa: PLC0415 - what this alone looks into
+
+    is_ended: list[bool] = []
+
+    async def rest() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            is_ended.append(end("late"))
+            await asyncio.sleep(0)
+
+    async def leave_it(left: list[object]) -> str:
+        left.append(asyncio.create_task(rest()))
+        await asyncio.sleep(0)
+        return "done"
+
+    with coroutines.limited() as end:
+        assert coroutines.run(leave_it([])) == "done"
+    assert is_ended == [False]
+
+
+@pytest.mark.spec("ENV-AIO-3")
+def test_a_limit_that_passes_when_the_loop_has_just_been_closed_is_no_error() -> None:
+    from worq import coroutines  # noqa: PLC0415 - what this alone looks into
+
+    async def main() -> None:
+        limit.task = asyncio.current_task()
+
+    limit = coroutines.Limit()
+    asyncio.run(main())
+    assert not limit.end("late")
+
+
+class Wrapped(Coroutine[Any, Any, T]):
+    """A coroutine that Python has not made, like those of Cython."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self._coroutine.__await__()
+
+    def send(self, value: Any, /) -> Any:
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+
+@pytest.mark.spec("ENV-AIO-1")
+def test_a_coroutine_of_another_kind_is_run_too() -> None:
+    def wrapped() -> Coroutine[Any, Any, int]:
+        return Wrapped(add(1, 2))
+
+    with get_broker("memory://coroutines") as broker:
+        broker.expose(wrapped)
+        deferred = broker.queue().wrapped()
+        work(broker)
+        assert deferred.wait(0)
+        assert deferred.value == 3
 
 
 @pytest.mark.spec("ENV-AIO-1", "ENV-AIO-2")

@@ -122,7 +122,7 @@ async def calls_in_asyncio_are_awaited(broker: aio.Broker, deferred: Deferred[in
     assert_type(await aio.typed(broker.queue(), add)(1, y=2), Deferred[int])
     assert_type(await (await aio.typed(broker.queue(), fetch)("a")), bytes)
     assert_type(await aio.typed(broker.queue(), add, ignore_result=True)(1), None)
-    assert_type(await broker.map(broker.queue().add, [1, 2]), list[Deferred[Any]])
+    assert_type(await broker.map(broker.queue().add, [1, 2], y=3), list[Deferred[Any]])
     async for each in aio.as_completed([deferred], timeout=1):
         assert_type(each, Deferred[Any])
     aio.typed(broker.queue(), add)("1")  # type: ignore[call-overload]

@@ -102,10 +102,12 @@ class Broker:
         queue, _ = self._opened()
         return await self._calls.enqueue_many_by(queue, tasks)
 
-    async def map(self, task: Queue | Task, /, *iterables: Iterable[Any]) -> list[Deferred]:
+    async def map(
+        self, task: Queue | Task, /, *iterables: Iterable[Any], **kw: Any
+    ) -> list[Deferred]:
         """Call a task with each item, or with one of each iterable, as `Task.map`; without `ignore_result`."""
         called = task if isinstance(task, Task) else Task(task)
-        return await cast("Awaitable[list[Deferred]]", called.map(*iterables))
+        return await cast("Awaitable[list[Deferred]]", called.map(*iterables, **kw))
 
     def deferred(self, task_id: str, name: str = "", token: Token | None = None) -> Deferred:
         """The Deferred of a task that was submitted elsewhere."""
@@ -143,6 +145,19 @@ class Broker:
         """How many tasks wait."""
         queue, _ = self._opened()
         return await queue.size()
+
+    if not TYPE_CHECKING:  # checkers refuse both as they are
+
+        def __len__(self) -> int:
+            raise TypeError(f"this would block the event loop: `await broker.size()`: {self!r}")
+
+        def __enter__(self) -> Self:
+            raise TypeError(f"it takes an event loop to close it: `async with`: {self!r}")
+
+        def __exit__(self, *exc_info: object) -> None: ...
+
+    def __bool__(self) -> bool:
+        return True
 
     def __repr__(self) -> str:
         return f"<aio.{repr(self._calls).removeprefix('<')}"

@@ -77,6 +77,7 @@ class _Pending:
     def __init__(self, deferreds: Sequence[Deferred]) -> None:
         self._calls = {each: _calls(each) for each in deferreds if each.held is None}
         self._tasks: dict[asyncio.Task[None], Deferred] = {}
+        self._error: BaseException | None = None
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -95,10 +96,15 @@ class _Pending:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def next(self, until: _Until) -> list[Deferred] | None:
-        """Those that hold their outcome now; None when the time is over."""
+        """Those that hold their outcome now; None when the time is over. Errors come behind what is there."""
+        if self._error is not None:
+            raise self._error
         if until.looks_once:
-            await self._look()
-            return self._sort_out(list(self._calls)) or None
+            try:
+                await self._look()
+            except Exception as error:  # noqa: BLE001 - it is raised when it is its turn
+                self._error = error
+            return self._behind(self._sort_out(list(self._calls))) or None
         self._tasks = self._tasks or {
             asyncio.ensure_future(calls.arrival(each)): each for each, calls in self._calls.items()
         }
@@ -108,8 +114,12 @@ class _Pending:
         if not ended:
             return None
         arrived = self._sort_out([self._tasks.pop(task) for task in ended])
-        for task in ended:
-            task.result()
+        self._error = next(filter(None, (task.exception() for task in ended)), None)
+        return self._behind(arrived)
+
+    def _behind(self, arrived: list[Deferred]) -> list[Deferred]:
+        if self._error is not None and not arrived:
+            raise self._error
         return arrived
 
     async def _look(self) -> None:

@@ -155,6 +155,8 @@ class AsyncLink(Link):
         self._ended = asyncio.Event()
         self._free: list[AsyncChannel] = []
         self._used: set[AsyncChannel] = set()
+        self._looking: set[Channel] = set()
+        """Those of threads, which aclose would wait for."""
         self._unused = asyncio.Event()
         self._unused.set()
         limit = self._target.connections_max
@@ -282,9 +284,13 @@ class AsyncLink(Link):
     def _look_for_rights(self) -> None:
         """Rarely, so it may take a connection of its own."""
         channel = Channel(self._target.connection(), self.prefix)
+        self._looking.add(channel)
         try:
+            if self.closed.is_set():
+                raise self._closed()
             check_rights(channel, self.prefix, self._where)
         finally:
+            self._looking.discard(channel)
             channel.disconnect()
 
     async def _is_closed_within(self, pause_s: float) -> bool:
@@ -326,6 +332,8 @@ class AsyncLink(Link):
             return
         super().close()
         self._ended.set()
+        for looking in tuple(self._looking):
+            looking.interrupt()
         free, self._free = self._free, []
         sessions = [channel.session for channel in self._used if channel.waits]
         try:
