@@ -20,7 +20,7 @@ from worq.const import (
 )
 from worq.errors import WorqError
 from worq.failures import NOT_YET, PASSED_ON, TaskFailure
-from worq.masking import without_password
+from worq.masking import canonical
 from worq.urls import is_process_local
 from worq.values import EXPIRED, Outcome, OutcomeKind, Token
 
@@ -86,7 +86,7 @@ class Home(NamedTuple):
     @classmethod
     def of(cls, url: str, queue: str) -> Self:
         """The home of a queue that is open in this process."""
-        return cls(without_password(url), queue, _this_process() if is_process_local(url) else None)
+        return cls(canonical(url), queue, _this_process() if is_process_local(url) else None)
 
     def check_reachable(self) -> None:
         """ValueError for a queue in the memory of another process. [ENV-API-6]"""

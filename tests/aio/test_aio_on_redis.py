@@ -75,6 +75,24 @@ def test_those_who_wait_share_connections(proxy: FaultProxy, worker: Broker) -> 
     run(main)
 
 
+@pytest.mark.spec("ENV-AIO-5", "ENV-AIO-9")
+def test_who_joins_others_that_sleep_is_told_too(proxy: FaultProxy, worker: Broker) -> None:
+    async def main() -> None:
+        async with aio.get_broker(proxy.url, "aio") as broker:
+            second, first = [await broker.queue().give(number) for number in range(2)]
+            sleeping = await waiting(first)
+            joining = await waiting(second)
+            task = worker.next_task(0)
+            assert task is not None
+            async with asyncio.timeout(4):  # they look by themselves after five seconds
+                worker.invoke(task)
+                assert await joining == 0
+            work(worker)
+            assert await sleeping == 1
+
+    run(main)
+
+
 @pytest.mark.spec("ENV-AIO-9", "ENV-WAIT-3")
 def test_waiting_is_no_polling(proxy: FaultProxy, worker: Broker) -> None:
     async def main() -> None:

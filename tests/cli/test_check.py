@@ -60,7 +60,7 @@ def test_a_server_that_lacks_something(call: Call, redis_url: str) -> None:
         finally:
             client.execute_command("ACL", "DELUSER", "poor")
     assert done.exit_code in (1, 3)
-    assert "no permissions to run the 'eval" in done.output
+    assert "the user of the URL lacks +evalsha +eval" in done.output
     assert "poor:p@" not in done.output
 
 

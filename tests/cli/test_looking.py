@@ -54,6 +54,14 @@ def test_purge_with_yes_does_not_ask(call: Call, redis_url: str, first: worq.Bro
     assert json.loads(done.stdout) == {"url": redis_url, "queue": "first", "purged": 1}
 
 
+@pytest.mark.parametrize("command", [("info",), ("purge",), ("result", "x"), ("demo",)])
+def test_several_urls_are_for_workers(call: Call, command: tuple[str, ...]) -> None:
+    refused = call(*command, env={"WORQ_URL": "redis://:secret@one redis://two"})
+    assert refused.exit_code == 2
+    said = " ".join(refused.output.replace("\u2502", " ").split())
+    assert "several URLs: only `worq worker` takes them: 'redis://:***@one redis://two'" in said
+
+
 # worq result
 
 

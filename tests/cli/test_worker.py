@@ -291,6 +291,23 @@ def test_one_of_several_urls_that_makes_no_sense_is_named(app: Path, redis_url: 
     assert "port: a number from 1 to 65535 is needed: 'redis://host:port'" in worker.said
 
 
+def test_a_server_that_is_gone_is_blamed_on_who_named_it(app: Path) -> None:
+    (app / "own.py").write_text(
+        "import worq\n"
+        "broker = worq.get_broker('redis://127.0.0.1:1', retry_deadline_s=0)\n"
+        "broker.expose(print)\n"
+    )
+    named = {
+        "MODULE:OBJECT: the URL of 'own:broker': redis://127.0.0.1:1 [default]: ": [],
+        "--url: redis://127.0.0.1:1 [default]: ": ["--url", "redis://127.0.0.1:1"],
+    }
+    for error, url in named.items():
+        for check in ([], ["--check"]):
+            with running(app, "own:broker", *url, *check) as worker:
+                assert worker.end() == 3
+            assert f"Error: {error}" in worker.said
+
+
 # Starting again.
 
 

@@ -16,7 +16,7 @@ from tests.backends.calls import PATIENCE_S, Call
 from tests.faults.failovers import fail_over
 from tests.stateful.profile import by_profile
 from worq import Deferred, TaskExpired, aio, get_broker
-from worq.errors import BackendUnavailable
+from worq.errors import BackendUnavailable, BackendUnsupported
 from worq.pool.thread import WorkerPool
 from worq.queue.redis import TaskQueue as RedisQueue
 from worq.testing.journal import JournalQueue
@@ -226,6 +226,16 @@ class Misled:
             connection.sendall(b"stop")
         self._thread.join()
         self._listener.close()
+
+
+@pytest.mark.spec("ENV-REDIS-11")
+def test_the_url_of_a_sentinel_alone_says_what_it_takes(watched: Watched) -> None:
+    url = f"redis://127.0.0.1:{watched.sentinels[0].port}"
+    with (
+        closing(RedisQueue(url, retry_deadline_s=1_000)) as queue,
+        pytest.raises(BackendUnsupported, match=r"a sentinel.*redis\+sentinel://HOST:PORT/SERVICE"),
+    ):
+        queue.size()
 
 
 @pytest.mark.spec("ENV-REDIS-11")

@@ -48,9 +48,8 @@ AIO: tuple[Mutant, ...] = (
     Mutant("TimeoutIsSilent", AIO_COLLECTING, "            if arrived is None and pending:\n", "            if arrived is None:\n                return\n            if not pending and until is None:\n", "ENV-AIO-9", "aio", "each_comes"),
     Mutant("WokenInNoLoop", IN_MEMORY, "            self._loop.call_soon_threadsafe(self._opened.set)\n", "            pass\n", "ENV-AIO-5", "aio", "awaited_and_so", needs="threads"),
     Mutant("WhoWaitsStaysRegistered", IN_MEMORY, "        self.leave()\n        if self._records is None", "        self._waiter = None\n        if self._records is None", "ENV-AIO-9", "aio memory", needs="threads"),
+    Mutant("WakeUpsComeTooEarly", ON_REDIS, "            if is_blocked and not was_poked:\n", "            if not is_blocked:\n", "ENV-AIO-5", "aio on Redis", "joins", needs="threads"),
     Mutant("RepliesOnTheirWayAreLost", ON_REDIS, "                if script is not scripts.POP_MANY:\n                    raise\n", "                if script is not None:\n                    raise\n", "ENV-AIO-6", "aio on Redis", "on_its_way", needs="threads"),
     Mutant("LooksForRightsGoOn", ON_REDIS, "            looking.interrupt()\n", "            del looking\n", "ENV-AIO-8", "aio on Redis", "look_for_rights", needs="threads"),
-    Mutant("WakeUpsComeTooEarly", ON_REDIS, "            if is_blocked and not was_poked:\n", "            if not is_blocked:\n", "ENV-AIO-5", "aio on Redis", "share", needs="threads"),
-    Mutant("RepliesAreLeft", ON_REDIS, "            if len(commands) > 1 or not isinstance(error, ResponseError):\n                await self.drop()\n", "            if isinstance(error, RedisError):\n                await self.drop()\n", "ENV-AIO-7", "aio on Redis", "unknown_state", needs="threads"),
     Mutant("NewNumberForEachTry", ON_REDIS, "                command = self._command(channel, script, number,", "                command = self._command(channel, script, channel.next_number(),", "ENV-AIO-4 ENV-RETRY-1", "aio on Redis", "nothing_happens_twice", needs="crash"),
 )

@@ -55,6 +55,9 @@ POOL: tuple[Mutant, ...] = (
     Mutant("OneQueueStopsTheOthers", FEED, "                errors[name] = error\n", "                raise\n", "ENV-POOL-25", "feeds", "keeps_nobody_from_the_others", needs="crash"),
     Mutant("FailingQueueComesFirst", FEED, "                self._ledger.first = (index + 1) % count  # it may have taken long\n", "", "ENV-POOL-25", "feeds", "looked_at_last", needs="crash"),
     Mutant("FailingQueueIsEmpty", FEED, "        if errors:\n            raise next(iter(errors.values()))\n", "", "ENV-POOL-25 ENV-POOL-5", "feeds", "burst_is_not_over", needs="crash"),
+    Mutant("SilentQueueHoldsAll", FEED, "            if (index := self._looking.get(turn)) is not None:\n", "            if (index := None) is not None:\n", "ENV-POOL-25", "feeds", "silent_holds_one_worker", needs="crash"),
+    Mutant("GoneQueueIsTriedAgain", FEED, "                    self._lookout.put_aside(index)\n                continue\n", "                    pass\n                continue\n", "ENV-POOL-25", "feeds", "left_alone_until_it_answers", needs="crash"),
+    Mutant("GoneQueueNeverComesBack", LOOKOUT, "            self.aside.discard(queue)\n", "            pass\n", "ENV-POOL-25", "feeds", "left_alone_until_it_answers", needs="crash"),
     # the next claim
     Mutant("NoClaimWithTheOutcome", SHIFT, "wanted = 0 if self._stopping.is_set() else 1 if again else hand.wanted", "wanted = 0", "ENV-POOL-27", "next claim", "together_with_the_next"),
     Mutant("ClaimsAfterStop", SHIFT, "wanted = 0 if self._stopping.is_set() else 1 if again else hand.wanted", "wanted = 1", "ENV-POOL-27 ENV-POOL-3", "next claim", "when_a_pool_stops", needs="threads"),
@@ -78,7 +81,7 @@ POOL: tuple[Mutant, ...] = (
     Mutant("OneOutcomeTakesTheOthers", HAND, "        if len(ended) == 1:\n            raise\n", "        raise\n", "ENV-POOL-29", "hands", "trips_over", needs="crash"),
     Mutant("AbortedWithFullHands", KEEPER, "                for hand in self._hands:\n                    self._empty(hand)\n", "", "ENV-POOL-29 ENV-POOL-23", "hands", "aborted", needs="threads"),
     Mutant("HandIsRunAfterStop", SHIFT, "        while not self._stopping.is_set() and (claim := self._in(hand)) is not None:", "        while (claim := self._in(hand)) is not None:", "ENV-POOL-29 ENV-POOL-3", "hands", "pool_stops", needs="threads"),
-    Mutant("NoHeartbeatInHand", SHIFT, "if self._keeper.hold(*tasks):", "if self._keeper.hold():", "ENV-POOL-29", "hands", "gets_heartbeats", needs="threads"),
+    Mutant("NoHeartbeatInHand", SHIFT, "if self._keeper.hold(*tasks, begun=False):", "if self._keeper.hold(begun=False):", "ENV-POOL-29", "hands", "gets_heartbeats", needs="threads"),
     # processes
     Mutant("DeadWorkerIsNotNoticed", CREW, "            self._settle(task, lambda _: self._work.release(task))\n", "            pass\n", "ENV-POOL-10 ENV-POOL-13", "processes", "told_at_once_when_a_worker_dies", "process pool", "crash"),
     Mutant("NoClaimWithTheOutcomeOfAProcess", CREW, "wanted = 1 if goes_on and not self._stopping.is_set() else 0", "wanted = 0", "ENV-POOL-27", "processes", "together_with_the_next"),
@@ -87,7 +90,7 @@ POOL: tuple[Mutant, ...] = (
     Mutant("WhatWasGivenBackIsOvertaken", MINDER, "goes_on=not (is_last or self._desk.has_waiting)", "goes_on=not is_last", "ENV-POOL-27 ENV-POOL-11", "processes", "comes_before_the_next_claim", needs="crash"),
     Mutant("OutcomeOfTheForgottenIsStored", CREW, "endings = [] if task.is_forgotten else [Ended(task, message, failed, again)]", "endings = [Ended(task, message, failed, again)]", "ENV-POOL-27", "processes", "together_with_the_next"),
     Mutant("BeginningIsNotNoted", LABOUR, "        begun_s.value = time.monotonic()\n", "        pass\n", "ENV-POOL-10 ENV-POOL-11", "processes", "told_at_once_when_a_worker_dies", "process pool", "crash"),
-    Mutant("EachTaskCountsAsBegun", WORKER, "        self._begun_s.value = 0.0\n", "", "ENV-POOL-11", "processes", "dies_idle", "process pool", "crash"),
+    Mutant("EachTaskCountsAsBegun", WORKER, "            self._begun_s.value = 0.0  # it has no task any more\n", "            pass\n", "ENV-POOL-11", "processes", "dies_idle", "process pool", "crash"),
     Mutant("BegunIsAskedBeforeTheEnd", MINDER, "        how = worker.end()\n        # Only now: before, it may just be beginning.\n        has_begun = worker.begun_s is not None\n", "        has_begun = worker.begun_s is not None\n        how = worker.end()\n", "ENV-POOL-12 ENV-POOL-11", "processes", "just_as_its_time_limit", needs="crash"),
     Mutant("TimeLimitCountsFromTheHandOver", MINDER, "left_s = (worker.begun_s or handed_s) + limit_s - time.monotonic()", "left_s = handed_s + limit_s - time.monotonic()", "ENV-POOL-12", "processes", "counts_from_when_it_is_begun", needs="crash"),
     Mutant("IdleDeathBurnsATask", MINDER, "            self._desk.give_back(self._post)  # nobody has begun it\n", "            self._desk.done(self._post)\n", "ENV-POOL-11", "processes", "while_workers_are_killed", "process pool", "crash"),

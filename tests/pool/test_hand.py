@@ -1,5 +1,6 @@
 """What a worker thread has in hand: claims in advance, and outcomes that wait for company. SPEC.md, section 9."""
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -181,7 +182,11 @@ def test_a_claim_that_may_have_been_given_back_is_not_begun(
     held.gate.opened.set()
     assert value_of(held.waiting[0]) == "e"
     assert held.states(held.waiting[1:]) == ["processing"]
-    clock.advance(1_000)
+    clock.advance(950)
+    while held.calls.count(("_release", "f")) < 2:  # put off while the worker stores something
+        count = len(held.calls)
+        clock.advance(50)
+        held.until(lambda count=count: len(held.calls) > count)  # type: ignore[misc]
     assert value_of(held.waiting[1]) == "f"
     assert held.calls.count(("_release", "f")) == 2
 
@@ -196,6 +201,23 @@ def test_what_is_in_hand_when_a_pool_stops_is_given_back(
     assert wait([*held.done, held.running], 0).not_done == set()
     assert held.states(held.waiting) == ["enqueued"] * 2
     assert has_two_starts(queue, "e")
+
+
+@pytest.mark.spec("ENV-POOL-29", "ENV-POOL-3")
+def test_what_is_in_hand_when_a_pool_stops_in_an_outage_is_not_begun(
+    held: Held, caplog: pytest.LogCaptureFixture
+) -> None:
+    held.troubles["_release"] = [LOST]
+    held.pool.stop(join=False)
+    held.gate.opened.set()
+    held.pool.join()
+    assert "claims can't be given back now" in caplog.text
+    assert held.states(held.waiting) == ["enqueued"] * 2
+    assert [each for each in held.calls if each[0] == "_release"] == [
+        ("_release", "f"),
+        ("_release", "f"),
+        ("_release", "e"),
+    ]
 
 
 @pytest.mark.spec("ENV-POOL-29", "ENV-POOL-23")
@@ -228,6 +250,63 @@ def test_what_was_in_hand_for_too_long_is_begun_if_a_heartbeat_says_that_it_stan
     clock.advance(1)
     held.gate.opened.set()
     assert {value_of(each) for each in held.waiting} == {"e", "f"}
+
+
+class Reading:
+    """An argument that takes as long to read as the test wants."""
+
+    reads = threading.Event()
+    may_go_on = threading.Event()
+
+    @classmethod
+    def read(cls) -> str:
+        cls.reads.set()
+        assert cls.may_go_on.wait(PATIENCE_S)
+        return "read"
+
+    def __reduce__(self) -> tuple[Callable[[], str], tuple[()]]:
+        return Reading.read, ()
+
+
+@pytest.fixture
+def reading() -> Iterator[type[Reading]]:
+    Reading.reads.clear()
+    Reading.may_go_on.clear()
+    yield Reading
+    Reading.may_go_on.set()
+
+
+@pytest.mark.spec("ENV-POOL-28", "ENV-POOL-23", "REL-3")
+def test_a_task_that_is_still_read_at_the_drain_deadline_is_given_back_and_not_begun(
+    queue: AbstractTaskQueue,
+    plant: Plant,
+    make_pool: MakePool,
+    doubling: None,
+    reading: type[Reading],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broker = plant(queue)
+    begun: list[str] = []
+
+    @broker.expose
+    def note(value: str) -> None:
+        begun.append(value)
+
+    done = deferreds_of(broker, "ab", attempts=2)
+    call(getattr(broker.queue(), note.__name__), "s", reading(), attempts=2)
+    pool = make_pool(broker)
+    pool.start()
+    assert reading.reads.wait(PATIENCE_S)
+    pool.abort()
+    pool.join()
+    assert wait(done, 0).not_done == set()
+    assert "not begun by the drain deadline, released: note [s]" in caplog.text
+    assert has_two_starts(queue, "s")
+    reading.may_go_on.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith(pool.name):
+            thread.join()
+    assert begun == []
 
 
 @pytest.mark.spec("ENV-POOL-29")

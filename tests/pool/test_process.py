@@ -772,6 +772,37 @@ def test_what_runs_is_ended_at_the_drain_deadline_and_its_claim_released(
     assert "ended by the pool: meet [c]" in caplog.text
 
 
+@pytest.mark.spec("ENV-POOL-28", "ENV-POOL-11", "REL-3")
+@pytest.mark.parametrize("how", ["handed over", "waiting"])
+def test_what_no_worker_has_begun_at_the_drain_deadline_loses_no_start(
+    memory: Broker,
+    make_pool: MakePool,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    how: str,
+) -> None:
+    obstacle = tmp_path / "obstacle"
+    pool = make_pool(memory, 1, tasks.init_unless, obstacle)
+    pool.start()
+    worker_pid = value_of(call(memory.queue().pid, "a"))
+    os.kill(worker_pid, signal.SIGSTOP)
+    handed = call(memory.queue().pid, "b", attempts=2)
+    assert eventually(lambda: handed.status == "processing")
+    if how == "waiting":
+        obstacle.touch()
+        os.kill(worker_pid, signal.SIGKILL)
+        desk = pool._crew._desk  # type: ignore[union-attr]  # noqa: SLF001 - nothing else tells
+        assert eventually(lambda: desk.has_waiting)
+    pool.abort()
+    pool.join()
+    assert "not begun by the drain deadline, released: pid [b]" in caplog.text
+    for status in ("enqueued", None):
+        claim = memory.claim(0)
+        assert claim is not None
+        assert memory.release(memory.glance(claim))
+        assert handed.status == status
+
+
 @pytest.mark.spec("ENV-POOL-16", "ENV-POOL-23", "REL-1")
 @pytest.mark.parametrize("how", ["abort", "interrupt twice"])
 def test_abort_ends_what_runs_at_once_and_releases_it(
@@ -837,10 +868,10 @@ def unreliable(act: Callable[..., Any]) -> Callable[..., Any]:
     """The method, which fails twice before it works."""
     failures = [LOST, LOST]
 
-    def method(*args: Any) -> Any:
+    def method(*args: Any, **kw: Any) -> Any:
         if failures:
             raise failures.pop()
-        return act(*args)
+        return act(*args, **kw)
 
     return method
 

@@ -13,7 +13,7 @@ import pytest
 import worq
 from worq import BackendUnavailable, TaskFailure
 from worq.deferred import Home
-from worq.masking import masked, without_password
+from worq.masking import canonical, masked, without_password
 from worq.queue.memory import TaskQueue
 from worq.urls import is_process_local, open_queue, registered
 
@@ -88,6 +88,11 @@ def test_password_is_masked(url: str, shown: str) -> None:
         ("redis://me:secret@host:1/0?x=y", "redis://me@host:1/0?x=y"),
         ("redis://me@host/0", "redis://me@host/0"),
         ("redis://host?db=0&password=secret", "redis://host?db=0"),
+        (
+            "redis://:secret@host?prefix=acme:&client_name=a+b%40",
+            "redis://host?prefix=acme:&client_name=a+b%40",
+        ),
+        ("redis://host?%70assword=secret&prefix=a:", "redis://host?prefix=a:"),
         ("rediss://host?db=0&ssl_password=secret", "rediss://host?db=0"),
         ("unix://:secret@/run/redis.sock?db=0", "unix:///run/redis.sock?db=0"),
         ("redis://host:6379/0?client_name=a@b", "redis://host:6379/0?client_name=a@b"),
@@ -108,6 +113,39 @@ def test_password_makes_no_other_queue() -> None:
     assert Home.of("redis://:secret@host", "q") == Home.of("redis://host", "q")
     assert Home.of("redis://host", "q") != Home.of("redis://host", "r")
     assert Home.of("redis://host/0", "q") != Home.of("redis://host/1", "q")
+
+
+@pytest.mark.spec("CALL-2")
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        ("redis://:secret@host?prefix=acme:", "redis://host?prefix=acme:"),
+        ("redis://host?prefix=worq:", "redis://host"),
+        ("redis://host?prefix=worq%3A&db=1", "redis://host?db=1"),
+        ("redis://host?db=1&prefix=worq:", "redis://host?db=1"),
+        ("redis+sentinel://me:secret@b:2,a,[::1]/jobs?db=1", "redis+sentinel://me@[::1],a,b:2/jobs?db=1"),
+        ("rediss+cluster://b,a", "rediss+cluster://a,b"),
+    ],
+)  # fmt: skip
+def test_other_words_make_no_other_queue(url: str, same: str) -> None:
+    assert Home.of(url, "q") == Home.of(same, "q")
+    assert canonical(url) == same
+
+
+@pytest.mark.spec("CALL-2")
+@pytest.mark.parametrize(
+    ("url", "other"),
+    [
+        ("redis://host?prefix=worq:2", "redis://host"),
+        ("redis://host?client_name=prefix=worq:", "redis://host?client_name="),
+        ("redis+sentinel://a,b/one", "redis+sentinel://a,b/two"),
+        ("sqlite:///b,a", "sqlite:///a,b"),
+        ("sqlite:///a?prefix=worq:", "sqlite:///a"),
+    ],
+)
+def test_what_makes_another_queue_stays(url: str, other: str) -> None:
+    assert canonical(url) == url
+    assert Home.of(url, "q") != Home.of(other, "q")
 
 
 def test_only_memory_lives_in_one_process() -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from worq import get_broker
 from worq.cli import logs
 from worq.cli.exits import FAILED, SIGNALLED, NoServer
+from worq.cli.options import OneUrl
 from worq.cli.progress import progress
 from worq.cli.report import Report
 from worq.cli.run import count_serially, count_with_tasks, plan
@@ -59,6 +60,7 @@ Examples:
 )
 @click.option(
     "--url",
+    type=OneUrl(),
     default="memory://",
     envvar="WORQ_URL",
     show_default=True,

@@ -10,6 +10,7 @@ import click
 import worq
 from worq.cli import logs
 from worq.cli.exits import NoServer, needing_a_server
+from worq.cli.options import OneUrl
 from worq.core import Broker
 from worq.urls import is_process_local, without_serializer
 
@@ -47,4 +48,4 @@ def _check_file(argument: str, url: str) -> None:
 
 
 def url_argument(function: Callable[..., R]) -> Callable[..., R]:
-    return click.argument("url", envvar="WORQ_URL")(function)
+    return click.argument("url", type=OneUrl(), envvar="WORQ_URL")(function)

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 import click
 
 from worq.const import TIMEOUT_S_MAX
+from worq.masking import masked
+
+_BETWEEN_URLS = re.compile(r"\s+(?=[\w+.-]+://)")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,8 +44,23 @@ class Url(click.ParamType[str]):
     name = "text"
 
     def split_envvar_value(self, rv: str) -> Sequence[str]:
-        return re.split(r"\s+(?=[\w+.-]+://)", rv.strip())
+        return _BETWEEN_URLS.split(rv.strip())
+
+
+class OneUrl(Url):
+    """For a command that takes one alone, though the variable may have several, for workers."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        if len(_BETWEEN_URLS.split(str(value).strip())) > 1:
+            self.fail(
+                f"several URLs: only `worq worker` takes them: {masked(str(value))!r}", param, ctx
+            )
+        return str(value)
 
 
 def url_option(*, required: bool, help: str) -> Callable[[F], F]:  # noqa: A002 - click's word
-    return click.option("--url", required=required, envvar="WORQ_URL", show_envvar=True, help=help)
+    return click.option(
+        "--url", type=OneUrl(), required=required, envvar="WORQ_URL", show_envvar=True, help=help
+    )

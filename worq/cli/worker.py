@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from worq.cli import loading, logs, reloading
 from worq.cli.exits import CUT_SHORT, FAILED, TABLE, needing_a_server
 from worq.cli.foreman import Ending, Foreman, Pool
-from worq.cli.loading import NotLoaded
+from worq.cli.loading import ARGUMENT, NotLoaded
 from worq.cli.options import Seconds, Url
 from worq.core import Broker
 from worq.masking import masked
@@ -116,6 +116,10 @@ class _Plan(NamedTuple):
             drain_timeout=math.inf,
         )
         return processes, lambda: processes.start(CLAIM_S, handle_sigterm=False)
+
+    def source_of(self, broker: Broker) -> str:
+        """Who said where its server is."""
+        return "--url" if broker.url in self.urls else f"{ARGUMENT}: the URL of {self.text!r}"
 
     @property
     def crew(self) -> str:
@@ -256,7 +260,7 @@ def _prefer_the_command_line(context: click.Context, asked: dict[str, object]) -
 def _check(plan: _Plan) -> None:
     brokers = plan.brokers()
     for broker in brokers:
-        with logs.unheard("worq.queue"), needing_a_server("--url"):
+        with logs.unheard("worq.queue"), needing_a_server(plan.source_of(broker)):
             waiting = len(broker)
         click.echo(f"{masked(broker.url)} [{broker.name}]: {waiting:,} waiting")
     click.echo("tasks:")
@@ -273,7 +277,7 @@ def _work(plan: _Plan, foreman: Foreman, *, reload: bool) -> Ending:
         error.show()
         return foreman.wait()
     for broker in brokers:
-        with needing_a_server("--url"):
+        with needing_a_server(plan.source_of(broker)):
             len(broker)
     pool, start = plan.pool(brokers, foreman.spent)
 

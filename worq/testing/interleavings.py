@@ -153,6 +153,8 @@ class _Execution:
         """Run to the end; how often all slept on the way."""
         for pause in count():
             self._scheduler.go()
+            if self._scheduler.endless is not None:
+                self._complain("goes on for ever", (self._scheduler.endless,))
             if stuck := self._scheduler.stuck():
                 self._complain("waits for a lock that is never released", stuck)
             if not self._scheduler.asleep():

@@ -31,6 +31,10 @@ class Decision(NamedTuple):
     chosen: int
 
 
+POINTS_MAX = 20_000
+"""So many switch points one schedule never has, unless a thread looks again and again."""
+
+
 class Deadlock(Exception):
     """A thread waits for a lock that nobody will release."""
 
@@ -186,6 +190,9 @@ class Scheduler:
         self._baton.acquire()
         self._strategy: Strategy = first
         self.abandons: bool = False
+        self.endless: int | None = None
+        """Which thread has gone on for ever; `abandon` ends the others."""
+        self._points = 0
         self._workers = [_Worker(self, number) for number in range(threads)]
         for worker in self._workers:
             worker.start()
@@ -193,6 +200,7 @@ class Scheduler:
     def start(self, jobs: Sequence[Callable[[], None]], strategy: Strategy) -> None:
         """Give each thread a job; `go` begins them."""
         self._strategy, self.decisions = strategy, []
+        self._points, self.endless = 0, None
         for worker, job in zip(self._workers, jobs, strict=False):
             worker.job, worker.turn, worker.wants = job, _Turn.READY, None
 
@@ -245,6 +253,11 @@ class Scheduler:
         """Another thread may go on here."""
         worker = self.current
         if worker is not None and not self.abandons:
+            self._points += 1
+            if self._points > POINTS_MAX:
+                self.endless = worker.number
+                self.abandons = True
+                raise Abandoned
             chosen = self._choose(worker)
             if chosen is not None and chosen is not worker:
                 self._pass_baton(chosen)

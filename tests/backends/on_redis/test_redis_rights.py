@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from importlib.resources import files
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -18,6 +19,8 @@ from worq import aio
 from worq.errors import BackendUnavailable
 from worq.queue.redis import TaskQueue
 from worq.queue.redis.rights import COMMANDS, OF_CONNECTIONS, OF_SCRIPTS, rules
+from worq.queue.redis.seeds import Address
+from worq.queue.redis.url import Target
 from worq.testing.servers import RedisServer
 
 
@@ -42,6 +45,14 @@ class Lent:
 
     def all_keys(self) -> list[bytes]:
         return cast("list[bytes]", self._admin.keys())
+
+    def lasting_keys(self) -> list[bytes]:
+        """Those that will not go by themselves."""
+        return [key for key in self.all_keys() if self._admin.pttl(key) == -1]
+
+    def cut_all(self) -> None:
+        """The connections of all others."""
+        self._admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
     def clear(self) -> None:
         self._admin.flushall()
@@ -115,6 +126,31 @@ class TestLeastRights:
         with closing(TaskQueue(least)) as queue:
             assert queue.size() == 0
             assert server.all_keys() == []
+
+    @pytest.mark.parametrize("kept", [(), *((each,) for each in OF_SCRIPTS)])
+    def test_looking_leaves_nothing_that_does_not_go(
+        self, kept: tuple[str, ...], least: str, server: Lent
+    ) -> None:
+        """Whoever may make a key, and may not take it away."""
+        lost = [name for name in ("SET", "UNLINK", "DEL", "LPOP", "SREM") if name not in kept]
+        server.change("worq", *(f"-{name.lower()}" for name in lost))
+        with refusal(least) as said:
+            named = re.findall(r"\+(\w+)", said())
+        assert sorted(named) == sorted(name.lower() for name in lost)
+        assert server.lasting_keys() == []
+
+    def test_what_can_not_be_looked_for_is_named_when_it_can(
+        self, least: str, server: Lent
+    ) -> None:
+        missing = ("set", "unlink", "del", "lpush", "rpush", "sadd")
+        server.change("worq", *(f"-{name}" for name in missing))
+        with refusal(least) as said:
+            assert " lacks +unlink +del +set; " in said()
+            for remover in ("set", "unlink", "del"):
+                server.change("worq", f"+{remover}")
+                assert " +lpush +rpush +sadd; " in said()
+                server.change("worq", f"-{remover}")
+        assert server.lasting_keys() == []
 
     @pytest.mark.parametrize("command", COMMANDS)
     def test_each_right_is_needed_and_named(self, command: str, least: str, server: Lent) -> None:
@@ -209,6 +245,90 @@ class TestLeastRights:
         wrong = "another-" + PASSWORD
         with refusal(server.url(user, wrong)) as said:
             assert "password" in said()
+
+
+class Moving:
+    """Where a queue is: at one of two servers, until it fails over."""
+
+    question = b""
+
+    def __init__(self, *servers: RedisServer) -> None:
+        self._addresses = [
+            Address(str(parts.hostname), int(parts.port or 0))
+            for parts in (urlsplit(server.tcp_url) for server in servers)
+        ]
+        self._lent = [Lent(server.url, server.tcp_url) for server in servers]
+        self.urls = [lent.make("worq", *rules().split()) for lent in self._lent]
+        self._lent[1].change("worq", "-hset")
+
+    def find(self) -> Address:
+        return self._addresses[0]
+
+    def judge(self, address: Address, answer: bytes) -> None:
+        raise NotImplementedError
+
+    def lost(self, error: Exception) -> None:
+        pass
+
+    def primaries(self) -> list[Address]:
+        return self._addresses
+
+    def fail_over(self) -> None:
+        self._addresses.reverse()
+        self._lent[0].cut_all()
+
+    def give(self) -> None:
+        self._lent[1].change("worq", "+hset")
+
+    def close(self) -> None:
+        for lent in self._lent:
+            lent.close()
+
+
+@pytest.fixture
+def moving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Moving]:
+    with (
+        RedisServer(tcp=True) as one,
+        RedisServer(tcp=True) as two,
+        closing(Moving(one, two)) as place,
+    ):
+
+        def of_queue(target: Target, prefix: str) -> Target:
+            del prefix
+            return target._replace(place=place)
+
+        monkeypatch.setattr(Target, "of_queue", of_queue)
+        yield place
+
+
+@pytest.mark.spec("ENV-REDIS-13")
+class TestAnotherServer:
+    """Servers do not tell each other of users."""
+
+    def test_a_right_that_it_lacks_is_told_before_anything_changes(self, moving: Moving) -> None:
+        with closing(TaskQueue(moving.urls[0], retry_deadline_s=1_000)) as queue:
+            submit(queue, "a")
+            moving.fail_over()
+            for _ in range(2):
+                with pytest.raises(BackendUnavailable, match=r" lacks \+hset; ") as caught:
+                    submit(queue, "b")
+                assert caught.value.outcome == "not_sent"
+            moving.give()
+            submit(queue, "b")
+            assert queue.size() == 1
+
+    def test_producers_in_asyncio_are_told_too(self, moving: Moving) -> None:
+        async def look() -> None:
+            async with aio.get_broker(moving.urls[0], retry_deadline_s=1_000) as broker:
+                assert await broker.size() == 0
+                moving.fail_over()
+                for _ in range(2):
+                    with pytest.raises(BackendUnavailable, match=r" lacks \+hset; "):
+                        await broker.size()
+                moving.give()
+                assert await broker.size() == 0
+
+        asyncio.run(look())
 
 
 def test_a_look_is_made_for_all_that_are_no_commands_of_connections() -> None:

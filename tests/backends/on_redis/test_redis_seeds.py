@@ -16,9 +16,10 @@ from redis.exceptions import (
 from worq.errors import BackendUnsupported
 from worq.masking import masked, without_password
 from worq.queue.redis import TaskQueue
-from worq.queue.redis.discovery import Cluster
+from worq.queue.redis.discovery import ASKED_MAX, Cluster
 from worq.queue.redis.seeds import Address, Seeds, seeds_in
 from worq.queue.redis.url import target
+from worq.queue.redis.urlparts import STRAY_MARK
 
 
 @pytest.mark.spec("ENV-API-11")
@@ -89,6 +90,7 @@ def test_a_good_one_is_understood(url: str, seeds: Seeds | None) -> None:
         ("redis+sentinel://one/jobs#x", "fragment: none is allowed"),
         ("redis+sentinel://me:sec/ret@one/jobs", "password: a / ? or # in it must be percent-encoded"),
         ("redis+cluster://me:sec#ret@one", "password: a / ? or # in it must be percent-encoded"),
+        ("redis+cluster://one:1?client_name=a@b", STRAY_MARK),
         ("redis+cluster://me:secret@one/1", "path: a cluster has the database 0 alone, not '1'"),
         ("redis+cluster://one/?db=1", "db: the path has another number of a database than '1'"),
         ("redis+cluster://one?sentinel_password=x", "sentinel_password: there is no such option"),
@@ -125,9 +127,23 @@ def test_passwords_are_not_shown(url: str, shown: str, rest: str) -> None:
     assert without_password(url) == rest
 
 
+@pytest.mark.spec("ENV-API-6", "ENV-BAD-5")
+@pytest.mark.parametrize(
+    "url",
+    ["redis://me:secret@one", "redis+sentinel://me:secret@one,[::1]:2/j?sentinel_password=secret"],
+)
+def test_nothing_that_has_passwords_shows_them(url: str) -> None:
+    found = target(url)
+    assert "secret" in str(found.options)
+    assert "secret" not in repr(found) + str(found) + repr(found.seeds) + str(found.seeds)
+    assert repr(found) == f"<Target {masked(url)}>"
+    assert found.seeds is None or repr(found.seeds) == "<Seeds sentinel one:26379,[::1]:2>"
+
+
 def test_as_many_seconds_are_counted_as_those_who_know_may_take() -> None:
     """A receipt outlives the tries of an operation. [ENV-RETRY-1]"""
     assert target("redis+sentinel://a,b,c/jobs").try_s == target("redis://a").try_s + 3
+    assert target("redis+cluster://a").try_s == target("redis://a").try_s + ASKED_MAX
 
 
 # What a node of a cluster says of moves.
@@ -200,6 +216,25 @@ def test_the_next_node_is_asked_where_one_fails() -> None:
         cluster(here=ResponseError("ERR This instance has cluster support disabled")).find()
 
 
+@pytest.mark.spec("ENV-REDIS-12", "ENV-RETRY-1")
+def test_a_try_asks_so_many_and_the_next_goes_on_behind_them() -> None:
+    """However many nodes a cluster has, a try ends before receipts go."""
+    asked: list[Address] = []
+
+    def connect(address: Address) -> Node:
+        asked.append(address)
+        return Node(OSError("gone"))
+
+    nodes = [Address("node", port) for port in range(1, ASKED_MAX + 3)]
+    place = Cluster(nodes, "123456789", connect)
+    for _ in range(2):
+        with pytest.raises(RedisConnectionError) as caught:
+            place.find()
+        place.lost(caught.value)
+    assert asked[:ASKED_MAX] == nodes[:ASKED_MAX]
+    assert asked[ASKED_MAX:] == [*nodes[ASKED_MAX:], *nodes[: ASKED_MAX - 2]]
+
+
 @pytest.mark.spec("ENV-REDIS-12")
 @pytest.mark.parametrize(
     ("error", "address"),
@@ -208,6 +243,7 @@ def test_the_next_node_is_asked_where_one_fails() -> None:
         (MovedError("12739 [::1]:9"), Address("::1", 9)),
         (MovedError("12739 ::1:9"), Address("::1", 9)),
         (MovedError("12739 :9"), Address("x", 9)),
+        (MovedError("12739 ?:9"), Address("x", 9)),
         (ResponseError("MOVED 12739 there:9"), Address("there", 9)),
         (ResponseError("ASK 12739 there:9"), Address("x", 7)),
         (TryAgainError("Multiple keys request during rehashing of slot"), Address("x", 7)),

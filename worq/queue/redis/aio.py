@@ -78,7 +78,19 @@ class AsyncChannel(Channel):
         self._used_at = time.monotonic()
         return reply
 
+    async def has_to_connect(self) -> bool:
+        """As `is_elsewhere`."""
+        await self._glance()
+        self._used_at = time.monotonic()
+        return not self._stream.is_connected
+
     async def _ready(self) -> None:
+        await self._glance()
+        if not self._stream.is_connected:
+            await self._connect()
+
+    async def _glance(self) -> None:
+        """As `_look`."""
         if self._stream.is_connected and time.monotonic() - self._used_at >= IDLE_S_TRUSTED:
             look = getattr(self._stream, "can_read", None) or self._stream.can_read_destructive
             try:
@@ -87,8 +99,6 @@ class AsyncChannel(Channel):
                 dirty = True
             if dirty:
                 await self.drop()
-        if not self._stream.is_connected:
-            await self._connect()
 
     async def _connect(self) -> None:
         """Where sentinels or nodes know the address, a thread asks them. [ENV-REDIS-11] [ENV-REDIS-12]"""
@@ -220,7 +230,9 @@ class AsyncLink(Link):
             raise self._closed()
         while True:
             try:
-                if not self._checked:
+                if not self._checked or (
+                    self._target.place is not None and await channel.has_to_connect()
+                ):
                     await self._check_server(channel)
                 command = self._command(channel, script, number, arguments, whole=whole)
                 reply = await channel.swap(*([command] if block is None else [block, command]))
@@ -260,6 +272,7 @@ class AsyncLink(Link):
             block = None
 
     async def _check_server(self, channel: AsyncChannel) -> None:
+        self._checked = False
         try:
             if self._target.has_user:
                 await asyncio.to_thread(self._look_for_rights)
@@ -269,7 +282,7 @@ class AsyncLink(Link):
         self._checked = True
 
     def _look_for_rights(self) -> None:
-        """Once for a queue object, so it may take a connection of its own."""
+        """Rarely, so it may take a connection of its own."""
         channel = Channel(self._target.connection(), self.prefix)
         self._looking.add(channel)
         try:

@@ -78,6 +78,15 @@ class Channel:
         self._used_at = time.monotonic()
         return reply
 
+    def is_elsewhere(self) -> bool:
+        """May the next exchange reach another server than the last, since it has to connect?"""
+        if time.monotonic() - self._used_at >= IDLE_S_TRUSTED:
+            self._look()
+            self._used_at = (
+                time.monotonic()
+            )  # or `exchange` may find out that what was looked at is gone
+        return not self._connection.is_connected
+
     def _look(self) -> None:
         """Drop a connection that the server has closed, so that nothing is sent into the void."""
         if not self._connection.is_connected:

@@ -19,6 +19,8 @@ from worq.queue.redis.seeds import Address
 
 ASK_TIMEOUT_S: Final = 0.5
 """How long one of those that are asked may take to be reached, and again to answer, before another one is asked."""
+ASKED_MAX: Final = 5
+"""How many nodes of a cluster are asked in one try. The next one begins behind them."""
 _INFO: Final = b"*2\r\n$4\r\nINFO\r\n$11\r\nreplication\r\n"
 _LOST: Final = (redis_errors.RedisError, OSError)
 _MOVED: Final = re.compile(r"(?:MOVED )?\d+ (\S*):(\d+)")
@@ -123,9 +125,7 @@ class Cluster:
     def lost(self, error: Exception) -> None:
         moved = _MOVED.match(str(error)) if is_moved(error) else None
         if moved is not None:
-            # An empty host is that of the node which says so.
-            host = moved[1].strip("[]") or (self._at.host if self._at else self._nodes[0].host)
-            self._at = Address(host, int(moved[2]))
+            self._at = _at((moved[1].strip("[]"), moved[2]), self._at or self._nodes[0])
         elif not is_resharding(error):
             self._at = None
             self._nodes = (*self._nodes[1:], self._nodes[0])
@@ -136,7 +136,7 @@ class Cluster:
     def _slots(self) -> list[tuple[int, int, Address]]:
         """First, last, primary of them, by the first node that says so."""
         errors: list[str] = []
-        for node in self._nodes:
+        for node in self._nodes[:ASKED_MAX]:
             try:
                 answer = _ask(self._connect(node), ("CLUSTER", "SLOTS"))
             except _LOST as error:
@@ -150,6 +150,8 @@ class Cluster:
             found = (_node(each, node) for row in answer for each in row[2:])
             self._nodes = tuple(dict.fromkeys((node, *found, *self._seeds)))
             return rows
+        passed = min(ASKED_MAX, len(self._nodes)) - 1  # and one by `lost`
+        self._nodes = (*self._nodes[passed:], *self._nodes[:passed])
         raise redis_errors.ConnectionError(f"no node of the cluster answers: {'; '.join(errors)}")
 
 
@@ -234,6 +236,11 @@ def _packed(part: bytes) -> bytes:
 
 
 def _node(fields: Sequence[Any], asked: Address) -> Address:
-    """Of an answer to CLUSTER SLOTS; a node that does not know its own host leaves that out."""
-    host = (fields[0] or b"").decode()
-    return Address(asked.host if host in ("", "?") else host, int(fields[1]))
+    """Of an answer to CLUSTER SLOTS."""
+    return _at(((fields[0] or b"").decode(), fields[1]), asked)
+
+
+def _at(place: tuple[str, str | int], asked: Address) -> Address:
+    """A node that does not know its own host leaves that out."""
+    host, port = place
+    return Address(asked.host if host in ("", "?") else host, int(port))

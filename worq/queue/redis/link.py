@@ -124,7 +124,7 @@ class Link:
         whole = False
         while True:
             try:
-                if not self._checked:
+                if not self._checked or (self._target.place is not None and channel.is_elsewhere()):
                     self._check(channel)
                 command = self._command(channel, script, number, arguments, whole=whole)
                 reply = channel.exchange(*([command] if block is None else [block, command]))
@@ -138,7 +138,9 @@ class Link:
                         raise self._closed() from error
                     return self._last_word(channel, number)
                 self._lost(channel, error)
-                tries = tries or Tries(self._where, deadline_s, bounds.until_s(), self.closed)
+                tries = tries or Tries(
+                    self._where, deadline_s, bounds.until_s(), self.closed, bounds.unsent_s()
+                )
                 tries.failed(error, may_be_done=channel.may_be_done and script.changes)
                 if meaning(error) == "lost":
                     self._contact.lost(error)
@@ -207,6 +209,8 @@ class Link:
         raise self._closed()  # only close() makes an operation too old
 
     def _check(self, channel: Channel) -> None:
+        """Look at the server and at rights: once, or whenever it may be another server. [ENV-REDIS-13]"""
+        self._checked = False
         try:
             if self._target.has_user:
                 check_rights(channel, self.prefix, self._where)

@@ -17,30 +17,28 @@ from worq.queue.redis.keys import PREFIX
 
 OF_CONNECTIONS: Final = ("INFO", "EVAL", "EVALSHA", "BLPOP")
 OF_SCRIPTS: Final[Mapping[str, str]] = {
+    "UNLINK": "",
+    "DEL": "",
     "PERSIST": "",
     "PEXPIRE": " 1",
     "PEXPIREAT": " 1",
     "RENAME": " {key}",
-    "SET": " x PX 1000",  # a string: from here on all else is of the wrong type
     "EXISTS": "",
     "GET": "",
     "GETRANGE": " 0 0",
     "HDEL": " x",
     "HEXISTS": " x",
     "HGET": " x",
-    "HINCRBY": " x 1",
+    "HINCRBY": " x no-number",
     "HLEN": "",
     "HMGET": " x",
-    "HSET": " x x",
+    "HSET": " x x of-no-value",
     "LLEN": "",
     "LPOP": "",
-    "LPUSH": " x",
     "LRANGE": " 0 0",
-    "RPUSH": " x",
-    "SADD": " x",
     "SCARD": "",
     "SREM": " x",
-    "ZADD": " 1 x",
+    "ZADD": " no-number x",
     "ZCARD": "",
     "ZCOUNT": " 0 0",
     "ZMSCORE": " x",
@@ -51,10 +49,15 @@ OF_SCRIPTS: Final[Mapping[str, str]] = {
     "ZREMRANGEBYSCORE": " 0 0",
     "ZREVRANGE": " 0 0",
     "TIME": "",
-    "UNLINK": "",
-    "DEL": "",
+    "SET": " x PX 1000",  # a string: behind it all else is of the wrong type
+    "LPUSH": " x",
+    "RPUSH": " x",
+    "SADD": " x",
 }
-"""What scripts call, and what each is given behind the key to change nothing."""
+"""What scripts call, and what each is given behind the key, which there is not, to change nothing.
+
+The last three take any argument: they are tried only if what they make would go again, see lua/rights.lua.
+"""
 COMMANDS: Final = (*OF_CONNECTIONS, *OF_SCRIPTS)
 
 _OF_KEYS: Final = re.compile(r"access (a|one of the|at least one of the) keys?\b")

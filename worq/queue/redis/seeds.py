@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from worq.masking import masked
-from worq.queue.redis.urlparts import PORT_MAX, UrlError
+from worq.queue.redis.urlparts import PORT_MAX, STRAY_MARK, UrlError
 
 Kind = Literal["sentinel", "cluster"]
 PORTS: Final[dict[Kind, int]] = {"sentinel": 26379, "cluster": 6379}
@@ -49,6 +49,10 @@ class Seeds(NamedTuple):
     username: str | None = None
     password: str | None = None
 
+    def __repr__(self) -> str:
+        """Without passwords."""
+        return f"<Seeds {self.kind} {','.join(map(str, self.addresses))}>"
+
 
 class _Parts(NamedTuple):
     scheme: str
@@ -66,7 +70,7 @@ def seeds_in(url: str) -> Seeds | None:
     plain, kind = SCHEMES[scheme]
     parts = _split(url)
     if parts.hosts != _split(masked(url)).hosts:
-        raise UrlError("password: a / ? or # in it must be percent-encoded")
+        raise UrlError(STRAY_MARK)
     addresses = tuple(_address(member, PORTS[kind]) for member in parts.hosts.split(","))
     base = f"{plain}://{parts.user}{addresses[0]}"
     if kind == "cluster":

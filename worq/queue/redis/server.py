@@ -12,6 +12,11 @@ NEEDED = "Redis 6.2 or Valkey 7.2 or later is needed"
 
 def check_server(info: bytes) -> None:
     """`info`: the reply to INFO server. BackendUnsupported if that server is too old, or can't be made out."""
+    if b"_mode:sentinel" in info:  # it is "redis" or "server" before that
+        raise BackendUnsupported(
+            "this is a sentinel, which only knows where the server is: "
+            "redis+sentinel://HOST:PORT/SERVICE instead of redis://HOST:PORT finds it"
+        )
     fields = dict(re.findall(rb"^(\w+):([^\r\n]*)", info, flags=re.MULTILINE))
     # Valkey goes by a version of Redis too, for clients that know no other.
     name, version_min = (

@@ -10,7 +10,15 @@ import redis.connection
 from worq.errors import BackendUnsupported
 from worq.masking import masked
 from worq.queue.redis.channel import Connection
-from worq.queue.redis.discovery import ASK_TIMEOUT_S, Cluster, Led, Place, Sentinels, is_moved
+from worq.queue.redis.discovery import (
+    ASK_TIMEOUT_S,
+    ASKED_MAX,
+    Cluster,
+    Led,
+    Place,
+    Sentinels,
+    is_moved,
+)
 from worq.queue.redis.keys import PREFIX
 from worq.queue.redis.seeds import Address, Seeds, seeds_in
 from worq.queue.redis.tls import TlsConnection, check_tls
@@ -39,6 +47,10 @@ class Target(NamedTuple):
     prefix: str = PREFIX
     seeds: Seeds | None = None
     place: Place | None = None
+
+    def __repr__(self) -> str:
+        """The options have the password."""
+        return f"<Target {self.url}>"
 
     def of_queue(self, prefix: str) -> "Target":
         """The one of the queue that has this prefix: in a cluster, each has a place of its own."""
@@ -127,6 +139,8 @@ class Target(NamedTuple):
         connect_s: float = self.options["socket_connect_timeout"]
         reply_s: float = self.options["socket_timeout"]
         asked = 0 if self.seeds is None else len(self.seeds.addresses)
+        if self.is_cluster:
+            asked = ASKED_MAX  # of all that are learned
         handshakes = 2 if self.connection_class is TlsConnection else 1
         return asked * (handshakes + 1) * ASK_TIMEOUT_S + handshakes * connect_s + reply_s
 

@@ -10,6 +10,8 @@ from worq.masking import masked
 
 SCHEMES: Final = ("redis", "rediss", "unix")
 PORT_MAX: Final = 65_535
+STRAY_MARK: Final = "password: a / ? or # in it must be percent-encoded, and so must an @ in a path or an option (%40)"
+"""It can't be told which of both it is: all before the last @ may be a password."""
 _TRUTHS: Final = {"1", "t", "true", "y", "yes", "0", "f", "false", "n", "no"}
 """What redis-py takes for false, and their opposites; it takes all else for true."""
 
@@ -98,7 +100,7 @@ def check_parts(url: str) -> None:
     except ValueError:
         raise UrlError("host: it can't be told from the rest; are there brackets in it?") from None
     if _server(parts) != _server(shown):
-        raise UrlError("password: a / ? or # in it must be percent-encoded")
+        raise UrlError(STRAY_MARK)
     if parts.scheme == "unix":
         _check_socket(parts)
     else:
