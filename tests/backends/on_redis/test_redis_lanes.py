@@ -4,6 +4,7 @@ The general text alone is what the mutants of it are tried on; the model holds w
 """
 
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -220,6 +221,8 @@ class Chance:
                 ("discard", (task_id, b"")),
                 ("discard", (task_id, b"")),
                 ("release", (task_id, b"")),
+                ("release", (task_id, b"", b"1")),
+                ("release", (task_id, b"", b"1")),
                 ("heartbeat", (task_id, b"", b"5000")),
                 ("purge", ()),
                 ("defer", (task_id, records.record("P", self._ticket(), b"", ids), ids)),
@@ -401,7 +404,49 @@ def the_alarm_of_one_that_slept(pair: Pair) -> None:
     assert pair.raw.exists(f"{pair.sides[0].key}:session:wait:alarm") == 0
 
 
+def what_was_claimed_is_given_back_unbegun(pair: Pair) -> None:
+    for task_id in "abc":
+        pair.submit(task_id, attempts=2)
+    assert [pair.claim().id, pair.claim().id] == ["a", "b"]
+    for task_id in "ba":
+        assert pair.do(("release", (task_id, b"", b"1"))) == b".T"
+    assert [pair.claim().id for _ in range(3)] == [*"abc"]
+
+
+def what_was_claimed_is_given_back_unbegun_before_stale_entries(pair: Pair) -> None:
+    for task_id in "abcd":
+        pair.submit(task_id, attempts=2)
+    assert pair.claim().id == "a"
+    pair.discard("c")
+    assert pair.do(("release", ("a", b"", b"1"))) == b".T"
+    assert [pair.claim().id for _ in range(3)] == [*"abd"]
+
+
+def what_was_claimed_went_by_itself_and_the_queue_stays(pair: Pair) -> None:
+    """The server drops keys when their time has come, but a task that waits keeps the queue's own."""
+    pair.submit("a")
+    pair.claim()
+    for task_id in "bc":
+        pair.submit(task_id)
+    passed = str(int(time.time()) * 1000 - 1_000)
+    # The lane has left that time as it was; the general text has taken it back.
+    assert pair.raw.hset(pair.sides[0].key, "ttl", passed) == 0
+    for side in pair.sides:
+        assert pair.raw.pttl(side.key) == -1
+        for suffix in ("claimed", "leases", "retained"):
+            pair.raw.delete(f"{side.key}:{suffix}")
+    pair.now_ms += 20_000_000
+    assert pair.claim().id == "b"
+    pair.compare()
+    assert pair.finish("b", claims=1)[:2] == b".1"
+    pair.compare()
+    assert pair.pop("b")[:2] == b".O"
+
+
 SCENES: Final = (
+    what_was_claimed_is_given_back_unbegun,
+    what_was_claimed_is_given_back_unbegun_before_stale_entries,
+    what_was_claimed_went_by_itself_and_the_queue_stays,
     discarded_while_others_wait,
     at_the_very_millisecond_of_a_lease,
     at_the_very_millisecond_of_a_retention,
