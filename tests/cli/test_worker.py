@@ -50,6 +50,35 @@ def test_the_first_signal_lets_what_runs_end_and_claims_nothing_more(
     assert after.status == "enqueued"
 
 
+def test_a_signal_that_comes_twice_at_once_is_one(
+    app: Path, redis_url: str, first: worq.Broker
+) -> None:
+    """As from GNU timeout, which signals its child, and then its group."""
+    held = first.queue().hold(str(app / "gate"))
+    with running(app, "app:make", "--url", redis_url) as worker:
+        worker.until("holds")
+        for _ in range(2):
+            worker.kill(signal.SIGTERM)
+        worker.until("stopping")
+        worker.kill(signal.SIGTERM)
+        open_gate(app / "gate")
+        assert worker.end() == 0
+    assert held.wait(SECONDS)
+    assert held.value == "held"
+    assert "again" not in worker.said
+
+
+@POOLS
+def test_nothing_is_cut_short_if_nothing_runs(app: Path, redis_url: str, pool: str) -> None:
+    with running(app, "app:make", "--url", redis_url, pool, 2, "--drain-timeout", 0) as worker:
+        worker.until(READY)
+        worker.kill(signal.SIGTERM)
+        worker.kill(signal.SIGINT)
+        assert worker.end() == 0
+    assert "stopped: all that had begun was finished" in worker.said
+    assert "what still ran was ended" not in worker.said
+
+
 @POOLS
 def test_the_second_signal_ends_what_runs_at_once(
     app: Path, redis_url: str, first: worq.Broker, pool: str

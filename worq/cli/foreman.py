@@ -14,6 +14,11 @@ from worq.pool.signals import SIGNAL_LOOK_S, SIGNALS, leave_to_the_main_thread
 
 _log = logging.getLogger(__name__)
 
+# What kills a process and its group, as GNU timeout does, sends the same signal twice: that is one.
+ONE_SIGNAL_S = 0.5
+# A pool in which nothing runs has ended by then, once it is told to stop; so one that has not is cut short.
+IDLE_S = 0.5
+
 
 class Pool(Protocol):
     """What a foreman needs of a pool, which leaves all deadlines to it."""
@@ -37,7 +42,8 @@ class Foreman:
     """Has a pool work until it is told to stop.
 
     The first INT or TERM stops it, and what runs has until the drain deadline; then, or at the
-    second one, what still runs is ended. HUP does as the first, and is a wish to start again.
+    second one, what still runs is ended. The same one again at once is no second one.
+    HUP does as the first, and is a wish to start again.
     Signals are told in a thread of their own, the rest happens in that which calls `run`.
     """
 
@@ -46,6 +52,7 @@ class Foreman:
         self._pool: Pool | None = None
         self._deadline_s: float | None = None
         self._is_asked = False
+        self._first: tuple[str, float] | None = None
         self._is_reload = False
         self._is_spent = False
         self._is_cut = False
@@ -84,15 +91,33 @@ class Foreman:
 
     def _told(self, name: str) -> None:
         with self._changed:
+            if self._is_the_first(name):
+                return
             self._is_reload = False
-            self._is_cut = self._is_asked
+            is_second = self._is_asked
             self._is_asked = True
             self._begin_to_drain()
+            if is_second and self._ends_by_itself():
+                return
+            self._is_cut |= is_second
         self._act()  # here: the main thread may be in the midst of starting workers
-        if self._is_cut:
+        if is_second:
             _log.warning("%s again: what still ran was ended", name)
         else:
             _log.info("%s: stopping, what runs has %g s", name, self._drain_s)
+
+    def _is_the_first(self, name: str) -> bool:
+        """Is it the signal that has come just now? Note it, if none has."""
+        now_s = time.monotonic()
+        if self._first is None:
+            self._first = (name, now_s)
+            return False
+        first, at_s = self._first
+        return name == first and now_s - at_s < ONE_SIGNAL_S
+
+    def _ends_by_itself(self) -> bool:
+        """Has it been told to stop while nothing runs?"""
+        return self._changed.wait_for(lambda: self._is_over, IDLE_S)
 
     def _begin_to_drain(self) -> None:
         if self._deadline_s is None:
@@ -154,6 +179,8 @@ class Foreman:
                 if self._deadline_s is not None and not self._is_cut:
                     left_s = self._deadline_s - time.monotonic()
                     if left_s <= 0:
+                        if self._ends_by_itself():
+                            return
                         _log.warning("the drain deadline has passed: ending what runs")
                         self._is_cut = True
                         continue

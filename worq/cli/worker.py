@@ -36,7 +36,8 @@ OBJECT is a Broker, or a function that is called with the URL and returns one; w
 with each of them. MODULE is imported with the current folder on its path.
 
 The first INT (Ctrl-C) or TERM ends the claiming, and what runs has --drain-timeout seconds to end.
-After that, or at the second signal, what still runs is ended: it starts again elsewhere if it has
+After that, or at the second signal (the same one again within half a second is none),
+what still runs is ended: it starts again elsewhere if it has
 attempts left, or else whoever waits for it is told that it expired. HUP drains too, and then starts
 the whole command again, with the same process id.
 
