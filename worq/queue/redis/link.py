@@ -339,10 +339,13 @@ def _counts(channel: Channel) -> bool:
     return not (channel.waits or channel.is_prompt)
 
 
+_NUDGE = b"redis.call('RPUSH', KEYS[1], '1') redis.call('PEXPIRE', KEYS[1], ARGV[1])"
+
+
 def nudges(wait_keys: Sequence[bytes]) -> Iterator[Sequence[object]]:
+    """A marker for each, which expires. In one step: a connection may be lost between two."""
     for key in wait_keys:
-        yield b"RPUSH", key, b"1"
-        yield b"PEXPIRE", key, 2 * BLOCK_MS_MAX
+        yield b"EVAL", _NUDGE, 1, key, 2 * BLOCK_MS_MAX
 
 
 def _renew_links() -> None:
