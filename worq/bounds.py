@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+_unsent_s: ContextVar[float | None] = ContextVar("worq_unsent_s", default=None)
 _until_s: ContextVar[float | None] = ContextVar("worq_calls_until_s", default=None)
 
 
@@ -22,6 +23,24 @@ def calls_within(seconds: float) -> Generator[None]:
         yield
     finally:
         _until_s.reset(before)
+
+
+@contextmanager
+def unsent_within(seconds: float) -> Generator[None]:
+    """Have calls of this thread give up so long after their first failure, as long as nothing was done by them.
+
+    One that may have been done goes on until its retry deadline, or its answer would be lost. [ENV-POOL-25]
+    """
+    before = _unsent_s.set(seconds)
+    try:
+        yield
+    finally:
+        _unsent_s.reset(before)
+
+
+def unsent_s() -> float | None:
+    """How long a call that did nothing is tried again, at most; None if there is no such bound."""
+    return _unsent_s.get()
 
 
 def until_s() -> float | None:

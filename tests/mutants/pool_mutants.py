@@ -55,6 +55,9 @@ POOL: tuple[Mutant, ...] = (
     Mutant("OneQueueStopsTheOthers", FEED, "                errors[name] = error\n", "                raise\n", "ENV-POOL-25", "feeds", "keeps_nobody_from_the_others", needs="crash"),
     Mutant("FailingQueueComesFirst", FEED, "                self._ledger.first = (index + 1) % count  # it may have taken long\n", "", "ENV-POOL-25", "feeds", "looked_at_last", needs="crash"),
     Mutant("FailingQueueIsEmpty", FEED, "        if errors:\n            raise next(iter(errors.values()))\n", "", "ENV-POOL-25 ENV-POOL-5", "feeds", "burst_is_not_over", needs="crash"),
+    Mutant("SilentQueueHoldsAll", FEED, "            if (index := self._looking.get(turn)) is not None:\n", "            if (index := None) is not None:\n", "ENV-POOL-25", "feeds", "silent_holds_one_worker", needs="crash"),
+    Mutant("GoneQueueIsTriedAgain", FEED, "                    self._lookout.put_aside(index)\n                continue\n", "                    pass\n                continue\n", "ENV-POOL-25", "feeds", "left_alone_until_it_answers", needs="crash"),
+    Mutant("GoneQueueNeverComesBack", LOOKOUT, "            self.aside.discard(queue)\n", "            pass\n", "ENV-POOL-25", "feeds", "left_alone_until_it_answers", needs="crash"),
     # the next claim
     Mutant("NoClaimWithTheOutcome", SHIFT, "wanted = 0 if self._stopping.is_set() else 1 if again else hand.wanted", "wanted = 0", "ENV-POOL-27", "next claim", "together_with_the_next"),
     Mutant("ClaimsAfterStop", SHIFT, "wanted = 0 if self._stopping.is_set() else 1 if again else hand.wanted", "wanted = 1", "ENV-POOL-27 ENV-POOL-3", "next claim", "when_a_pool_stops", needs="threads"),

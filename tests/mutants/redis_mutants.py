@@ -264,7 +264,7 @@ CONCURRENT: tuple[Mutant, ...] = (
     Mutant("UnknownIsNotSent", RETRY, '            self._outcome = "unknown"\n', '            self._outcome = "not_sent"\n', "ENV-RETRY-2", "receipts", "TestRetries", needs="crash"),
     Mutant("NotSentIsUnknown", RETRY, 'self._outcome: Literal["not_sent", "unknown"] = "not_sent"', 'self._outcome: Literal["not_sent", "unknown"] = "unknown"',
            "ENV-RETRY-2", "receipts", "TestRetries", needs="crash"),
-    Mutant("NoSecondTry", RETRY, 'if means == "final" or now >= self._give_up_at:', "if now <= self._give_up_at:", "ENV-RETRY-1 ENV-RETRY-2", "receipts", "TestReceipts", needs="crash"),
+    Mutant("NoSecondTry", RETRY, 'if means == "final" or now >= give_up_at:', "if now <= give_up_at:", "ENV-RETRY-1 ENV-RETRY-2", "receipts", "TestReceipts", needs="crash"),
     Mutant("ForgottenScriptsStayForgotten", LINK, "            except NoScriptError:\n                whole = True\n", "            except NoScriptError:\n                raise\n",
            "ENV-REDIS-1", "connections", "forgotten"),
     Mutant("ThreadsShareAChannel", LINK, "channel = idle.pop() if idle else", "channel = idle[-1] if idle else", "ENV-RETRY-1", "connections", "do_not_disturb", needs="threads"),

@@ -11,6 +11,7 @@ import pytest
 import worq
 from tests.backends.conftest import Start, start
 from worq.core import Broker, Ended
+from worq.pool import backoff
 from worq.pool import keeper as keeper_module
 from worq.pool import lookout as lookout_module
 from worq.pool.feed import Feed, Ledger
@@ -217,6 +218,130 @@ def test_a_queue_that_cannot_be_claimed_from_is_looked_at_last(
         with pytest.raises(RuntimeError, match="planted"):
             feed.claim(0)
     assert looked == [0, 1, 2, 2, 0, 1]
+    feed.close()
+
+
+class Outage:
+    """The server of one queue does not answer, until it is over."""
+
+    def __init__(self, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(backoff, "FIRST_S", 0.001)
+        monkeypatch.setattr(backoff, "LAST_S", 0.01)
+        self.claims = 0
+        self.begun = threading.Event()
+        self.asked = threading.Semaphore(0)
+        self.is_over = threading.Event()
+        own_claim, own_len = broker.claim, Broker.__len__
+
+        def claim(timeout: float | None) -> Any:
+            if self.is_over.is_set():
+                return own_claim(timeout)
+            self.claims += 1
+            return self.trouble()
+
+        def size(this: Broker) -> int:
+            if this is broker and not self.is_over.is_set():
+                self.asked.release()
+                raise worq.BackendUnavailable("planted", "not_sent")
+            return own_len(this)
+
+        monkeypatch.setattr(broker, "claim", claim)
+        monkeypatch.setattr(Broker, "__len__", size)
+
+    def trouble(self) -> None:
+        raise worq.BackendUnavailable("planted", "not_sent")
+
+
+class Silence(Outage):
+    """Who claims is not told that there is nothing."""
+
+    def trouble(self) -> None:
+        self.begun.set()
+        assert self.is_over.wait(SECONDS)
+        super().trouble()
+
+
+@pytest.mark.spec("ENV-POOL-25")
+def test_a_queue_whose_server_is_gone_is_left_alone_until_it_answers(
+    brokers: list[Broker], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outage = Outage(brokers[0], monkeypatch)
+    feed = Feed(brokers)
+    submit(brokers[1], 5)
+    assert None not in [feed.claim(0) for _ in range(5)]
+    assert feed.claim(0) is None
+    assert outage.claims == 1
+    for _ in range(2):
+        assert outage.asked.acquire(timeout=SECONDS)
+    submit(brokers[0], 1)
+    waiting = start(lambda: feed.claim(None))
+    assert waiting.sleeps()
+    outage.is_over.set()
+    assert waiting.answer() is not None
+    assert outage.claims == 1
+    feed.close()
+
+
+@pytest.mark.spec("ENV-POOL-25")
+def test_a_queue_whose_server_is_silent_holds_one_worker(
+    brokers: list[Broker], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outage = Silence(brokers[0], monkeypatch)
+    feed = Feed(brokers)
+    held = start(lambda: feed.claim(0))
+    assert outage.begun.wait(SECONDS)
+    submit(brokers[2], 5)
+    assert None not in [feed.claim(0) for _ in range(5)]
+    assert feed.claim(0) is None
+    assert outage.claims == 1
+    outage.is_over.set()
+    assert isinstance(held.error(), worq.BackendUnavailable)
+    feed.close()
+
+
+@pytest.mark.spec("ENV-POOL-25")
+def test_a_burst_is_not_over_while_a_queue_is_left_alone(
+    brokers: list[Broker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outage = Outage(brokers[0], monkeypatch)
+    spent = threading.Event()
+    ledger = Ledger(burst=True, spent=spent.set)
+    feed = Feed(brokers, ledger)
+    with pytest.raises(worq.BackendUnavailable):
+        feed.claim(0)
+    assert feed.claim(0) is None
+    assert not ledger.is_spent
+    outage.is_over.set()
+    while not spent.is_set():
+        assert feed.claim(0.01) is None
+    feed.close()
+
+
+@pytest.mark.spec("ENV-POOL-25")
+def test_a_burst_is_not_over_while_another_worker_still_looks(
+    brokers: list[Broker], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, begun, may_end = brokers[0].claim, threading.Event(), threading.Event()
+
+    def claim(timeout: float | None) -> Any:
+        begun.set()
+        assert may_end.wait(SECONDS)
+        return own(timeout)
+
+    monkeypatch.setattr(brokers[0], "claim", claim)
+    ledger = Ledger(burst=True)
+    feed = Feed(brokers, ledger)
+    submit(brokers[0], 1)
+    slow = start(lambda: feed.claim(0))
+    assert begun.wait(SECONDS)
+    assert feed.claim(0) is None
+    feed._lookout.aside.clear()  # noqa: SLF001 - as its server answers another
+    monkeypatch.setattr(Lookout, "put_aside", lambda *_: None)
+    monkeypatch.setattr(brokers[0], "claim", lambda _: None)
+    assert feed.claim(0) is None
+    assert not ledger.is_spent
+    may_end.set()
+    assert slow.answer() is not None
     feed.close()
 
 

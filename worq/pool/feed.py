@@ -4,12 +4,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Self
 from weakref import WeakSet
 
+from worq.bounds import unsent_within
 from worq.core import Broker, Ended
 from worq.deferred import Home
+from worq.errors import BackendUnavailable
 from worq.failures import TaskFailure
 from worq.introspection import Sign
 from worq.pool.lookout import Lookout
@@ -18,6 +21,8 @@ from worq.values import Claim, Token
 
 # How long who looks waits for another who does, and who may claim no more for another claim to come to nothing.
 TURN_S = 0.25
+# How long a claim is tried again that has not reached a server, where there are other queues.
+UNSENT_S = 2.0
 # How often a burst looks whether the tasks that still run have made others ready.
 BURST_S = 0.1
 
@@ -83,6 +88,12 @@ class Ledger:
                 return False
             self._left -= 1
             return True
+
+    def take_over(self, turn: threading.Lock) -> None:
+        """Who has it waits for a server; others go on."""
+        with self._changed:
+            if self.turn is turn:
+                self.turn = threading.Lock()
 
     def claimed(self, claim: Claim, home: Home) -> Claim:
         """Note that it was made."""
@@ -156,6 +167,7 @@ class Feed(Broker):
         self._closed = threading.Event()
         self._lookout = Lookout(self._brokers, self._closed)
         self._failing: set[str] = set()
+        self._looking: dict[threading.Lock, int] = {}  # who has or had which turn is at which queue
 
     @property
     def name(self) -> str:
@@ -208,32 +220,46 @@ class Feed(Broker):
     def _look(self, told: int | None = None) -> Claim | None:
         """The next task that is there, if any. `told`: the queue that may have one."""
         # Who has the turn may wait half a minute for a server that is silent; nobody waits for that.
-        if not self._ledger.turn.acquire(timeout=TURN_S):
-            return None if told is None else self._look_at(told)
+        while not (turn := self._ledger.turn).acquire(timeout=TURN_S):
+            if len(self._brokers) == 1:
+                return None if told is None else self._look_at(told)
+            if (index := self._looking.get(turn)) is not None:
+                self._lookout.put_aside(index)
+            self._ledger.take_over(turn)
         try:
-            return self._look_around()
+            return self._look_around(turn)
         finally:
-            self._ledger.turn.release()
+            self._looking.pop(turn, None)
+            turn.release()
 
-    def _look_around(self) -> Claim | None:
+    def _look_around(self, turn: threading.Lock) -> Claim | None:
         """Look at each queue. One that raises keeps nobody from the others. [ENV-POOL-25] `turn` is held."""
         count, first = len(self._brokers), self._ledger.first
         errors: dict[str, Exception] = {}
         for index in [(first + step) % count for step in range(count)]:
+            if index in self._lookout.aside:
+                continue
             name = self._labels[index]
+            self._looking[turn] = index
             try:
                 claim = self._look_at(index)
             except Exception as error:  # noqa: BLE001 - raised below, or logged
                 errors[name] = error
                 self._ledger.first = (index + 1) % count  # it may have taken long
+                if count > 1 and isinstance(error, BackendUnavailable):
+                    self._lookout.put_aside(index)
                 continue
             self._failing.discard(name)
+            self._lookout.answered(index)
             if claim is not None:
                 self._log_once(errors)
                 return claim
         if errors:
             raise next(iter(errors.values()))
-        self._ledger.found_nothing()
+        if (
+            not self._lookout.aside and len(self._looking) == 1
+        ):  # nobody else is about to have a claim
+            self._ledger.found_nothing()
         return None
 
     def _log_once(self, errors: dict[str, Exception]) -> None:
@@ -243,7 +269,8 @@ class Feed(Broker):
             self._failing.add(name)
 
     def _look_at(self, index: int, timeout: float | None = 0) -> Claim | None:
-        claim = self._brokers[index].claim(timeout)
+        with unsent_within(UNSENT_S) if len(self._brokers) > 1 else nullcontext():
+            claim = self._brokers[index].claim(timeout)
         return None if claim is None else self._claimed(claim, index)
 
     def _wait(self, timeout: float | None) -> Claim | None:

@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from worq.core import Broker
 from worq.pool.backoff import Backoff
@@ -21,6 +21,8 @@ class Lookout:
     A task may only be claimed when a worker is free for it; so whoever waits for more queues than
     there are free workers must not claim. One thread waits for each queue, as long as a worker is
     idle, and tells one worker; it waits again when that one has looked.
+
+    A queue whose server does not answer is put aside: no worker looks at it until another thread has had an answer.
     """
 
     def __init__(self, brokers: Sequence[Broker], closed: threading.Event) -> None:
@@ -31,6 +33,9 @@ class Lookout:
         self._told: deque[int] = deque()
         self._unseen: set[int] = set()  # told, and nobody has looked yet
         self._threads: list[threading.Thread] = []
+        self.aside: set[int] = set()
+        self._asking: dict[int, threading.Thread] = {}
+        self._pauses = [Backoff(closed) for _ in brokers]
         self._changed = threading.Condition()
 
     @contextmanager
@@ -72,10 +77,39 @@ class Lookout:
 
     def join(self) -> None:
         """Wait, for a moment, until the threads have ended."""
-        for thread in self._threads:
+        with self._changed:
+            threads = [*self._threads, *self._asking.values()]
+        for thread in threads:
             thread.join(JOIN_S)
 
+    def answered(self, queue: int) -> None:
+        """A worker has looked at it."""
+        self._pauses[queue].reset()
+
+    def put_aside(self, queue: int) -> None:
+        """Have nobody look at it until its server answers; then a worker is told of it."""
+        with self._changed:
+            if queue in self.aside or self._closed.is_set():
+                return
+            self.aside.add(queue)
+            name = f"worq lookout {self._brokers[queue].name}"
+            thread = threading.Thread(target=self._ask, args=(queue,), name=name, daemon=True)
+            thread.start()
+            self._asking[queue] = thread
+
     # What the threads do.
+
+    def _ask(self, queue: int) -> None:
+        """Bring it back when its server answers."""
+        leave_to_the_main_thread()
+        while not self._closed.is_set():
+            self._pauses[queue].pause()  # longer each time, until a worker has looked
+            with suppress(Exception):  # whoever put it aside has said so
+                len(self._brokers[queue])
+                break
+        with self._changed:
+            self.aside.discard(queue)
+            self._tell(queue)
 
     def _watch(self, queue: int) -> None:
         leave_to_the_main_thread()
@@ -88,7 +122,8 @@ class Lookout:
                     return  # who is told looks at all of them
                 is_ready = not self._closed.wait(SLICE_S)
             except Exception:  # noqa: BLE001 - whoever looks meets the same, and says so
-                self._tell(queue)
+                if queue not in self.aside:
+                    self._tell(queue)
                 backoff.pause()
                 continue
             backoff.reset()

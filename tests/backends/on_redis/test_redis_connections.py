@@ -19,6 +19,7 @@ from worq.clock import ManualClock
 from worq.const import TASK_EXPIRED
 from worq.errors import BackendUnavailable, QueueClosed
 from worq.queue.redis import TaskQueue, scripts
+from worq.queue.redis.retry import Tries
 from worq.values import Claim, Outcome, Request, Submitted
 
 DONE = b"done"
@@ -485,3 +486,14 @@ def test_a_manual_clock_is_the_only_one_that_counts(redis_url: str) -> None:
         assert claimed is not None
         assert claimed.token.start == 2
         queue.discard("a")
+
+
+@pytest.mark.spec("ENV-POOL-25")
+def test_what_was_not_sent_is_given_up_sooner_than_what_may_have_been_done() -> None:
+    lost = ConnectionError("planted")
+    tries = Tries("here", 1e9, None, threading.Event(), unsent_s=0)
+    with pytest.raises(BackendUnavailable) as caught:
+        tries.pause_s(lost, may_be_done=False)
+    assert caught.value.outcome == "not_sent"
+    assert tries.pause_s(lost, may_be_done=True) >= 0
+    assert tries.pause_s(lost, may_be_done=False) >= 0

@@ -138,7 +138,9 @@ class Link:
                         raise self._closed() from error
                     return self._last_word(channel, number)
                 self._lost(channel, error)
-                tries = tries or Tries(self._where, deadline_s, bounds.until_s(), self.closed)
+                tries = tries or Tries(
+                    self._where, deadline_s, bounds.until_s(), self.closed, bounds.unsent_s()
+                )
                 tries.failed(error, may_be_done=channel.may_be_done and script.changes)
                 if meaning(error) == "lost":
                     self._contact.lost(error)

@@ -93,13 +93,23 @@ class Tries:
     """The tries of one operation. `closed` ends the pauses between them."""
 
     def __init__(
-        self, where: str, deadline_s: float, until_s: float | None, closed: threading.Event
+        self,
+        where: str,
+        deadline_s: float,
+        until_s: float | None,
+        closed: threading.Event,
+        unsent_s: float | None = None,
     ) -> None:
-        """`deadline_s`: the retry deadline, from the first failure on. `until_s`: a moment that ends them too."""
+        """`deadline_s`: the retry deadline, from the first failure on. `until_s`: a moment that ends them too.
+
+        `unsent_s`: a deadline that counts as long as nothing can have been done.
+        """
         self._where = where
         self._deadline_s = deadline_s
         self._until_s = until_s
         self._closed = closed
+        self._unsent_s = deadline_s if unsent_s is None else min(unsent_s, deadline_s)
+        self._unsent_at = 0.0
         self._give_up_at: float | None = None
         self._delay_s = 0.0
         self._outcome: Literal["not_sent", "unknown"] = "not_sent"
@@ -119,11 +129,15 @@ class Tries:
         now = time.monotonic()
         if self._give_up_at is None:
             self._give_up_at = now + self._deadline_s
+            self._unsent_at = now + self._unsent_s
             if self._until_s is not None:
                 self._give_up_at = min(self._give_up_at, self._until_s)
-        if means == "final" or now >= self._give_up_at:
+        give_up_at = self._give_up_at
+        if self._outcome == "not_sent":
+            give_up_at = min(give_up_at, self._unsent_at)
+        if means == "final" or now >= give_up_at:
             raise BackendUnavailable(f"{self._where}: {said(error)}", self._outcome) from error
-        pause_s = min(self._delay_s * random.uniform(0.5, 1), self._give_up_at - now)  # noqa: S311
+        pause_s = min(self._delay_s * random.uniform(0.5, 1), give_up_at - now)  # noqa: S311
         self._delay_s = min(max(DELAY_S_MIN, 2 * self._delay_s), DELAY_S_MAX)
         return pause_s
 
