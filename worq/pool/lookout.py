@@ -120,15 +120,24 @@ class Lookout:
             except NotImplementedError:
                 if queue > 0:
                     return  # who is told looks at all of them
-                is_ready = not self._closed.wait(SLICE_S)
+                if not self._closed.wait(SLICE_S):
+                    self._tell(queue)
+                continue
             except Exception:  # noqa: BLE001 - whoever looks meets the same, and says so
                 if queue not in self.aside:
                     self._tell(queue)
                 backoff.pause()
                 continue
             backoff.reset()
-            if is_ready:
+            if is_ready and not self._was_aside(queue):
                 self._tell(queue)
+
+    def _was_aside(self, queue: int) -> bool:
+        """Whether it is put aside; then wait until it is back, of which a worker is told."""
+        with self._changed:
+            was_aside = queue in self.aside
+            self._changed.wait_for(lambda: self._closed.is_set() or queue not in self.aside)
+            return was_aside
 
     def _is_wanted(self, queue: int) -> bool:
         """Wait until a worker is idle and the queue was looked at; False if it is over."""
