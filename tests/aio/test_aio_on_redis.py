@@ -242,6 +242,7 @@ def test_a_reply_that_is_on_its_way_when_the_loop_ends_is_not_lost(
     run(main)
 
 
+@pytest.mark.redis
 @pytest.mark.spec("ENV-AIO-8")
 @pytest.mark.parametrize("is_cancelled", [True, False])
 def test_close_ends_a_look_for_rights_on_a_server_that_does_not_answer(

@@ -42,7 +42,6 @@ AIO: tuple[Mutant, ...] = (
     Mutant("AnyLoopMay", BROKER, "        if self._used[0] is not asyncio.get_running_loop():\n", "        if self._used[0] is None:\n", "ENV-AIO-8", "aio", "one_event_loop"),
     Mutant("ClosedBrokersOpenAgain", BROKER, "        self._is_closed = True\n", "        self._used = self._used\n", "ENV-AIO-8", "aio", "closed"),
     Mutant("CloseIsCutOff", BROKER, "        await asyncio.shield(self._closing)\n", "        await self._closing\n", "ENV-AIO-8", "aio", "close_goes_on", needs="threads"),
-    Mutant("ClosedLoopsAreAwaited", BROKER, "            if loop.is_closed():\n", "            if loop is None:\n", "ENV-AIO-8", "aio", "is_closed_in_another", needs="threads"),
     Mutant("PassedOnIsAwaited", AIO_COLLECTING, "            if each.has_value() or each.is_passed_on:\n", "            if each.has_value():\n", "ENV-AIO-9", "aio", "wait_says or each_comes"),
     Mutant("ErrorsComeFirst", AIO_COLLECTING, "        if self._error is not None and not arrived:\n", "        if self._error is not None:\n", "ENV-AIO-9", "aio", "with_an_error"),
     Mutant("TimeoutIsSilent", AIO_COLLECTING, "            if arrived is None and pending:\n", "            if arrived is None:\n                return\n            if not pending and until is None:\n", "ENV-AIO-9", "aio", "each_comes"),
