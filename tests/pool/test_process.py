@@ -457,6 +457,30 @@ def test_worker_that_dies_idle_costs_no_task(memory: Broker, make_pool: MakePool
 
 
 @pytest.mark.spec("ENV-POOL-11")
+def test_task_that_comes_as_an_idle_worker_dies_is_for_another(
+    memory: Broker, make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear = minder.Minder._hear  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    came: list[Deferred] = []
+
+    def hearing(self: Any, *args: Any) -> Any:
+        try:
+            return hear(self, *args)
+        except EOFError:
+            if not came:
+                came.append(call(memory.queue().pid, "b"))
+                assert eventually(lambda: self._post.job is not None)
+            raise
+
+    monkeypatch.setattr(minder.Minder, "_hear", hearing)
+    make_pool(memory).start()
+    before = value_of(call(memory.queue().pid, "a"))
+    os.kill(before, signal.SIGKILL)
+    assert eventually(lambda: came)
+    assert value_of(came[0]) != before
+
+
+@pytest.mark.spec("ENV-POOL-11")
 def test_task_that_no_worker_lives_to_begin_is_given_up(
     memory: Broker,
     make_pool: MakePool,
