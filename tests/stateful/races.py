@@ -156,14 +156,14 @@ def reserve_outside_the_lock(patch: pytest.MonkeyPatch) -> None:
 
 @race
 def a_woken_claim_is_counted_for_ever(patch: pytest.MonkeyPatch) -> None:
-    original = Waiting._leave
+    original = Waiting.leave
 
     def leave(self: Any, waiter: Waiter) -> None:
         called = self._called
         original(self, waiter)
         self._called = called
 
-    patch.setattr(Waiting, "_leave", leave)
+    patch.setattr(Waiting, "leave", leave)
 
 
 @race
@@ -177,14 +177,14 @@ def one_pop_is_told(patch: pytest.MonkeyPatch) -> None:
 
 @race
 def whoever_leaves_still_watches(patch: pytest.MonkeyPatch) -> None:
-    original = Waiting._leave
+    original = Waiting.leave
 
     def leave(self: Any, waiter: Waiter) -> None:
         watch = self._watch
         original(self, waiter)
         self._watch = watch
 
-    patch.setattr(Waiting, "_leave", leave)
+    patch.setattr(Waiting, "leave", leave)
 
 
 @race

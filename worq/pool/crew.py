@@ -190,5 +190,4 @@ class Crew(Shift):
         except Exception:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
             _log.exception("given up: %s [%s]", task.name, task.id)
         finally:
-            self._keeper.drop(task)
-            self._work.ended(task.token)
+            self._keeper.let_go(task)

@@ -256,9 +256,8 @@ class Feed(Broker):
                 return claim
         if errors:
             raise next(iter(errors.values()))
-        if (
-            not self._lookout.aside and len(self._looking) == 1
-        ):  # nobody else is about to have a claim
+        # Only if nobody else is about to have a claim.
+        if not self._lookout.aside and len(self._looking) == 1:
             self._ledger.found_nothing()
         return None
 

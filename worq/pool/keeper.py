@@ -198,6 +198,12 @@ class Keeper:
                 self._held.pop(task.token, None)
                 self._limited.pop(task.token, None)
 
+    def let_go(self, *tasks: FunctionTask) -> None:
+        """Nothing more is done with their claims."""
+        self.drop(*tasks)
+        for task in tasks:
+            self._broker.ended(task.token)
+
     def leave(self) -> None:
         """A worker has ended itself."""
         with self._changed:
@@ -258,13 +264,13 @@ class Keeper:
     def give_back(self, task: FunctionTask) -> None:
         """A worker has got it too late to begin it. [ENV-POOL-28]"""
         _log.warning("not begun by the drain deadline: %s [%s]", task.name, task.id)
-        if task.is_forgotten:
-            return  # there is no claim to give back
         try:
-            with calls_within(RELEASES_S):
-                self._broker.release(task, begun=False)
+            if not task.is_forgotten:  # else there is no claim to give back
+                with calls_within(RELEASES_S):
+                    self._broker.release(task, begun=False)
         except Exception as error:  # noqa: BLE001 - it is logged; the lease does the same, later
             _log.warning("not released, left to its lease: %s: %r", names([task]), error)
+        self._broker.ended(task.token)
 
     def give_back_all(self, hand: Hand) -> None:
         """A worker has not begun these, and its pool stops. [ENV-POOL-29]"""
@@ -347,7 +353,7 @@ class Keeper:
             raise
         except Exception:  # noqa: BLE001 - it is logged; their leases pass, and who waits is told
             _log.exception("given up: %s", names(tasks))
-        self._let_go(*tasks)
+        self.let_go(*tasks)
         return True
 
     def _give_back_last(self, hand: Hand) -> bool:
@@ -363,13 +369,8 @@ class Keeper:
         except Exception:  # noqa: BLE001 - it is logged; its lease passes
             _log.exception("not given back: %s [%s]", task.name, task.id)
         hand.was_given_back()
-        self._let_go(task)
+        self.let_go(task)
         return True
-
-    def _let_go(self, *tasks: FunctionTask) -> None:
-        self.drop(*tasks)
-        for task in tasks:
-            self._broker.ended(task.token)
 
     def _is_over(self, now_ms: int) -> bool:
         return self._is_late(now_ms) or self._workers == 0

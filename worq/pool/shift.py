@@ -210,7 +210,7 @@ class Shift:
             return self._work.unpack(claim)
         except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
             _log.exception("given up: %s", claim.id)
-            self._let_go(self._work.glance(claim))
+            self._keeper.let_go(self._work.glance(claim))
             return None
 
     def _holds(self, task: FunctionTask) -> bool:
@@ -218,7 +218,6 @@ class Shift:
         if self._keeper.hold(task):
             return True
         self._keeper.give_back(task)
-        self._work.ended(task.token)
         return False
 
     def _next(self) -> Claim | None:
@@ -257,7 +256,7 @@ class Shift:
             _log.warning(
                 "the claim was lost before its task was begun: %s [%s]", task.name, task.id
             )
-        self._let_go(task)
+        self._keeper.let_go(task)
         return False
 
     def _perform(self, task: FunctionTask, failure: TaskFailure | None, hand: Hand) -> None:
@@ -267,11 +266,11 @@ class Shift:
             outcome = self._outcome(task, failure)
         except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
             _log.exception("given up: %s [%s]", task.name, task.id)
-            self._let_go(task)
+            self._keeper.let_go(task)
         else:
             self._keeper.ran(task)
             if task.is_forgotten:
-                self._let_go(task)
+                self._keeper.let_go(task)
             else:
                 hand.put(Ended(task, *outcome))
         hand.took(time.monotonic() - began_s)
@@ -282,11 +281,6 @@ class Shift:
         with coroutines.limited() as end:
             self._keeper.limit(task, end)
             return self._work.outcome(task, failure)
-
-    def _let_go(self, *tasks: FunctionTask) -> None:
-        self._keeper.drop(*tasks)
-        for task in tasks:
-            self._work.ended(task.token)
 
     def _store_all(self, hand: Hand) -> Claim | None:
         """Store what there is, in one call with the next claims, unless it is time to stop. [ENV-POOL-27]"""
@@ -308,7 +302,7 @@ class Shift:
             except BaseException:  # noqa: BLE001 - it is logged; its lease passes, and who waits is told
                 _log.exception("given up: %s", names([each.task for each in ended]))
             finally:
-                self._let_go(*(each.task for each in ended))
+                self._keeper.let_go(*(each.task for each in ended))
         return self._begin(claims, asked_ms, hand)
 
     def _begin(self, claims: list[Claim], asked_ms: int, hand: Hand) -> Claim | None:
@@ -322,7 +316,6 @@ class Shift:
             else:
                 for task in reversed(tasks):
                     self._keeper.give_back(task)
-                    self._work.ended(task.token)
         return claims[0] if claims and self._stands(claims[0], asked_ms) else None
 
     def _store(

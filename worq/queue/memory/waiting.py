@@ -63,7 +63,7 @@ class Waiting:
             self.enter(waiter, gate, now_ms, ready, deadline_ms)
             self._guard.wait(gate, (waiter.until_ms - now_ms) / 1000)
         finally:  # whatever woke it, an exception in this thread too
-            self._leave(waiter)
+            self.leave(waiter)
 
     def enter(
         self, waiter: Waiter, gate: Opens, now_ms: int, ready: int, deadline_ms: int | None
@@ -73,10 +73,6 @@ class Waiting:
         self._join(waiter)
         self._plan(waiter, now_ms, deadline_ms)
         self.settle(ready, deadline_ms)
-
-    def leave(self, waiter: Waiter) -> None:
-        """The end of `enter`."""
-        self._leave(waiter)
 
     def tell(self, record: Record) -> None:
         """Wake all who wait for this task. [ENV-WAIT-5]"""
@@ -141,7 +137,8 @@ class Waiting:
         for record in waiter.records:
             self._pops.setdefault(record, {})[waiter] = None
 
-    def _leave(self, waiter: Waiter) -> None:
+    def leave(self, waiter: Waiter) -> None:
+        """The end of `enter`, whatever woke it."""
         self._sleepers.pop(waiter, None)
         if self._watch is waiter:
             self._watch = None
