@@ -72,8 +72,10 @@ class Side:
                 return self._raw.lrange(key, 0, -1)
             case b"set":
                 return self._raw.smembers(key)
+            case b"zset" if ":session:" in suffix:  # in the order of moments, in whole seconds
+                return set(self._raw.zrange(key, 0, -1))
             case b"zset":
-                return self._raw.zrange(key, 0, -1, withscores=":session:" not in suffix)
+                return self._raw.zrange(key, 0, -1, withscores=True)
             case _:
                 return self._raw.get(key)
 
