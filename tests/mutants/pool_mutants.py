@@ -45,7 +45,7 @@ POOL: tuple[Mutant, ...] = (
            "ENV-POOL-6", "pool", "just_as_a_pool_stops", "pool stop against a task arriving", "threads"),
     Mutant("WithDoesNotStop", THREAD, "    def __exit__(self, *exc_info: object) -> None:\n        self.stop()\n", "    def __exit__(self, *exc_info: object) -> None:\n        self.stop(join=False)\n", "ENV-POOL-7", "pool", "with_starts_and_stops", needs="threads"),
     Mutant("InterruptedStartGoesOn", THREAD, "                shift.call_off()\n", "                pass\n", "ENV-POOL-26", "pool", "interrupted_anywhere", needs="crash"),
-    Mutant("OneSeatForTwo", SHIFT, "            if thread not in self._turns and not self._turns.setdefault(thread, False):\n", "            if not self._turns.get(thread):\n", "ENV-POOL-26", "pool", "interrupted_anywhere", needs="crash"),
+    Mutant("OneSeatForTwo", SHIFT, "            if thread not in self._turns and not self._turns.setdefault(thread, False):\n", "            if not self._turns.get(thread):\n", "ENV-POOL-26", "pool", "was_called_off", needs="crash"),
     # several queues
     Mutant("RotationStandsStill", FEED, "        self._ledger.first = (index + 1) % len(self._brokers)\n", "        self._ledger.first = index\n", "ENV-POOL-24", "feeds", "behind_the_last"),
     Mutant("EachHasARotationOfItsOwn", FEED, "        return type(self)(clones, self._ledger)\n", "        return type(self)(clones)\n", "ENV-POOL-24", "feeds", "behind_the_last"),

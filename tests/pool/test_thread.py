@@ -986,6 +986,30 @@ def test_pool_that_cannot_start_a_thread_ends_the_others(
     assert value_of(call(broker.queue().give, "a", 1)) == 1
 
 
+@pytest.mark.spec("ENV-POOL-26")
+def test_a_worker_that_begins_when_its_start_was_called_off_does_nothing(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called_off = threading.Event()
+    takes_its_turn = Shift._takes_its_turn  # noqa: SLF001
+    labours: list[Shift] = []
+
+    def late(self: Shift) -> bool:
+        if self.has(threading.current_thread()):
+            assert called_off.wait(PATIENCE_S)
+        return takes_its_turn(self)
+
+    monkeypatch.setattr(Shift, "_takes_its_turn", late)
+    monkeypatch.setattr(Shift, "_labour", labours.append)
+    shift = Shift(broker, 1, "late", drain_s=0)
+    shift.start(None)
+    shift.call_off()
+    called_off.set()
+    for thread in shift._threads:  # noqa: SLF001
+        thread.join(PATIENCE_S)
+    assert labours == []
+
+
 @pytest.mark.spec("ENV-POOL-7", "ENV-POOL-26")
 def test_a_start_that_is_interrupted_anywhere_leaves_nothing(broker: Broker) -> None:
     pool = WorkerPool(broker, 2)
